@@ -1,0 +1,1 @@
+//! The logic of Patchcord without IO: vocabulary, media, RTP, dialects and the call machine.

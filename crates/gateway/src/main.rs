@@ -1,0 +1,2 @@
+//! The `patchcord` binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! SIP and SDP: our own sockets and admission in front of the SIP library.
