@@ -1,0 +1,51 @@
+//! What the shell tells a call.
+
+use std::net::SocketAddr;
+
+use crate::dialect::Wire;
+use crate::vocabulary::{DigitPress, Reason};
+
+use super::PhoneMedia;
+
+/// One thing that happened outside. Bytes are borrowed: what the call keeps, it copies.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// The phone's audio was agreed on or changed (answer to our offer, re-INVITE).
+    PhoneMedia(PhoneMedia),
+    /// The phone pressed a key outside the audio (SIP INFO).
+    PhoneDigit(DigitPress),
+    /// The phone is gone, for that reason: CANCEL, BYE, no ACK, a refused re-negotiation.
+    PhoneGone(Reason),
+    /// A datagram came to our RTP port.
+    Rtp {
+        /// Where from.
+        source: SocketAddr,
+        /// Its bytes; they need not be RTP.
+        packet: &'a [u8],
+    },
+    /// A message of the vendor.
+    PhoneWire(Wire<'a>),
+    /// The vendor's socket ended.
+    PhoneClosed(SocketEnd),
+    /// The WebSocket to the bot is open.
+    BotConnected,
+    /// The bot could not be reached, or does not read, or does not answer pings.
+    BotFailed(Reason),
+    /// A message of the bot.
+    BotWire(Wire<'a>),
+    /// The bot's socket ended.
+    BotClosed(SocketEnd),
+    /// An audio message to the bot was dropped because it reads too slowly.
+    BotAudioDropped,
+    /// Somebody wants the call to end: the API, the drain.
+    HangUp(Reason),
+}
+
+/// How a WebSocket ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SocketEnd {
+    /// A close frame with that code came (1005 if it carried none).
+    Closed(u16),
+    /// The connection broke without one (RFC 6455 §7.1.5 calls it 1006).
+    Reset,
+}

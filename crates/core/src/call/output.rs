@@ -1,0 +1,159 @@
+//! What a call wants the shell to do. Drain completely after every input.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use crate::dialect::{Wire, WireClass};
+use crate::vocabulary::{CallRecord, Cause};
+
+/// One thing to do outside.
+#[derive(Debug)]
+pub enum Output<'a> {
+    /// Tell the SIP phone that it rings (180).
+    Ring,
+    /// Answer the SIP phone (200 with our SDP).
+    Answer,
+    /// Refuse the unanswered SIP call with that status.
+    Reject {
+        /// SIP status code.
+        status: u16,
+        /// Why, for the `Reason` header.
+        cause: Cause,
+    },
+    /// End the answered SIP call (BYE).
+    HangUpPhone(Cause),
+    /// Send a datagram from our RTP port.
+    Rtp {
+        /// Where to.
+        to: SocketAddr,
+        /// The packet.
+        packet: &'a [u8],
+    },
+    /// Send a message to the vendor.
+    PhoneWire(WireClass, Wire<'a>),
+    /// Close the vendor's WebSocket with that code, after what was sent.
+    ClosePhone(u16),
+    /// Dial the bot; answer by `BotConnected` or `BotFailed`.
+    ConnectBot,
+    /// Send a message to the bot.
+    BotWire(WireClass, Wire<'a>),
+    /// Close the bot's WebSocket with that code, after what was sent.
+    CloseBot(u16),
+    /// Stop reading the bot's socket until [`Output::ResumeBot`]: its dialect has no clear, so what waits is kept short.
+    PauseBot,
+    /// Read the bot's socket again.
+    ResumeBot,
+    /// The call was answered: what the media path is, for the log.
+    Answered,
+    /// The call is over; nothing follows.
+    Ended(Box<CallRecord>),
+}
+
+/// Waiting outputs, with their bytes in one reused buffer.
+#[derive(Debug, Default)]
+pub(super) struct Outputs {
+    waiting: VecDeque<Waiting>,
+    bytes: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Waiting {
+    Plain(PlainOutput),
+    Rtp(SocketAddr, Range<usize>),
+    Wire { to: Leg, class: WireClass, binary: bool, span: Range<usize> },
+    Ended(Box<CallRecord>),
+}
+
+/// Outputs without bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PlainOutput {
+    Ring,
+    Answer,
+    Reject(u16, Cause),
+    HangUpPhone(Cause),
+    ClosePhone(u16),
+    ConnectBot,
+    CloseBot(u16),
+    PauseBot,
+    ResumeBot,
+    Answered,
+}
+
+/// One of the two ends of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leg {
+    Phone,
+    Bot,
+}
+
+impl Outputs {
+    pub(super) fn plain(&mut self, output: PlainOutput) {
+        self.waiting.push_back(Waiting::Plain(output));
+    }
+
+    pub(super) fn ended(&mut self, record: Box<CallRecord>) {
+        self.waiting.push_back(Waiting::Ended(record));
+    }
+
+    /// Queues one RTP packet; `write` appends it.
+    pub(super) fn rtp(&mut self, to: SocketAddr, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.bytes.len();
+        write(&mut self.bytes);
+        self.waiting.push_back(Waiting::Rtp(to, start..self.bytes.len()));
+    }
+
+    pub(super) fn wire(&mut self, to: Leg, class: WireClass, wire: Wire<'_>) {
+        let (binary, bytes) = match wire {
+            Wire::Text(text) => (false, text.as_bytes()),
+            Wire::Binary(bytes) => (true, bytes),
+        };
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        self.waiting.push_back(Waiting::Wire { to, class, binary, span: start..self.bytes.len() });
+    }
+
+    pub(super) fn poll(&mut self) -> Option<Output<'_>> {
+        let Some(next) = self.waiting.pop_front() else {
+            self.bytes.clear();
+            self.bytes.shrink_to(OUTPUT_BYTES_KEPT_MAX);
+            return None;
+        };
+        Some(match next {
+            Waiting::Plain(plain) => plain.into(),
+            Waiting::Ended(record) => Output::Ended(record),
+            Waiting::Rtp(to, span) => Output::Rtp { to, packet: &self.bytes[span] },
+            Waiting::Wire { to, class, binary, span } => {
+                let bytes = &self.bytes[span];
+                let wire = match std::str::from_utf8(bytes) {
+                    Ok(text) if !binary => Wire::Text(text),
+                    _ => Wire::Binary(bytes),
+                };
+                match to {
+                    Leg::Phone => Output::PhoneWire(class, wire),
+                    Leg::Bot => Output::BotWire(class, wire),
+                }
+            }
+        })
+    }
+}
+
+impl From<PlainOutput> for Output<'_> {
+    fn from(plain: PlainOutput) -> Self {
+        match plain {
+            PlainOutput::Ring => Self::Ring,
+            PlainOutput::Answer => Self::Answer,
+            PlainOutput::Reject(status, cause) => Self::Reject { status, cause },
+            PlainOutput::HangUpPhone(cause) => Self::HangUpPhone(cause),
+            PlainOutput::ClosePhone(code) => Self::ClosePhone(code),
+            PlainOutput::ConnectBot => Self::ConnectBot,
+            PlainOutput::CloseBot(code) => Self::CloseBot(code),
+            PlainOutput::PauseBot => Self::PauseBot,
+            PlainOutput::ResumeBot => Self::ResumeBot,
+            PlainOutput::Answered => Self::Answered,
+        }
+    }
+}
+
+/// Bytes that the reused buffer keeps when it is drained.
+const OUTPUT_BYTES_KEPT_MAX: usize = 8_192;

@@ -1,0 +1,271 @@
+//! Why a call ended: one cause per call, and one table that says it in every language we speak.
+//!
+//! Sources: Q.850 §2.2.5 for the cause numbers, RFC 3261 §21 for the statuses, RFC 3326 for `Reason`, seed
+//! 004 "hangup" for its words, seed 002 "cdr" for the disposition.
+
+use std::fmt;
+
+/// Who has to look into it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CauseClass {
+    /// Nothing is wrong.
+    Completed,
+    /// The caller's side.
+    Caller,
+    /// The bot.
+    Bot,
+    /// The carrier or vendor.
+    Upstream,
+    /// This gateway.
+    Us,
+}
+
+/// Who ended the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum HungUpBy {
+    /// The party that called.
+    Caller,
+    /// The bot.
+    Bot,
+    /// The gateway.
+    System,
+}
+
+/// The one reason for which a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// The caller hung up.
+    CallerHungUp,
+    /// The bot hung up.
+    BotHungUp,
+    /// Somebody asked for it through the API.
+    Asked,
+    /// The caller gave up before the answer.
+    Canceled,
+    /// The caller never confirmed our answer.
+    NoAck,
+    /// No audio came from the phone for too long.
+    MediaTimeout,
+    /// The number leads nowhere.
+    UnknownNumber,
+    /// The phone and we have no codec in common.
+    NoCommonCodec,
+    /// The phone's messages could not be understood.
+    BadOffer,
+    /// The vendor's connection broke.
+    VendorReset,
+    /// The vendor never began a call.
+    VendorSilent,
+    /// The bot's address refused the connection.
+    BotRefused,
+    /// The bot's name could not be resolved.
+    BotDns,
+    /// The bot answered 401 or 403.
+    BotUnauthorized,
+    /// The bot answered with another HTTP status than 101.
+    BotHttpStatus,
+    /// No secure connection to the bot.
+    BotTls,
+    /// The bot never finished the WebSocket handshake.
+    BotNoHandshake,
+    /// The bot let the call ring too long.
+    BotNoAnswer,
+    /// The bot read nothing, or answered no ping, for too long.
+    BotStalled,
+    /// The bot's connection broke.
+    BotReset,
+    /// The bot closed with an error code.
+    BotClosedWithError,
+    /// The bot sent more than anybody can hear.
+    BotFlooded,
+    /// The call lasted as long as calls may.
+    MaxDuration,
+    /// As many calls are up as may be.
+    OverCapacity,
+    /// The gateway was stopped.
+    Drained,
+    /// The gateway ended unexpectedly while the call was up.
+    Restart,
+    /// Something of ours failed.
+    Internal,
+}
+
+/// One row of the table: a reason in every language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReasonRow {
+    /// The reason.
+    pub reason: Reason,
+    /// The stable word in records, logs and metrics.
+    pub word: &'static str,
+    /// Who has to look into it.
+    pub class: CauseClass,
+    /// Who ended the call.
+    pub by: HungUpBy,
+    /// Q.850 cause number.
+    pub q850: u8,
+    /// Q.850 cause text.
+    pub q850_text: &'static str,
+    /// SIP status when the call was not answered.
+    pub sip_status: u16,
+    /// Seed 004's word.
+    pub smartpbx: &'static str,
+    /// Seed 002's disposition when the call was not answered.
+    pub disposition: &'static str,
+}
+
+/// Why a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Cause {
+    reason: Reason,
+}
+
+impl Cause {
+    /// The cause for that reason.
+    pub const fn new(reason: Reason) -> Self {
+        Self { reason }
+    }
+
+    /// The reason.
+    pub const fn reason(self) -> Reason {
+        self.reason
+    }
+
+    /// The reason in every language.
+    pub fn row(self) -> &'static ReasonRow {
+        &REASONS[self.reason as usize]
+    }
+
+    /// Who has to look into it.
+    pub fn class(self) -> CauseClass {
+        self.row().class
+    }
+
+    /// Who ended the call.
+    pub fn by(self) -> HungUpBy {
+        self.row().by
+    }
+}
+
+impl CauseClass {
+    /// The stable word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Caller => "caller",
+            Self::Bot => "bot",
+            Self::Upstream => "upstream",
+            Self::Us => "us",
+        }
+    }
+}
+
+impl HungUpBy {
+    /// The stable word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Bot => "bot",
+            Self::System => "system",
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.class().word(), self.row().word)
+    }
+}
+
+const fn row(
+    reason: Reason,
+    word: &'static str,
+    (class, by): (CauseClass, HungUpBy),
+    (q850, q850_text): (u8, &'static str),
+    sip_status: u16,
+    smartpbx: &'static str,
+    disposition: &'static str,
+) -> ReasonRow {
+    ReasonRow { reason, word, class, by, q850, q850_text, sip_status, smartpbx, disposition }
+}
+
+const NORMAL: (u8, &str) = (16, "Normal Clearing");
+const BUSY: (u8, &str) = (17, "User Busy");
+const NO_USER: (u8, &str) = (18, "No User Responding");
+const NO_ANSWER: (u8, &str) = (19, "No Answer");
+const REJECTED: (u8, &str) = (21, "Call Rejected");
+const OUT_OF_ORDER: (u8, &str) = (27, "Destination Out Of Order");
+const TEMPORARY: (u8, &str) = (41, "Temporary Failure");
+const CONGESTION: (u8, &str) = (42, "Switching Equipment Congestion");
+const INCOMPATIBLE: (u8, &str) = (88, "Incompatible Destination");
+const UNALLOCATED: (u8, &str) = (1, "Unallocated Number");
+const TIMER: (u8, &str) = (102, "Recovery On Timer Expiry");
+const PROTOCOL: (u8, &str) = (111, "Protocol Error");
+
+const DONE_BY_CALLER: (CauseClass, HungUpBy) = (CauseClass::Completed, HungUpBy::Caller);
+const DONE_BY_BOT: (CauseClass, HungUpBy) = (CauseClass::Completed, HungUpBy::Bot);
+const DONE_BY_SYSTEM: (CauseClass, HungUpBy) = (CauseClass::Completed, HungUpBy::System);
+const CALLER: (CauseClass, HungUpBy) = (CauseClass::Caller, HungUpBy::Caller);
+const CALLER_BY_SYSTEM: (CauseClass, HungUpBy) = (CauseClass::Caller, HungUpBy::System);
+const UPSTREAM: (CauseClass, HungUpBy) = (CauseClass::Upstream, HungUpBy::System);
+const BOT: (CauseClass, HungUpBy) = (CauseClass::Bot, HungUpBy::System);
+const US: (CauseClass, HungUpBy) = (CauseClass::Us, HungUpBy::System);
+
+/// Every reason in every language, in the order of [`Reason`].
+pub const REASONS: [ReasonRow; 27] = {
+    use Reason as R;
+    [
+        row(R::CallerHungUp, "caller_hung_up", DONE_BY_CALLER, NORMAL, 487, "NORMAL_CLEARING", "CANCELED"),
+        row(R::BotHungUp, "bot_hung_up", DONE_BY_BOT, NORMAL, 603, "NORMAL_CLEARING", "FAILED"),
+        row(R::Asked, "asked", DONE_BY_SYSTEM, NORMAL, 480, "NORMAL_CLEARING", "CANCELED"),
+        row(R::Canceled, "canceled", CALLER, NORMAL, 487, "ORIGINATOR_CANCEL", "CANCELED"),
+        row(R::NoAck, "no_ack", CALLER_BY_SYSTEM, TIMER, 408, "NORMAL_CLEARING", "FAILED"),
+        row(R::MediaTimeout, "media_timeout", CALLER_BY_SYSTEM, TIMER, 408, "NORMAL_CLEARING", "FAILED"),
+        row(R::UnknownNumber, "unknown_number", CALLER_BY_SYSTEM, UNALLOCATED, 404, "CALL_REJECTED", "FAILED"),
+        row(R::NoCommonCodec, "no_common_codec", UPSTREAM, INCOMPATIBLE, 488, "CALL_REJECTED", "FAILED"),
+        row(R::BadOffer, "bad_offer", UPSTREAM, PROTOCOL, 400, "CALL_REJECTED", "FAILED"),
+        row(R::VendorReset, "vendor_reset", UPSTREAM, OUT_OF_ORDER, 480, "NORMAL_CLEARING", "CANCELED"),
+        row(R::VendorSilent, "vendor_silent", UPSTREAM, TIMER, 408, "CALL_REJECTED", "FAILED"),
+        row(R::BotRefused, "refused", BOT, OUT_OF_ORDER, 503, "CALL_REJECTED", "FAILED"),
+        row(R::BotDns, "dns", BOT, OUT_OF_ORDER, 503, "CALL_REJECTED", "FAILED"),
+        row(R::BotUnauthorized, "unauthorized", BOT, REJECTED, 503, "CALL_REJECTED", "FAILED"),
+        row(R::BotHttpStatus, "http_status", BOT, OUT_OF_ORDER, 503, "CALL_REJECTED", "FAILED"),
+        row(R::BotTls, "tls", BOT, OUT_OF_ORDER, 503, "CALL_REJECTED", "FAILED"),
+        row(R::BotNoHandshake, "no_handshake", BOT, NO_USER, 503, "CALL_REJECTED", "FAILED"),
+        row(R::BotNoAnswer, "no_answer", BOT, NO_ANSWER, 480, "NO_ANSWER", "NO ANSWER"),
+        row(R::BotStalled, "stalled", BOT, OUT_OF_ORDER, 503, "NORMAL_CLEARING", "FAILED"),
+        row(R::BotReset, "reset", BOT, OUT_OF_ORDER, 503, "NORMAL_CLEARING", "FAILED"),
+        row(R::BotClosedWithError, "closed_with_error", BOT, TEMPORARY, 503, "NORMAL_CLEARING", "FAILED"),
+        row(R::BotFlooded, "flooded", BOT, PROTOCOL, 503, "NORMAL_CLEARING", "FAILED"),
+        row(R::MaxDuration, "max_duration", US, NORMAL, 480, "NORMAL_CLEARING", "FAILED"),
+        row(R::OverCapacity, "over_capacity", US, CONGESTION, 503, "USER_BUSY", "BUSY"),
+        row(R::Drained, "drained", US, NORMAL, 503, "NORMAL_CLEARING", "FAILED"),
+        row(R::Restart, "restart", US, TEMPORARY, 503, "NORMAL_CLEARING", "FAILED"),
+        row(R::Internal, "internal", US, TEMPORARY, 500, "NORMAL_CLEARING", "FAILED"),
+    ]
+};
+
+/// The Q.850 cause that says "busy" where a fallback asks for it.
+pub const Q850_BUSY: (u8, &str) = BUSY;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_has_one_row_per_reason_in_order_with_a_word_of_its_own() {
+        let mut words = std::collections::BTreeSet::new();
+        for (at, row) in REASONS.iter().enumerate() {
+            assert_eq!(row.reason as usize, at, "{}", row.word);
+            assert_eq!(Cause::new(row.reason).row(), row);
+            assert!(words.insert(row.word), "{} stands twice", row.word);
+            assert!((400..700).contains(&row.sip_status));
+            assert!(row.q850 < 128);
+        }
+    }
+
+    #[test]
+    fn a_cause_reads_as_class_and_reason() {
+        assert_eq!(Cause::new(Reason::BotStalled).to_string(), "bot/stalled");
+        assert_eq!(Cause::new(Reason::CallerHungUp).to_string(), "completed/caller_hung_up");
+    }
+}

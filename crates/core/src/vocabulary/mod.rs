@@ -1,0 +1,24 @@
+//! The words that every part speaks: what can happen on a call, what can be wanted of it, and why it ended.
+//!
+//! Dialects translate wires to and from these words; the call machine, the record and the built-in bots know
+//! nothing else.
+
+mod call_command;
+mod call_event;
+mod call_start;
+mod cause;
+mod digit;
+mod ids;
+mod moment;
+mod phone;
+mod record;
+
+pub use call_command::{CallCommand, DialDigits, DialOrder, HangUpWhen, Transfer, TransferTo};
+pub use call_event::{CallEvent, CommandRefusal, DigitPress, EndedStream, MarkOutcome, RawMessage};
+pub use call_start::{CallStart, Direction};
+pub use cause::{Cause, CauseClass, HungUpBy, REASONS, Reason};
+pub use digit::{Digit, DigitError};
+pub use ids::{CallId, StreamId};
+pub use moment::{Moment, WallClock};
+pub use phone::PhoneNumber;
+pub use record::{CallRecord, Counters};
