@@ -1,0 +1,19 @@
+//! Sound: formats, codecs, rate conversion, paced playout, concealment, tones and levels.
+//!
+//! Nothing here knows a wire or a call. Audio is bytes in a [`MediaFormat`]; every stateful part serves one
+//! direction of one call, keeps its buffers, and allocates nothing per frame once it has warmed up.
+
+mod converter;
+mod format;
+pub mod g711;
+mod level;
+mod playout;
+mod resample;
+
+pub use converter::{ConvertError, Converter};
+pub use format::{Encoding, MediaFormat};
+pub use level::{Level, SilenceGate};
+pub use playout::{
+    Heard, MARKS_MAX, MarkDone, MarkOutcome, Playout, PlayoutCounts, PlayoutFull, Pulled, Pushed,
+};
+pub use resample::Resampler;
