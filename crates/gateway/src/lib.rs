@@ -1,1 +1,4 @@
 //! The shell: sockets, time, files, HTTP and the command line around `patchcord-core`.
+
+pub mod cli;
+pub mod config;

@@ -1,0 +1,62 @@
+//! The command line: one file a subcommand, each with a `run` that returns an [`Exit`].
+//!
+//! stdout carries data and stderr carries talk; every command takes `--json`, and every help text begins with
+//! an example.
+
+pub mod args;
+mod config;
+mod dialects;
+mod exit;
+pub mod terminal;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use exit::Exit;
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "patchcord",
+    version,
+    about = "Any phone call to any bot over any WebSocket dialect",
+    before_help = "Example:\n  patchcord                 # start on this machine, then call sip:echo@127.0.0.1\n  patchcord call echo       # or call without a phone"
+)]
+pub struct CommandLine {
+    /// The command; without one, `serve`
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check or print the configuration
+    Config(args::ConfigArgs),
+    /// List the WebSocket languages that are spoken
+    Dialects(args::DialectsArgs),
+}
+
+/// Parses a command line and runs it.
+///
+/// A command line that makes no sense ends with exit code 2, a request for help with 0.
+pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match CommandLine::try_parse_from(words) {
+        Ok(line) => dispatch(line).into(),
+        Err(error) => {
+            // Nobody is left to tell when the terminal itself is gone.
+            let _ = error.print();
+            if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() }
+        }
+    }
+}
+
+fn dispatch(line: CommandLine) -> Exit {
+    match line.command {
+        Some(Command::Config(args)) => config::run(&args),
+        Some(Command::Dialects(args)) => dialects::run(&args),
+        None => Exit::Usage,
+    }
+}

@@ -1,0 +1,140 @@
+//! The URL of a bot's WebSocket.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+
+use http::Uri;
+
+use super::problem::Refusal;
+use super::secret::MASK;
+use super::section::Setting;
+
+/// A `ws://` or `wss://` URL without user-info; `Debug` and `Display` mask the query.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BotUrl(Uri);
+
+impl BotUrl {
+    /// Parses a URL.
+    ///
+    /// # Errors
+    /// A refusal for another scheme, no host, user-info or a fragment.
+    pub fn parse(text: &str) -> Result<BotUrl, Refusal> {
+        let cure = "a WebSocket address: \"wss://bot.example.com/voice\"";
+        // The text is not repeated in a refusal: a query or user-info in it may be a secret.
+        let uri: Uri = text.parse().map_err(|_| Refusal::new("this is not a URL", cure))?;
+        if !matches!(uri.scheme_str(), Some("ws" | "wss")) {
+            return Err(Refusal::new("the URL does not begin with ws:// or wss://", cure));
+        }
+        let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
+        if authority.contains('@') {
+            return Err(Refusal::new(
+                "a URL may not carry a user name or a password",
+                "put them into headers = { Authorization = \"…\" }",
+            ));
+        }
+        let host = uri.host().unwrap_or_default();
+        let bad_v6 = host.starts_with('[') && host.trim_matches(['[', ']']).parse::<Ipv6Addr>().is_err();
+        if host.is_empty() || bad_v6 {
+            return Err(Refusal::new("the URL has no host that can be dialled", cure));
+        }
+        let port = authority.strip_prefix(host).unwrap_or_default();
+        if !port.is_empty() && !matches!(uri.port_u16(), Some(1..)) {
+            return Err(Refusal::new("the port is not a number from 1 to 65535", cure));
+        }
+        if text.contains('#') {
+            return Err(Refusal::new("the URL has a fragment (#…)", "leave it out: it is never sent"));
+        }
+        Ok(BotUrl(uri))
+    }
+
+    /// The URL with its query.
+    pub fn as_uri(&self) -> &Uri {
+        &self.0
+    }
+
+    /// Whether TLS is spoken.
+    pub fn is_tls(&self) -> bool {
+        self.0.scheme_str() == Some("wss")
+    }
+
+    /// The host, without the brackets of an IPv6 address.
+    pub fn host(&self) -> &str {
+        self.0.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// The port, 80 or 443 when none is written.
+    pub fn port(&self) -> u16 {
+        self.0.port_u16().unwrap_or(if self.is_tls() { 443 } else { 80 })
+    }
+}
+
+impl fmt::Display for BotUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&mask_query(&self.0.to_string()))
+    }
+}
+
+impl fmt::Debug for BotUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BotUrl({self})")
+    }
+}
+
+impl Setting for BotUrl {
+    fn from_text(text: &str) -> Result<BotUrl, Refusal> {
+        BotUrl::parse(text)
+    }
+}
+
+/// A URL's text with its query and its user-info masked, whether it is a good URL or not.
+pub fn mask_query(text: &str) -> String {
+    let (address, query) = text.split_once('?').map_or((text, ""), |(address, _)| (address, "?"));
+    let masked_query = if query.is_empty() { String::new() } else { format!("?{MASK}") };
+    let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
+    let authority = rest.split('/').next().unwrap_or_default();
+    match authority.rsplit_once('@') {
+        Some((user, _)) => format!("{scheme}://{MASK}{}{masked_query}", &rest[user.len()..]),
+        None => format!("{address}{masked_query}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_url_are_found_and_ports_have_defaults() {
+        let url = BotUrl::parse("wss://bot.example.com/voice?key=1").unwrap();
+        assert_eq!((url.host(), url.port(), url.is_tls()), ("bot.example.com", 443, true));
+        let url = BotUrl::parse("ws://[::1]:9001").unwrap();
+        assert_eq!((url.host(), url.port(), url.is_tls()), ("::1", 9001, false));
+    }
+
+    #[test]
+    fn a_query_is_never_printed() {
+        let url = BotUrl::parse("wss://bot.example.com/voice?key=hunter2").unwrap();
+        assert_eq!(format!("{url} {url:?}").matches("hunter2").count(), 0);
+        assert_eq!(url.to_string(), "wss://bot.example.com/voice?***");
+        assert_eq!(mask_query("wss://a:hunter2@h/p?q"), "wss://***@h/p?***");
+    }
+
+    #[test]
+    fn what_is_no_websocket_url_is_refused_without_repeating_it() {
+        for wrong in [
+            "http://hunter2",
+            "wss://user:hunter2@host/",
+            "wss://",
+            "hunter2",
+            "",
+            "ws://h/#hunter2",
+            "ws://h:0/",
+            "ws://h:99999/",
+            "ws://h:/",
+            "ws://[hunter2]/",
+            "ws:///hunter2",
+        ] {
+            let refusal = BotUrl::parse(wrong).expect_err(wrong);
+            assert!(!format!("{refusal:?}").contains("hunter2"), "{refusal:?}");
+        }
+    }
+}

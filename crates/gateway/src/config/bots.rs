@@ -1,0 +1,134 @@
+//! `[bots.NAME]`: remote programs that take calls over a WebSocket, and the built-in ones beside them.
+
+use http::HeaderMap;
+
+use super::audio::AudioFormat;
+use super::bot_url::BotUrl;
+use super::dialect_names::DialectName;
+use super::headers;
+use super::problem::Refusal;
+use super::section::{Section, Setting};
+
+/// One of `[bots.NAME]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bot {
+    /// The name in the file.
+    pub name: String,
+    /// The name that people see.
+    pub display_name: String,
+    /// Where it listens.
+    pub url: BotUrl,
+    /// The language it speaks.
+    pub dialect: DialectName,
+    /// Headers of the WebSocket request; their values do not print.
+    pub headers: HeaderMap,
+    /// The audio it takes and gives.
+    pub audio: AudioFormat,
+    /// incoming-call: whether the `cdr` message is sent after the end.
+    pub cdr: bool,
+    /// ivr-solutions: whether the bot is told nothing about a refused command.
+    pub quiet: bool,
+}
+
+/// A bot that needs no address: it lives in this program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BuiltInBot {
+    /// Returns the caller's audio.
+    Echo,
+    /// Answers every digit with its tone.
+    Dtmf,
+    /// Sounds 1 kHz.
+    Tone,
+}
+
+impl BuiltInBot {
+    /// All of them.
+    pub const ALL: [BuiltInBot; 3] = [BuiltInBot::Echo, BuiltInBot::Dtmf, BuiltInBot::Tone];
+
+    /// The name in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            BuiltInBot::Echo => "echo",
+            BuiltInBot::Dtmf => "dtmf",
+            BuiltInBot::Tone => "tone",
+        }
+    }
+
+    /// The built-in bot of this name.
+    pub fn find(name: &str) -> Option<BuiltInBot> {
+        BuiltInBot::ALL.into_iter().find(|bot| bot.as_str() == name)
+    }
+}
+
+impl Bot {
+    pub(super) fn read(name: &str, section: &Section<'_>) -> Option<Bot> {
+        check_name(name, section);
+        let (url, dialect) = (section.value("url"), section.value::<DialectName>("dialect"));
+        let headers = headers::read(section, "headers");
+        let audio = dialect.and_then(|dialect| AudioFormat::read(&section.section("audio"), dialect));
+        let display_name = section.value_or("name", name.to_owned());
+        let cdr = section.value_or("cdr", true);
+        let quiet = section.value_or("quiet", false);
+        section.value::<TransferEnd>("on_transfer");
+        if let Some(dialect) = dialect {
+            check_owner(section, dialect, "cdr", "incoming-call");
+            check_owner(section, dialect, "quiet", "ivr-solutions");
+        }
+        Some(Bot {
+            name: name.to_owned(),
+            display_name: display_name?,
+            url: url?,
+            dialect: dialect?,
+            headers,
+            audio: audio?,
+            cdr: cdr?,
+            quiet: quiet?,
+        })
+    }
+}
+
+fn check_name(name: &str, section: &Section<'_>) {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(good) {
+        let refusal =
+            Refusal::new("this is not a name for a bot", "letters, digits, dashes, dots; at most 64");
+        section.report.refuse(&section.path, &section.place, refusal);
+    }
+    if RESERVED.contains(&name) {
+        let refusal =
+            Refusal::new(format!("\"{name}\" is the name of a built-in bot"), "choose another name");
+        section.report.refuse(&section.path, &section.place, refusal);
+    }
+}
+
+fn check_owner(section: &Section<'_>, dialect: DialectName, key: &str, owner: &str) {
+    if section.has(key) && dialect.as_str() != owner {
+        let refusal =
+            Refusal::new(format!("only {owner} has this key"), format!("leave it out of {}", section.path));
+        section.refuse(key, refusal);
+    }
+}
+
+/// What a transfer does to the bot's session: it ends.
+struct TransferEnd;
+
+impl Setting for TransferEnd {
+    fn from_text(text: &str) -> Result<TransferEnd, Refusal> {
+        match text {
+            "end" => Ok(TransferEnd),
+            "hold" => Err(Refusal::later("on_transfer = \"hold\"")),
+            _ => Err(Refusal::unknown("on_transfer", text, &["end"])),
+        }
+    }
+}
+
+impl Setting for DialectName {
+    fn from_text(text: &str) -> Result<DialectName, Refusal> {
+        DialectName::parse(text)
+    }
+}
+
+/// Names of built-in bots, of this version and of later ones.
+const RESERVED: &[&str] = &["echo", "parrot", "dtmf", "tone", "ivr"];
+/// The longest name of a bot.
+const NAME_BYTES_MAX: usize = 64;

@@ -1,0 +1,334 @@
+//! The one declaration of every key: path, kind, default and sentence.
+//!
+//! The reader takes its defaults from here, an unknown key is one that stands not here, and the example file,
+//! `docs/config.md` and `config print` are checked against or made from this table.
+
+/// A key of the file.
+#[derive(Debug, Clone, Copy)]
+pub struct Declaration {
+    /// The path: `[]` for each table of a list, `*` for a name that the user gives.
+    pub path: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// What holds when it is absent.
+    pub default: Default,
+    /// One sentence for the documentation.
+    pub sentence: &'static str,
+    /// Whether its value is masked wherever settings are shown.
+    pub secret: bool,
+}
+
+/// What a key takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A string.
+    Text,
+    /// `true` or `false`.
+    Flag,
+    /// A whole number.
+    Whole,
+    /// A length of time as a string: `250ms`, `30s`, `5m`, `4h`.
+    Duration,
+    /// A list of strings.
+    List,
+    /// A table of names to strings.
+    Map,
+    /// A key whose feature this version does not have: using it is an error.
+    Later,
+}
+
+impl Kind {
+    /// The kind in words.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Text => "string",
+            Kind::Flag => "true or false",
+            Kind::Whole => "whole number",
+            Kind::Duration => "duration",
+            Kind::List => "list of strings",
+            Kind::Map => "table of strings",
+            Kind::Later => "not in this version",
+        }
+    }
+}
+
+/// What holds when a key is absent.
+#[derive(Debug, Clone, Copy)]
+pub enum Default {
+    /// The key must be there.
+    Required,
+    /// Nothing; the text says what that means.
+    Absent(&'static str),
+    /// This value, as TOML.
+    Is(&'static str),
+}
+
+/// The declaration of a pattern path.
+pub fn find(pattern: &str) -> Option<&'static Declaration> {
+    KEYS.iter().find(|key| key.path == pattern)
+}
+
+/// The names that may stand in the table at `pattern` (empty for the file itself), in the order of the table.
+pub fn children(pattern: &str) -> Vec<&'static str> {
+    let mut names: Vec<&'static str> = Vec::new();
+    for key in KEYS {
+        let below = if pattern.is_empty() {
+            Some(key.path)
+        } else {
+            key.path.strip_prefix(pattern).and_then(|rest| rest.strip_prefix('.'))
+        };
+        if let Some(name) = below.and_then(|below| below.split(['.', '[']).next())
+            && !names.contains(&name)
+        {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// Whether keys stand below `pattern`.
+pub fn is_parent(pattern: &str) -> bool {
+    KEYS.iter().any(|key| {
+        key.path.strip_prefix(pattern).is_some_and(|rest| rest.starts_with('.') || rest.starts_with('['))
+    })
+}
+
+const fn key(path: &'static str, kind: Kind, default: Default, sentence: &'static str) -> Declaration {
+    Declaration { path, kind, default, sentence, secret: false }
+}
+
+const fn secret(path: &'static str, kind: Kind, default: Default, sentence: &'static str) -> Declaration {
+    Declaration { path, kind, default, sentence, secret: true }
+}
+
+const fn later(path: &'static str, sentence: &'static str) -> Declaration {
+    Declaration {
+        path,
+        kind: Kind::Later,
+        default: Default::Absent("not in this version"),
+        sentence,
+        secret: true,
+    }
+}
+
+use self::Default::{Absent, Is, Required};
+
+/// Every key, in the order of the file.
+pub const KEYS: &[Declaration] = &[
+    key(
+        "server.id",
+        Kind::Text,
+        Is("\"patchcord\""),
+        "The name of this server where several report together.",
+    ),
+    key(
+        "server.data_dir",
+        Kind::Text,
+        Is("\"./patchcord-data\""),
+        "The folder for everything that is written.",
+    ),
+    key(
+        "server.account",
+        Kind::Text,
+        Is("\"patchcord\""),
+        "The account that dialects name to bots (`account_sid`, `accountId`).",
+    ),
+    key(
+        "server.drain",
+        Kind::Duration,
+        Is("\"30s\""),
+        "How long a stop waits for running calls before it ends them.",
+    ),
+    key(
+        "log.level",
+        Kind::Text,
+        Is("\"info\""),
+        "What is logged: a level, or levels per target as in `info,patchcord_sip=debug`.",
+    ),
+    key(
+        "log.format",
+        Kind::Text,
+        Is("\"auto\""),
+        "`human` lines, `json` lines, or `auto`: human on a terminal, else json.",
+    ),
+    later("log.wire", "Keeps redacted wire messages per call."),
+    key(
+        "http.listen",
+        Kind::Text,
+        Is("\"127.0.0.1:8080\""),
+        "The address of the HTTP port: health, metrics and vendors' WebSockets.",
+    ),
+    key("http.ws_bot", Kind::Text, Is("\"echo\""), "The bot behind `/ws`."),
+    secret(
+        "http.ws_token",
+        Kind::Text,
+        Absent("no token"),
+        "What vendors' WebSockets present as `?token=…` or `Authorization: Bearer …`.",
+    ),
+    key(
+        "http.accept_from",
+        Kind::List,
+        Absent("any address"),
+        "The networks from which vendors' WebSockets are accepted; loopback always is.",
+    ),
+    later("http.public_url", "The address under which the outside reaches this server."),
+    later("http.tls", "Certificate and key of the HTTP port."),
+    later("http.behind_proxy", "Says that a proxy in front ends TLS."),
+    later("http.keys", "Keys of the HTTP API."),
+    key(
+        "sip.listen",
+        Kind::List,
+        Is("[\"udp:127.0.0.1:5060\", \"tcp:127.0.0.1:5060\"]"),
+        "The SIP sockets, each `udp:ADDRESS:PORT` or `tcp:ADDRESS:PORT`.",
+    ),
+    key(
+        "sip.accept_from",
+        Kind::List,
+        Absent("loopback only"),
+        "The networks whose calls are accepted besides loopback; an empty list means nobody.",
+    ),
+    key(
+        "sip.external_ip",
+        Kind::Text,
+        Is("\"auto\""),
+        "The address that SDP and Contact show; `auto` takes the one that faces the caller.",
+    ),
+    key(
+        "sip.rtp_ports",
+        Kind::Text,
+        Is("\"20000-29999\""),
+        "The range of UDP ports for RTP and RTCP, first to last.",
+    ),
+    key(
+        "sip.codecs",
+        Kind::List,
+        Is("[\"PCMU\", \"PCMA\"]"),
+        "The codecs that are offered and accepted, preferred first.",
+    ),
+    later("sip.srtp", "Encrypted media on the phone leg."),
+    later("trunks", "Carriers: registration, dialling out, inbound by network."),
+    later("extensions", "Phones that register here."),
+    key(
+        "numbers[].number",
+        Kind::Text,
+        Required,
+        "The number that is called; `91*` matches a beginning, `*` any. The first match wins.",
+    ),
+    key("numbers[].bot", Kind::Text, Required, "The bot that takes its calls."),
+    key(
+        "numbers[].fallback",
+        Kind::Text,
+        Is("\"sorry\""),
+        "What the caller gets when the bot cannot be reached: `busy` (486), `unavailable` (503) or `sorry` (answer, a clip, hang-up).",
+    ),
+    later("numbers[].flow", "A call flow instead of a bot."),
+    later("numbers[].config_api", "Asks a URL which bot takes the call."),
+    later("numbers[].extension", "Rings a registered phone instead of a bot."),
+    later("numbers[].flow_id", "`FlowId` towards config_api."),
+    later("numbers[].callbacks", "Where call status is posted for this number."),
+    later("numbers[].country", "The country code for numbers written without one."),
+    later("numbers[].recording", "Records the calls of this number."),
+    key(
+        "bots.*.url",
+        Kind::Text,
+        Required,
+        "The bot's WebSocket, `ws://…` or `wss://…`; secrets in the query are masked, user-info is refused.",
+    ),
+    key("bots.*.dialect", Kind::Text, Required, "The language the bot speaks."),
+    secret("bots.*.headers", Kind::Map, Absent("none"), "Headers of the WebSocket request."),
+    key(
+        "bots.*.audio.encoding",
+        Kind::Text,
+        Absent("the dialect's own"),
+        "`pcm` (also `linear16`, `slin`, `pcm16`), `mulaw` (also `ulaw`, `g711_ulaw`) or `alaw`.",
+    ),
+    key("bots.*.audio.sample_rate", Kind::Whole, Absent("the dialect's own"), "Samples per second."),
+    key(
+        "bots.*.audio.frame",
+        Kind::Duration,
+        Absent("`20ms`; `10ms` with ozonetel"),
+        "The audio in one message, 10 to 100 ms in steps of 10.",
+    ),
+    key("bots.*.name", Kind::Text, Absent("the bot's key"), "The name that people see."),
+    key(
+        "bots.*.cdr",
+        Kind::Flag,
+        Absent("`true`"),
+        "incoming-call: sends the `cdr` message after the end of a call.",
+    ),
+    key(
+        "bots.*.quiet",
+        Kind::Flag,
+        Absent("`false`"),
+        "ivr-solutions: tells the bot nothing about a refused command.",
+    ),
+    key(
+        "bots.*.on_transfer",
+        Kind::Text,
+        Is("\"end\""),
+        "What a transfer does to the bot's session; `hold` is not in this version.",
+    ),
+    key(
+        "bots.*.import",
+        Kind::Text,
+        Absent("nothing"),
+        "smartpbx: a JSON file with the provider's config object; keys beside it win.",
+    ),
+    later("bots.*.mapping", "The message mapping of the dialect `custom`."),
+    later("bots.*.api_key", "The key of a speech engine."),
+    later("bots.*.model", "The model of a speech engine."),
+    later("bots.*.voice", "The voice of a speech engine."),
+    later("bots.*.instructions", "What a speech engine is told to do."),
+    later("bots.*.greeting", "What a speech engine says first."),
+    later("bots.*.extract", "Fields that are taken from the transcript."),
+    later("bots.*.webhook", "Where the result of a call is posted."),
+    key("listeners[].listen", Kind::Text, Required, "The address of a port for vendors that dial us."),
+    key("listeners[].dialect", Kind::Text, Required, "The language the vendor speaks."),
+    key("listeners[].bot", Kind::Text, Required, "The bot that takes its calls, whatever that bot speaks."),
+    secret(
+        "listeners[].token",
+        Kind::Text,
+        Absent("no token"),
+        "What vendors present as `?token=…` or `Authorization: Bearer …`.",
+    ),
+    key(
+        "listeners[].accept_from",
+        Kind::List,
+        Absent("any address"),
+        "The networks from which vendors are accepted; loopback always is.",
+    ),
+    later("flows", "Call flows: menus, queues, hours, voicemail."),
+    later("callbacks", "Where call status is posted."),
+    later("storage", "The database and the place of recordings."),
+    later("egress", "Which addresses outbound URLs may have."),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_declared_default_is_toml() {
+        for key in KEYS {
+            if let Is(literal) = key.default {
+                assert!(super::super::tree::parse_default(literal).is_some(), "{}: {literal}", key.path);
+            }
+        }
+    }
+
+    #[test]
+    fn the_children_of_a_table_are_its_next_names() {
+        assert_eq!(children("bots.*.audio"), ["encoding", "sample_rate", "frame"]);
+        assert!(children("").starts_with(&["server", "log", "http", "sip"]));
+        assert!(children("numbers[]").contains(&"fallback"));
+        assert!(is_parent("numbers") && is_parent("bots.*") && !is_parent("http.listen"));
+    }
+
+    #[test]
+    fn every_key_has_one_declaration_and_a_sentence() {
+        for (index, key) in KEYS.iter().enumerate() {
+            assert!(key.sentence.ends_with('.'), "{} needs a sentence", key.path);
+            assert!(KEYS[..index].iter().all(|earlier| earlier.path != key.path), "{} twice", key.path);
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! `[[listeners]]`: ports of their own for vendors that dial us.
+
+use std::net::SocketAddr;
+
+use super::dialect_names::DialectName;
+use super::section::Section;
+use super::vendor_port::{VendorAccess, check_bot};
+
+/// One of `[[listeners]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// The address of the port.
+    pub listen: SocketAddr,
+    /// The language the vendor speaks.
+    pub dialect: DialectName,
+    /// The name of the bot that takes its calls.
+    pub bot: String,
+    /// Who may come in.
+    pub access: VendorAccess,
+}
+
+impl Listener {
+    pub(super) fn read(section: &Section<'_>, bots: &[&str]) -> Option<Listener> {
+        let listen = section.value("listen");
+        let access = VendorAccess::read(section, listen, "token");
+        let (dialect, bot) = (section.value("dialect"), section.value::<String>("bot"));
+        if let Some(bot) = &bot {
+            check_bot(section, "bot", bot, bots);
+        }
+        Some(Listener { listen: listen?, dialect: dialect?, bot: bot?, access })
+    }
+}

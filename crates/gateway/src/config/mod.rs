@@ -1,0 +1,246 @@
+//! The configuration: one TOML file, environment overrides, and every problem of both at once.
+//!
+//! A load builds a tree that knows where each value was written (`tree`), fills in `${…}` (`substitute`),
+//! imports and overrides, checks the names (`known`) against the one declaration of every key (`keys`), and
+//! reads the tree into the types below, one file a concern. Nothing else in the program reads the
+//! environment or holds settings in globals.
+
+mod audio;
+mod bot_url;
+mod bots;
+pub mod dialect_names;
+mod environment;
+mod headers;
+mod http;
+mod import;
+pub mod keys;
+mod known;
+mod listeners;
+mod log;
+mod network;
+mod numbers;
+mod print;
+mod problem;
+mod secret;
+mod section;
+mod server;
+mod sip;
+mod substitute;
+mod tree;
+mod vendor_port;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use audio::{AudioEncoding, AudioFormat};
+pub use bot_url::BotUrl;
+pub use bots::{Bot, BuiltInBot};
+pub use dialect_names::DialectName;
+pub use environment::Environment;
+pub use headers::check as check_header;
+pub use http::Http;
+pub use listeners::Listener;
+pub use log::{Levels, Log, LogFormat};
+pub use network::{Network, admits};
+pub use numbers::{Fallback, Number, NumberPattern};
+pub use print::{ShownKey, to_toml};
+pub use problem::{Place, Problem, Problems, Refusal};
+pub use secret::Secret;
+pub use section::parse_duration;
+pub use server::Server;
+pub use sip::{ExternalIp, PhoneCodec, RtpPorts, Sip, SipListen, SipTransport};
+pub use vendor_port::VendorAccess;
+
+use problem::Report;
+use section::Section;
+use substitute::Lookup;
+use tree::Table;
+
+/// A whole configuration, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Who this server is.
+    pub server: Server,
+    /// What is logged.
+    pub log: Log,
+    /// The HTTP port.
+    pub http: Http,
+    /// The phone side.
+    pub sip: Sip,
+    /// Which bot takes which number, first match first.
+    pub numbers: Vec<Number>,
+    /// The remote bots.
+    pub bots: Vec<Bot>,
+    /// Ports for vendors that dial us.
+    pub listeners: Vec<Listener>,
+}
+
+/// A bot that a name leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BotChoice<'a> {
+    /// One of this program's own.
+    BuiltIn(BuiltInBot),
+    /// A remote one.
+    Remote(&'a Bot),
+}
+
+/// A configuration with its history: what `config print` shows.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// The file that was read, if there was one.
+    pub file: Option<PathBuf>,
+    /// Every key in effect with its place, secrets masked.
+    pub shown: Vec<ShownKey>,
+}
+
+impl Config {
+    /// What `patchcord serve` does with no file and no environment.
+    pub fn default_serve() -> Config {
+        match Config::parse("") {
+            Ok(config) => config,
+            Err(problems) => unreachable!("the declared defaults are refused: {problems}"),
+        }
+    }
+
+    /// Reads a configuration from its text, without environment.
+    ///
+    /// # Errors
+    /// Every problem of the text.
+    pub fn parse(text: &str) -> Result<Config, Problems> {
+        let source =
+            Source { text, name: FILE_NAME, folder: Path::new("."), environment: &Environment::default() };
+        source.load().map(|loaded| loaded.config)
+    }
+
+    /// The bot of this name.
+    pub fn find_bot(&self, name: &str) -> Option<BotChoice<'_>> {
+        match BuiltInBot::find(name) {
+            Some(bot) => Some(BotChoice::BuiltIn(bot)),
+            None => self.bots.iter().find(|bot| bot.name == name).map(BotChoice::Remote),
+        }
+    }
+
+    /// The entry of `[[numbers]]` that takes calls to `number`.
+    pub fn find_number(&self, number: &str) -> Option<&Number> {
+        self.numbers.iter().find(|entry| entry.number.matches(number))
+    }
+
+    fn read(root: &Section<'_>) -> Option<Config> {
+        let bot_sections = root.named_sections("bots");
+        let mut names: Vec<&str> = BuiltInBot::ALL.iter().map(|bot| bot.as_str()).collect();
+        names.extend(
+            bot_sections.iter().map(|(name, _)| *name).filter(|name| BuiltInBot::find(name).is_none()),
+        );
+        let number_sections = root.list_of_sections("numbers");
+        let numbers: Vec<_> = number_sections.iter().map(|section| Number::read(section, &names)).collect();
+        numbers::check_order(&number_sections, &numbers);
+        let bots: Vec<_> = bot_sections.iter().map(|(name, section)| Bot::read(name, section)).collect();
+        let listener_sections = root.list_of_sections("listeners");
+        let listeners: Vec<_> =
+            listener_sections.iter().map(|section| Listener::read(section, &names)).collect();
+        let server = Server::read(&root.section("server"));
+        let log = Log::read(&root.section("log"));
+        let http_section = root.section("http");
+        let http = Http::read(&http_section, &names);
+        let sip_section = root.section("sip");
+        let sip = Sip::read(&sip_section);
+        check_addresses(&listener_sections, &listeners, http.as_ref(), sip.as_ref());
+        Some(Config {
+            server: server?,
+            log: log?,
+            http: http?,
+            sip: sip?,
+            numbers: numbers.into_iter().collect::<Option<_>>()?,
+            bots: bots.into_iter().collect::<Option<_>>()?,
+            listeners: listeners.into_iter().collect::<Option<_>>()?,
+        })
+    }
+}
+
+/// Loads `file`, or `./patchcord.toml` if there is one, or the defaults; `environment` overrides keys.
+///
+/// # Errors
+/// Every problem of the file and of the environment, with place and cure.
+pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Loaded, Problems> {
+    let path = match file {
+        Some(path) => path,
+        None if Path::new(FILE_NAME).exists() => Path::new(FILE_NAME),
+        None => return Source { text: "", name: FILE_NAME, folder: Path::new("."), environment }.load(),
+    };
+    let name = path.display().to_string();
+    let text = read_file(path).map_err(|what| {
+        let cure = "name a TOML file with --config FILE".to_owned();
+        let place = Place::Import(Arc::from(name.as_str()));
+        Problems(vec![Problem { key: String::new(), place, what, cure, did_you_mean: None }])
+    })?;
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    let loaded = Source { text: &text, name: &name, folder, environment }.load()?;
+    Ok(Loaded { file: Some(path.to_owned()), ..loaded })
+}
+
+/// Everything that a load depends on.
+struct Source<'a> {
+    text: &'a str,
+    name: &'a str,
+    folder: &'a Path,
+    environment: &'a Environment,
+}
+
+impl Source<'_> {
+    fn load(&self) -> Result<Loaded, Problems> {
+        let report = Report::default();
+        let mut root = tree::parse_toml(self.text, &Arc::from(self.name), &report);
+        known::check(&root, "", "", &report);
+        Lookup { environment: self.environment, folder: self.folder }.apply(&mut root, "", &report);
+        self.environment.apply(&mut root, &report);
+        import::apply(&mut root, self.folder, &report);
+        let config = Config::read(&Section::root(&root, &report));
+        finish(config, &root, report)
+    }
+}
+
+fn finish(config: Option<Config>, root: &Table, report: Report) -> Result<Loaded, Problems> {
+    match (report.into_problems(), config) {
+        (None, Some(config)) => Ok(Loaded { config, file: None, shown: print::effective(root) }),
+        (Some(problems), _) => Err(problems),
+        (None, None) => unreachable!("a reader gave up without saying why"),
+    }
+}
+
+/// Refuses a listener whose address another socket of ours takes.
+fn check_addresses(
+    sections: &[Section<'_>],
+    listeners: &[Option<Listener>],
+    http: Option<&Http>,
+    sip: Option<&Sip>,
+) {
+    let mut taken: Vec<(SocketAddr, String)> = Vec::new();
+    taken.extend(http.map(|http| (http.listen, "http.listen".to_owned())));
+    let tcp = sip.iter().flat_map(|sip| &sip.listen).filter(|socket| socket.transport == SipTransport::Tcp);
+    taken.extend(tcp.map(|socket| (socket.address, "sip.listen".to_owned())));
+    for (section, listener) in sections.iter().zip(listeners) {
+        let Some(listener) = listener else { continue };
+        let other = taken.iter().find(|(address, _)| *address == listener.listen && address.port() != 0);
+        if let Some((address, owner)) = other {
+            let what = format!("{address} is the address of {owner} already");
+            section.refuse("listen", Refusal::new(what, "choose another port"));
+        }
+        taken.push((listener.listen, section.path_of("listen")));
+    }
+}
+
+fn read_file(path: &Path) -> Result<String, String> {
+    let size = std::fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?.len();
+    if size > FILE_BYTES_MAX {
+        return Err("has more than 1 MiB".to_owned());
+    }
+    std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))
+}
+
+/// The file that is read when none is named.
+const FILE_NAME: &str = "patchcord.toml";
+/// The largest file that is read.
+const FILE_BYTES_MAX: u64 = 1 << 20;

@@ -1,0 +1,90 @@
+//! Networks that are let in: an address or an address range in CIDR form.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::problem::Refusal;
+use super::section::Setting;
+
+/// A range of IP addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    prefix: u8,
+}
+
+impl Network {
+    /// Whether `address` lies in the range; an IPv4 address mapped into IPv6 counts as IPv4.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0);
+                Ipv4Addr::to_bits(own) & mask == Ipv4Addr::to_bits(other) & mask
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0);
+                Ipv6Addr::to_bits(own) & mask == Ipv6Addr::to_bits(other) & mask
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
+    }
+}
+
+impl Setting for Network {
+    fn from_text(text: &str) -> Result<Network, Refusal> {
+        let refusal = || {
+            Refusal::new(
+                format!("\"{text}\" is not a network"),
+                "an address or a range: \"203.0.113.7\", \"203.0.113.0/24\", \"2001:db8::/32\"",
+            )
+        };
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| refusal())?;
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = match prefix {
+            Some(prefix) => prefix.parse().map_err(|_| refusal())?,
+            None => longest,
+        };
+        if prefix > longest {
+            return Err(refusal());
+        }
+        Ok(Network { address, prefix })
+    }
+}
+
+/// Whether a stranger at `address` may come in: loopback always, else a member of `accepted`.
+pub fn admits(accepted: &[Network], address: IpAddr) -> bool {
+    address.to_canonical().is_loopback() || accepted.iter().any(|network| network.contains(address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_holds_its_addresses_and_no_others() {
+        let network = Network::from_text("203.0.113.0/24").unwrap();
+        assert!(network.contains("203.0.113.255".parse().unwrap()));
+        assert!(network.contains("::ffff:203.0.113.1".parse().unwrap()));
+        assert!(!network.contains("203.0.114.0".parse().unwrap()));
+        assert!(!network.contains("2001:db8::1".parse().unwrap()));
+        assert!(Network::from_text("0.0.0.0/0").unwrap().contains("8.8.8.8".parse().unwrap()));
+        assert!(Network::from_text("::/0").unwrap().contains("2001:db8::1".parse().unwrap()));
+        assert!(Network::from_text("10.0.0.1").unwrap().contains("10.0.0.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn what_is_no_range_is_refused() {
+        for wrong in ["", "10.0.0.0/33", "10.0.0/8", "::/129", "host", "10.0.0.0/-1", "10.0.0.0/"] {
+            assert!(Network::from_text(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_empty_list_admits_loopback_only() {
+        assert!(admits(&[], "127.0.0.1".parse().unwrap()) && admits(&[], "::1".parse().unwrap()));
+        assert!(!admits(&[], "203.0.113.1".parse().unwrap()));
+    }
+}

@@ -1,0 +1,126 @@
+//! `[[numbers]]`: which bot takes the calls of which number.
+
+use super::problem::Refusal;
+use super::section::{Section, Setting};
+use super::vendor_port::check_bot;
+
+/// One of `[[numbers]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Number {
+    /// The numbers that are meant.
+    pub number: NumberPattern,
+    /// The name of the bot that takes the calls.
+    pub bot: String,
+    /// What the caller gets when the bot cannot be reached.
+    pub fallback: Fallback,
+}
+
+/// The numbers that an entry means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NumberPattern {
+    /// Any number.
+    Any,
+    /// Numbers that begin so.
+    Prefix(String),
+    /// This number.
+    Exact(String),
+}
+
+/// What a caller gets when the bot cannot be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fallback {
+    /// Busy here (486).
+    Busy,
+    /// Unavailable (503).
+    Unavailable,
+    /// The call is answered, a clip says sorry, and we hang up.
+    #[default]
+    Sorry,
+}
+
+impl Number {
+    pub(super) fn read(section: &Section<'_>, bots: &[&str]) -> Option<Number> {
+        let (number, bot) = (section.value("number"), section.value::<String>("bot"));
+        let fallback = section.value("fallback");
+        if let Some(bot) = &bot {
+            check_bot(section, "bot", bot, bots);
+        }
+        Some(Number { number: number?, bot: bot?, fallback: fallback? })
+    }
+}
+
+/// Refuses entries that an earlier one leaves nothing for.
+pub(super) fn check_order(sections: &[Section<'_>], numbers: &[Option<Number>]) {
+    for (index, number) in numbers.iter().enumerate() {
+        let Some(number) = number else { continue };
+        let earlier = numbers[..index].iter().position(|earlier| {
+            earlier.as_ref().is_some_and(|earlier| earlier.number.covers(&number.number))
+        });
+        if let Some(earlier) = earlier {
+            sections[index].refuse(
+                "number",
+                Refusal::new(
+                    format!("numbers[{earlier}] takes these calls already"),
+                    "the first match wins: put the narrower entry first",
+                ),
+            );
+        }
+    }
+}
+
+impl NumberPattern {
+    /// Whether `number` is meant.
+    pub fn matches(&self, number: &str) -> bool {
+        match self {
+            NumberPattern::Any => true,
+            NumberPattern::Prefix(prefix) => number.starts_with(prefix.as_str()),
+            NumberPattern::Exact(exact) => number == exact,
+        }
+    }
+
+    /// Whether every number that `other` means is meant here too.
+    fn covers(&self, other: &NumberPattern) -> bool {
+        match (self, other) {
+            (NumberPattern::Any, _) => true,
+            (NumberPattern::Prefix(_), NumberPattern::Prefix(text) | NumberPattern::Exact(text)) => {
+                self.matches(text)
+            }
+            (NumberPattern::Exact(own), NumberPattern::Exact(text)) => own == text,
+            (NumberPattern::Prefix(_) | NumberPattern::Exact(_), _) => false,
+        }
+    }
+}
+
+impl Setting for NumberPattern {
+    fn from_text(text: &str) -> Result<NumberPattern, Refusal> {
+        let (body, open) = text.strip_suffix('*').map_or((text, false), |body| (body, true));
+        let good = body.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-._#".contains(&byte));
+        if !good || text.is_empty() || text.len() > NUMBER_BYTES_MAX {
+            return Err(Refusal::new(
+                "this is not a number",
+                "digits as they are dialled, a beginning with \"*\" behind it, or \"*\"",
+            ));
+        }
+        Ok(match (body, open) {
+            ("", true) => NumberPattern::Any,
+            (body, true) => NumberPattern::Prefix(body.to_owned()),
+            (body, false) => NumberPattern::Exact(body.to_owned()),
+        })
+    }
+}
+
+impl Setting for Fallback {
+    fn from_text(text: &str) -> Result<Fallback, Refusal> {
+        match text {
+            "busy" => Ok(Fallback::Busy),
+            "unavailable" => Ok(Fallback::Unavailable),
+            "sorry" => Ok(Fallback::Sorry),
+            _ if text.starts_with("transfer:") => Err(Refusal::later("a fallback to a transfer")),
+            _ if text.starts_with("flow:") => Err(Refusal::later("a fallback to a flow")),
+            _ => Err(Refusal::unknown("fallback", text, &["busy", "unavailable", "sorry"])),
+        }
+    }
+}
+
+/// The longest number.
+const NUMBER_BYTES_MAX: usize = 64;

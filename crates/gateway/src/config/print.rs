@@ -1,0 +1,139 @@
+//! The effective configuration as it may be shown: every key, its value, where it came from, secrets masked.
+
+use std::fmt::Write as _;
+
+use super::bot_url::mask_query;
+use super::keys::{self, Declaration, Default, Kind};
+use super::problem::Place;
+use super::secret::MASK;
+use super::section::join;
+use super::tree::{Node, Table, Value, parse_default};
+
+/// One key as it is in effect.
+#[derive(Debug, Clone)]
+pub struct ShownKey {
+    /// The table it stands in, as written: `bots.sales`, `numbers[0]`.
+    pub section: String,
+    /// The key's own name.
+    pub name: String,
+    /// Its value, masked where it is secret.
+    pub value: serde_json::Value,
+    /// Where it came from.
+    pub place: Place,
+}
+
+/// Every key in effect, in the order of the declarations.
+pub(super) fn effective(root: &Table) -> Vec<ShownKey> {
+    let mut shown = Vec::new();
+    let mut done: Vec<&str> = Vec::new();
+    for declaration in keys::KEYS {
+        let Some((section, _)) = declaration.path.rsplit_once('.') else { continue };
+        if done.contains(&section) {
+            continue;
+        }
+        done.push(section);
+        for (path, table) in instances(root, section) {
+            for key in
+                keys::KEYS.iter().filter(|key| key.path.rsplit_once('.').is_some_and(|(s, _)| s == section))
+            {
+                shown.extend(show(key, &path, table));
+            }
+        }
+    }
+    shown
+}
+
+/// Writes keys as TOML with the place of each behind it.
+pub fn to_toml(keys: &[ShownKey]) -> String {
+    let mut text = String::new();
+    let mut section = "";
+    for key in keys {
+        if key.section != section {
+            section = &key.section;
+            let header = match section.split_once('[') {
+                Some((name, _)) => format!("[[{name}]]"),
+                None => format!("[{}]", quoted_path(section)),
+            };
+            let gap = if text.is_empty() { "" } else { "\n" };
+            let _ = writeln!(text, "{gap}{header}");
+        }
+        let value = toml::Value::try_from(&key.value).map(|value| value.to_string()).unwrap_or_default();
+        let _ = writeln!(text, "{:<48} # {}", format!("{} = {value}", key.name), key.place);
+    }
+    text
+}
+
+/// The tables that `pattern` means, with their paths; a fixed table that is absent counts as empty.
+fn instances<'a>(root: &'a Table, pattern: &str) -> Vec<(String, Option<&'a Table>)> {
+    let mut found = vec![(String::new(), Some(root))];
+    for word in pattern.split('.') {
+        let (word, is_list) = word.strip_suffix("[]").map_or((word, false), |word| (word, true));
+        found = found.into_iter().flat_map(|(path, table)| step(&path, table, word, is_list)).collect();
+    }
+    found
+}
+
+fn step<'a>(
+    path: &str,
+    table: Option<&'a Table>,
+    word: &str,
+    is_list: bool,
+) -> Vec<(String, Option<&'a Table>)> {
+    let as_table = |node: &'a Node| match &node.value {
+        Value::Table(table) => Some(table),
+        _ => None,
+    };
+    if word == "*" {
+        let entries = table.map(|table| table.0.as_slice()).unwrap_or_default();
+        return entries.iter().map(|entry| (join(path, &entry.key), as_table(&entry.node))).collect();
+    }
+    let node = table.and_then(|table| table.find(word));
+    let path = join(path, word);
+    if !is_list {
+        return vec![(path, node.and_then(as_table))];
+    }
+    match node.map(|node| &node.value) {
+        Some(Value::List(items)) => {
+            items.iter().enumerate().map(|(i, item)| (format!("{path}[{i}]"), as_table(item))).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn show(key: &Declaration, section: &str, table: Option<&Table>) -> Option<ShownKey> {
+    if key.kind == Kind::Later {
+        return None;
+    }
+    let (_, name) = key.path.rsplit_once('.')?;
+    let node = match (table.and_then(|table| table.find(name)), key.default) {
+        (Some(node), _) => node.clone(),
+        (None, Default::Is(literal)) => parse_default(literal)?,
+        (None, Default::Required | Default::Absent(_)) => return None,
+    };
+    let mut value = to_json(&node.value, key.secret);
+    if let (true, serde_json::Value::String(url)) = (name == "url", &mut value) {
+        *url = mask_query(url);
+    }
+    Some(ShownKey { section: section.to_owned(), name: name.to_owned(), value, place: node.place })
+}
+
+fn to_json(value: &Value, secret: bool) -> serde_json::Value {
+    match value {
+        Value::Table(table) => {
+            table.0.iter().map(|entry| (entry.key.clone(), to_json(&entry.node.value, secret))).collect()
+        }
+        _ if secret => MASK.into(),
+        Value::Text(text) => text.as_str().into(),
+        Value::Whole(number) => (*number).into(),
+        Value::Flag(flag) => (*flag).into(),
+        Value::List(items) => items.iter().map(|item| to_json(&item.value, secret)).collect(),
+        Value::Foreign(kind) => (*kind).into(),
+    }
+}
+
+fn quoted_path(path: &str) -> String {
+    match path.strip_prefix("bots.") {
+        Some(name) if name.contains('.') && !name.ends_with(".audio") => format!("bots.\"{name}\""),
+        _ => path.to_owned(),
+    }
+}

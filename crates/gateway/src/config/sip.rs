@@ -1,0 +1,235 @@
+//! `[sip]`: the phone side's sockets, ports and codecs.
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+
+use super::network::{Network, admits};
+use super::problem::Refusal;
+use super::section::{Section, Setting};
+
+/// The settings of `[sip]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sip {
+    /// The sockets, at least one.
+    pub listen: Vec<SipListen>,
+    /// The networks whose calls are accepted besides loopback.
+    pub accept_from: Vec<Network>,
+    /// The address that SDP and Contact show.
+    pub external_ip: ExternalIp,
+    /// The ports for RTP and RTCP.
+    pub rtp_ports: RtpPorts,
+    /// The codecs, preferred first, without repetition.
+    pub codecs: Vec<PhoneCodec>,
+}
+
+/// One SIP socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SipListen {
+    /// How bytes travel.
+    pub transport: SipTransport,
+    /// The address.
+    pub address: SocketAddr,
+}
+
+/// How SIP messages travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SipTransport {
+    /// Datagrams.
+    Udp,
+    /// A stream.
+    Tcp,
+}
+
+/// The address that SDP and Contact show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExternalIp {
+    /// The one of the interface that faces the caller.
+    Auto,
+    /// This one, for a server behind NAT.
+    Fixed(IpAddr),
+}
+
+/// A range of UDP ports, at least one pair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RtpPorts {
+    /// The lowest port, even.
+    pub first: u16,
+    /// The highest port.
+    pub last: u16,
+}
+
+/// A codec of the phone side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PhoneCodec {
+    /// G.711 µ-law.
+    Pcmu,
+    /// G.711 A-law.
+    Pcma,
+}
+
+impl Sip {
+    /// Whether a call from `address` is let in.
+    pub fn admits(&self, address: IpAddr) -> bool {
+        admits(&self.accept_from, address)
+    }
+
+    pub(super) fn read(section: &Section<'_>) -> Option<Sip> {
+        let listen: Option<Vec<SipListen>> = section.list("listen");
+        let accept_from =
+            if section.has("accept_from") { section.list("accept_from") } else { Some(Vec::new()) };
+        let (external_ip, rtp_ports) = (section.value("external_ip"), section.value("rtp_ports"));
+        let codecs: Option<Vec<PhoneCodec>> = section.list("codecs");
+        if let Some(listen) = &listen {
+            check_listen(section, listen);
+        }
+        if let Some(codecs) = &codecs
+            && (codecs.is_empty() || (1..codecs.len()).any(|i| codecs[..i].contains(&codecs[i])))
+        {
+            section.refuse("codecs", Refusal::new("no codec, or one twice", "[\"PCMU\", \"PCMA\"]"));
+        }
+        Some(Sip {
+            listen: listen?,
+            accept_from: accept_from?,
+            external_ip: external_ip?,
+            rtp_ports: rtp_ports?,
+            codecs: codecs?,
+        })
+    }
+}
+
+fn check_listen(section: &Section<'_>, listen: &[SipListen]) {
+    if listen.is_empty() {
+        section.refuse("listen", Refusal::new("there is no SIP socket", "name one: \"udp:127.0.0.1:5060\""));
+    }
+    let remote = listen.iter().find(|socket| !socket.address.ip().to_canonical().is_loopback());
+    if let Some(socket) = remote.filter(|_| !section.has("accept_from")) {
+        section.refuse(
+            "listen",
+            Refusal::new(
+                format!(
+                    "{} is open to others than this machine, and nothing says who may call",
+                    socket.address
+                ),
+                "set sip.accept_from, or listen on 127.0.0.1",
+            ),
+        );
+    }
+}
+
+impl SipTransport {
+    /// The word in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SipTransport::Udp => "udp",
+            SipTransport::Tcp => "tcp",
+        }
+    }
+}
+
+impl Setting for SipListen {
+    fn from_text(text: &str) -> Result<SipListen, Refusal> {
+        let cure = "\"udp:127.0.0.1:5060\" or \"tcp:127.0.0.1:5060\"";
+        let (word, address) = text
+            .split_once(':')
+            .ok_or_else(|| Refusal::new(format!("\"{text}\" is not a SIP socket"), cure))?;
+        let transport = match word {
+            "udp" => SipTransport::Udp,
+            "tcp" => SipTransport::Tcp,
+            "tls" | "ws" | "wss" => return Err(Refusal::later(&format!("SIP over {word}"))),
+            _ if text.parse::<SocketAddr>().is_ok() => {
+                return Err(Refusal::new(format!("\"{text}\" does not say udp or tcp"), cure));
+            }
+            _ => return Err(Refusal::unknown("transport", word, &["udp", "tcp"])),
+        };
+        let address = SocketAddr::from_text(address)?;
+        Ok(SipListen { transport, address })
+    }
+}
+
+impl Setting for ExternalIp {
+    fn from_text(text: &str) -> Result<ExternalIp, Refusal> {
+        if text == "auto" {
+            return Ok(ExternalIp::Auto);
+        }
+        let address: Option<IpAddr> = text.parse().ok().filter(|address: &IpAddr| !address.is_unspecified());
+        address.map(ExternalIp::Fixed).ok_or_else(|| {
+            Refusal::new(
+                format!("\"{text}\" is not an address that others can send to"),
+                "\"auto\" or an IP address",
+            )
+        })
+    }
+}
+
+impl RtpPorts {
+    /// The even ports, each with an odd one above it for RTCP.
+    pub fn pairs(&self) -> impl Iterator<Item = u16> + Clone + use<> {
+        let range: RangeInclusive<u16> = self.first..=self.last.saturating_sub(1);
+        range.step_by(2)
+    }
+}
+
+impl Setting for RtpPorts {
+    fn from_text(text: &str) -> Result<RtpPorts, Refusal> {
+        let cure = "first-last, from 1024, with room for a pair: \"20000-29999\"";
+        let refusal = || Refusal::new(format!("\"{text}\" is not a range of ports"), cure);
+        let (first, last) = text.split_once('-').ok_or_else(refusal)?;
+        let first: u16 = first.trim().parse().map_err(|_| refusal())?;
+        let last: u16 = last.trim().parse().map_err(|_| refusal())?;
+        if first < 1024 || first == u16::MAX || first + first % 2 >= last {
+            return Err(refusal());
+        }
+        Ok(RtpPorts { first: first + first % 2, last })
+    }
+}
+
+impl PhoneCodec {
+    /// The name in SDP.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PhoneCodec::Pcmu => "PCMU",
+            PhoneCodec::Pcma => "PCMA",
+        }
+    }
+}
+
+impl Setting for PhoneCodec {
+    fn from_text(text: &str) -> Result<PhoneCodec, Refusal> {
+        match text.to_ascii_uppercase().as_str() {
+            "PCMU" => Ok(PhoneCodec::Pcmu),
+            "PCMA" => Ok(PhoneCodec::Pcma),
+            "G722" | "OPUS" => Err(Refusal::later(&format!("the codec \"{text}\""))),
+            _ => Err(Refusal::unknown("codec", text, &["PCMU", "PCMA"])),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rtp_ports_come_in_pairs_that_begin_even() {
+        let ports = RtpPorts::from_text("20001-20006").unwrap();
+        assert_eq!(ports.pairs().collect::<Vec<_>>(), [20002, 20004]);
+        assert_eq!(RtpPorts::from_text("65534-65535").unwrap().pairs().collect::<Vec<_>>(), [65534]);
+        for wrong in ["", "20000", "29999-20000", "80-90", "65535-65535", "20000-20000", "20000-70000", "a-b"]
+        {
+            assert!(RtpPorts::from_text(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_sip_socket_names_its_transport() {
+        let socket = SipListen::from_text("tcp:[::1]:5060").unwrap();
+        assert_eq!((socket.transport, socket.address.port()), (SipTransport::Tcp, 5060));
+        assert!(SipListen::from_text("tls:127.0.0.1:5061").unwrap_err().what.contains("not in this version"));
+        assert_eq!(
+            SipListen::from_text("udp:localhost:5060").unwrap_err().did_you_mean.as_deref(),
+            Some("127.0.0.1:5060")
+        );
+        for wrong in ["", "127.0.0.1:5060", "upd:127.0.0.1:5060", "udp:5060", "udp:host:5060"] {
+            assert!(SipListen::from_text(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,443 @@
+//! The configuration from outside: one bad file per rule, and the example file and the documentation against
+//! the declarations.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use patchcord::config::keys::{Default, KEYS, Kind};
+use patchcord::config::{
+    AudioEncoding, BotChoice, BuiltInBot, Config, Environment, ExternalIp, Fallback, Loaded, Place, Problem,
+    Problems, SipTransport, load, to_toml,
+};
+
+const SALES: &str = "[bots.sales]\nurl = \"wss://bot.example.com/voice\"\ndialect = \"ivr-solutions\"\n";
+
+#[test]
+fn without_a_file_everything_listens_on_loopback() {
+    let config = Config::default_serve();
+    assert_eq!(config.http.listen.to_string(), "127.0.0.1:8080");
+    let sockets: Vec<_> = config.sip.listen.iter().map(|s| (s.transport, s.address.to_string())).collect();
+    let address = "127.0.0.1:5060".to_owned();
+    assert_eq!(sockets, [(SipTransport::Udp, address.clone()), (SipTransport::Tcp, address)]);
+    assert_eq!(config.server.data_dir, PathBuf::from("./patchcord-data"));
+    assert_eq!(config.server.drain, Duration::from_secs(30));
+    assert_eq!((config.sip.rtp_ports.first, config.sip.rtp_ports.last), (20_000, 29_999));
+    assert_eq!(config.sip.external_ip, ExternalIp::Auto);
+    assert_eq!(config.find_bot("echo"), Some(BotChoice::BuiltIn(BuiltInBot::Echo)));
+    assert!(config.numbers.is_empty() && config.bots.is_empty() && config.listeners.is_empty());
+}
+
+#[test]
+fn a_good_file_becomes_types() {
+    let config = Config::parse(&format!(
+        "[[numbers]]\nnumber = \"18001234567\"\nbot = \"sales\"\nfallback = \"busy\"\n\
+         [[numbers]]\nnumber = \"*\"\nbot = \"echo\"\n{SALES}\
+         headers = {{ Authorization = \"Bearer x\" }}\naudio = {{ encoding = \"mulaw\", frame = \"10ms\" }}\n\
+         [[listeners]]\nlisten = \"127.0.0.1:4143\"\ndialect = \"incoming-call\"\nbot = \"sales\"\n"
+    ))
+    .unwrap();
+    assert_eq!(
+        config.find_number("18001234567").map(|n| (n.bot.as_str(), n.fallback)),
+        Some(("sales", Fallback::Busy))
+    );
+    assert_eq!(
+        config.find_number("anything").map(|n| (n.bot.as_str(), n.fallback)),
+        Some(("echo", Fallback::Sorry))
+    );
+    let Some(BotChoice::Remote(sales)) = config.find_bot("sales") else { panic!("sales is a remote bot") };
+    assert_eq!((sales.url.host(), sales.url.port(), sales.url.is_tls()), ("bot.example.com", 443, true));
+    assert_eq!((sales.audio.encoding, sales.audio.sample_rate), (AudioEncoding::Mulaw, 8_000));
+    assert_eq!(sales.audio.frame, Duration::from_millis(10));
+    assert_eq!(sales.headers["authorization"], "Bearer x");
+    assert_eq!((sales.cdr, sales.quiet, sales.display_name.as_str()), (true, false, "sales"));
+    assert_eq!(config.listeners[0].dialect.as_str(), "incoming-call");
+}
+
+#[test]
+fn all_problems_come_at_once_with_line_cure_and_suggestion() {
+    let problems = Config::parse(
+        "[server]\ndrian = \"30s\"\n[http]\nws_bot = \"ehco\"\n[bots.a]\nurl = \"ftp://x\"\ndialect = \"ozontel\"\n",
+    )
+    .unwrap_err();
+    let found: Vec<_> =
+        problems.0.iter().map(|p| (line(p), p.key.as_str(), p.did_you_mean.as_deref())).collect();
+    assert_eq!(
+        found,
+        [
+            (2, "server.drian", Some("drain")),
+            (4, "http.ws_bot", Some("echo")),
+            (6, "bots.a.url", None),
+            (7, "bots.a.dialect", Some("ozonetel")),
+        ]
+    );
+    assert!(problems.0.iter().all(|problem| !problem.cure.is_empty()), "{problems}");
+}
+
+/// One row per rule: a file, the key that is refused, and a word of the reason.
+const REFUSED: &[(&str, &str, &str)] = &[
+    ("server = 1", "server", "a whole number"),
+    ("[server]\nid = \"\"", "server.id", "empty"),
+    ("[server]\ndrain = 30", "server.drain", "a whole number"),
+    ("[server]\ndrain = \"soon\"", "server.drain", "duration"),
+    ("[log]\nlevel = \"loud\"", "log.level", "unknown level"),
+    ("[log]\nlevel = \"a=b=c\"", "log.level", ""),
+    ("[log]\nformat = \"xml\"", "log.format", "unknown format"),
+    ("[log]\nwire = true", "log.wire", "not in this version"),
+    ("[http]\nlisten = \"localhost:80\"", "http.listen", "not an address"),
+    ("[http]\nlisten = \"0.0.0.0:8080\"", "http.listen", "who may come in"),
+    ("[http]\nlisten = \"[::ffff:10.0.0.1]:80\"", "http.listen", "who may come in"),
+    ("[http]\nws_bot = \"nobody\"", "http.ws_bot", "no bot"),
+    ("[http]\naccept_from = [\"10.0.0.0/40\"]", "http.accept_from[0]", "not a network"),
+    ("[http]\ntls = {}", "http.tls", "not in this version"),
+    ("[[http.keys]]\nname = \"ops\"", "http.keys", "not in this version"),
+    ("[sip]\nlisten = []", "sip.listen", "no SIP socket"),
+    ("[sip]\nlisten = \"udp:127.0.0.1:5060\"", "sip.listen", "a string"),
+    ("[sip]\nlisten = [\"tls:127.0.0.1:5061\"]", "sip.listen[0]", "not in this version"),
+    ("[sip]\nlisten = [\"udp:0.0.0.0:5060\"]", "sip.listen", "who may call"),
+    ("[sip]\nexternal_ip = \"0.0.0.0\"", "sip.external_ip", "not an address"),
+    ("[sip]\nrtp_ports = \"9-8\"", "sip.rtp_ports", "range of ports"),
+    ("[sip]\ncodecs = [\"PCMU\", \"PCMU\"]", "sip.codecs", "twice"),
+    ("[sip]\ncodecs = [\"opus\"]", "sip.codecs[0]", "not in this version"),
+    ("[sip]\nsrtp = \"off\"", "sip.srtp", "not in this version"),
+    ("[[trunks]]\nname = \"x\"", "trunks", "not in this version"),
+    ("[[extensions]]\nnumber = \"1\"", "extensions", "not in this version"),
+    ("[flows.x]\nsteps = []", "flows", "not in this version"),
+    ("[callbacks]\nurl = \"x\"", "callbacks", "not in this version"),
+    ("[storage]\ndatabase = \"x\"", "storage", "not in this version"),
+    ("[egress]\nallow_private = true", "egress", "not in this version"),
+    ("[[numbers]]\nbot = \"echo\"", "numbers[0].number", "missing"),
+    ("[[numbers]]\nnumber = \"1\"", "numbers[0].bot", "missing"),
+    ("[[numbers]]\nnumber = \"1 2\"\nbot = \"echo\"", "numbers[0].number", "not a number"),
+    (
+        "[[numbers]]\nnumber = \"1\"\nbot = \"echo\"\nfallback = \"cry\"",
+        "numbers[0].fallback",
+        "unknown fallback",
+    ),
+    (
+        "[[numbers]]\nnumber = \"1\"\nbot = \"echo\"\nfallback = \"flow:x\"",
+        "numbers[0].fallback",
+        "not in this",
+    ),
+    ("[[numbers]]\nnumber = \"1\"\nflow = \"x\"\nbot = \"echo\"", "numbers[0].flow", "not in this version"),
+    (
+        "[[numbers]]\nnumber = \"9*\"\nbot = \"echo\"\n[[numbers]]\nnumber = \"91\"\nbot = \"dtmf\"",
+        "numbers[1].number",
+        "takes these calls already",
+    ),
+    ("[numbers]\nnumber = \"1\"", "numbers", "a table"),
+    ("[bots.a]\ndialect = \"ozonetel\"", "bots.a.url", "missing"),
+    ("[bots.a]\nurl = \"ws://h/\"", "bots.a.dialect", "missing"),
+    ("[bots.a]\nurl = \"ws://u:p@h/\"\ndialect = \"ozonetel\"", "bots.a.url", "user name"),
+    ("[bots.a]\nurl = \"ws://h/\"\ndialect = \"twilio\"", "bots.a.dialect", "not in this version"),
+    (
+        "[bots.a]\nurl = \"ws://h/\"\ndialect = \"custom\"\nmapping = {}",
+        "bots.a.mapping",
+        "not in this version",
+    ),
+    ("[bots.\"a b\"]\nurl = \"ws://h/\"\ndialect = \"ozonetel\"", "bots.a b", "not a name"),
+    ("[bots.parrot]\nurl = \"ws://h/\"\ndialect = \"ozonetel\"", "bots.parrot", "built-in"),
+    (
+        "[bots.a]\nurl = \"ws://h/\"\ndialect = \"ozonetel\"\nquiet = true",
+        "bots.a.quiet",
+        "only ivr-solutions",
+    ),
+    ("[bots.a]\nurl = \"ws://h/\"\ndialect = \"ozonetel\"\ncdr = true", "bots.a.cdr", "only incoming-call"),
+    (
+        "[bots.a]\nurl = \"ws://h/\"\ndialect = \"ozonetel\"\non_transfer = \"hold\"",
+        "bots.a.on_transfer",
+        "not in",
+    ),
+    (
+        "[bots.a]\nurl = \"ws://h/\"\ndialect = \"ozonetel\"\nheaders = { Sec-X = \"1\" }",
+        "bots.a.headers.Sec-X",
+        "belongs to the connection",
+    ),
+    (
+        "[bots.a]\nurl = \"ws://h/\"\ndialect = \"ozonetel\"\nheaders = { X = \"a\\r\\nY: 1\" }",
+        "bots.a.headers.X",
+        "line break",
+    ),
+    (
+        "[bots.a]\nurl = \"ws://h/\"\ndialect = \"smartpbx\"\naudio = { encoding = \"opus\" }",
+        "bots.a.audio.encoding",
+        "not in this version",
+    ),
+    (
+        "[bots.a]\nurl = \"ws://h/\"\ndialect = \"smartpbx\"\naudio = { sample_rate = 8000 }",
+        "bots.a.audio.sample_rate",
+        "does not carry",
+    ),
+    (
+        "[bots.a]\nurl = \"ws://h/\"\ndialect = \"ozonetel\"\naudio = { frame = \"25ms\" }",
+        "bots.a.audio.frame",
+        "no such frame",
+    ),
+    ("[bots.a]\nimport = \"absent.json\"", "bots.a.import", "cannot be read"),
+    (
+        "[[listeners]]\nlisten = \"0.0.0.0:4143\"\ndialect = \"ozonetel\"\nbot = \"echo\"",
+        "listeners[0].listen",
+        "who may come in",
+    ),
+    (
+        "[[listeners]]\nlisten = \"127.0.0.1:8080\"\ndialect = \"ozonetel\"\nbot = \"echo\"",
+        "listeners[0].listen",
+        "http.listen already",
+    ),
+    ("[server]\nid = \"${ABSENT}\"", "server.id", "ABSENT"),
+    ("[server]\nid = delhi", "", "not TOML"),
+    ("[server]\nid = 1.5", "server.id", "a fraction"),
+];
+
+#[test]
+fn every_rule_refuses_its_bad_file() {
+    for (text, key, reason) in REFUSED {
+        let Err(problems) = Config::parse(text) else { panic!("accepted: {text}") };
+        let found = problems.0.iter().any(|problem| problem.key == *key && problem.what.contains(reason));
+        assert!(found, "{text}\nexpected {key}: …{reason}…, found:\n{problems}");
+    }
+}
+
+#[test]
+fn a_remote_port_starts_once_it_says_who_may_come_in() {
+    for guard in ["ws_token = \"t\"", "accept_from = [\"203.0.113.0/24\"]"] {
+        Config::parse(&format!("[http]\nlisten = \"0.0.0.0:8080\"\n{guard}\n")).unwrap();
+    }
+    let text = "[http]\nlisten = \"0.0.0.0:80\"\nws_token = \"t\"\naccept_from = [\"203.0.113.0/24\"]\n";
+    let access = Config::parse(text).unwrap().http.access;
+    let (inside, outside) = ("203.0.113.9".parse().unwrap(), "198.51.100.1".parse().unwrap());
+    assert!(access.admits(inside, Some("t")));
+    assert!(
+        !access.admits(inside, None)
+            && !access.admits(inside, Some("x"))
+            && !access.admits(outside, Some("t"))
+    );
+    let sip = Config::parse("[sip]\nlisten = [\"udp:0.0.0.0:5060\"]\naccept_from = []\n").unwrap().sip;
+    assert!(sip.admits("127.0.0.1".parse().unwrap()) && !sip.admits(inside));
+}
+
+#[test]
+fn variables_override_keys_and_say_so() {
+    let environment = Environment::of([
+        ("PATCHCORD_HTTP__LISTEN", "127.0.0.1:9999"),
+        ("PATCHCORD_SIP__CODECS", "PCMA, PCMU"),
+        ("PATCHCORD_NUMBERS__0__NUMBER", "*"),
+        ("PATCHCORD_NUMBERS__0__BOT", "my-bot"),
+        ("PATCHCORD_BOTS__MY_BOT__URL", "ws://127.0.0.1:1/"),
+        ("PATCHCORD_BOTS__MY_BOT__QUIET", "true"),
+        ("PATCHCORD_BOTS__MY_BOT__AUDIO__SAMPLE_RATE", "16000"),
+        ("PATCHCORD_BOTS__MY_BOT__HEADERS__X_KEY", "k"),
+    ]);
+    let folder = Scratch::new("overrides");
+    let file = folder.write("c.toml", "[bots.my-bot]\nurl = \"ws://h/\"\ndialect = \"ivr-solutions\"\n");
+    let loaded = load(Some(&file), &environment).unwrap();
+    assert_eq!(loaded.config.http.listen.port(), 9999);
+    assert_eq!(loaded.config.sip.codecs.first().map(|codec| codec.as_str()), Some("PCMA"));
+    let bot = &loaded.config.bots[0];
+    assert_eq!((bot.url.port(), bot.quiet, bot.audio.sample_rate), (1, true, 16_000));
+    assert_eq!(bot.headers["x_key"], "k");
+    assert_eq!(shown(&loaded, "http", "listen").place, Place::Variable("PATCHCORD_HTTP__LISTEN".into()));
+}
+
+#[test]
+fn a_bad_override_is_refused_under_its_own_name() {
+    let problems = load_with(&[("PATCHCORD_SIP__RTP_PORTS", "x")]).unwrap_err();
+    assert_eq!(problems.0[0].place, Place::Variable("PATCHCORD_SIP__RTP_PORTS".into()));
+    assert_eq!(problems.0[0].key, "sip.rtp_ports");
+    assert!(load_with(&[("PATCHCORD_BOTS__A", "x")]).is_err());
+    assert!(load_with(&[("PATCHCORD_NUMBERS__7__BOT", "echo")]).is_err());
+    assert!(load_with(&[("PATCHCORD_BOTS__A__QUIET", "maybe")]).is_err());
+}
+
+#[test]
+fn files_and_variables_fill_in_values_relative_to_the_configuration() {
+    let folder = Scratch::new("substitution");
+    folder.write("token.txt", "hunter2\n");
+    let file = folder.write(
+        "c.toml",
+        "[server]\nid = \"${CITY}-1\"\n[http]\nws_token = \"${file:token.txt}\"\n[bots.a]\nurl = \"ws://h/\"\n\
+         dialect = \"ozonetel\"\nheaders = { Authorization = \"Bearer ${file:token.txt}\" }\n",
+    );
+    let loaded = load(Some(&file), &Environment::of([("CITY", "delhi")])).unwrap();
+    assert_eq!(loaded.config.server.id, "delhi-1");
+    assert!(loaded.config.http.access.token.as_ref().unwrap().matches("hunter2"));
+    let printed = to_toml(&loaded.shown);
+    let debug = format!("{:?}", loaded.config);
+    assert!(!printed.contains("hunter2") && !debug.contains("hunter2"), "{printed}\n{debug}");
+    assert!(printed.contains("Authorization = \"***\""), "{printed}");
+}
+
+#[test]
+fn what_config_print_shows_is_a_configuration_again() {
+    let example = std::fs::read_to_string(root().join("config.example.toml")).unwrap();
+    let folder = Scratch::new("print");
+    let file = folder.write("c.toml", &example);
+    let environment = Environment::of([("VENDOR_TOKEN", "t"), ("BOT_TOKEN", "t")]);
+    let printed = to_toml(&load(Some(&file), &environment).unwrap().shown);
+    // A masked value is text like any other; nothing else may be lost.
+    let again = Config::parse(&printed).unwrap_or_else(|problems| panic!("{problems}\n{printed}"));
+    let first = load(Some(&file), &environment).unwrap().config;
+    assert_eq!((again.server, again.sip, again.numbers), (first.server, first.sip, first.numbers));
+}
+
+#[test]
+fn a_providers_json_object_is_taken_in_as_a_smartpbx_bot() {
+    let folder = Scratch::new("import");
+    folder.write(
+        "provider.json",
+        r#"{"name": "Provider", "media": {"audioFormat": "g711_ulaw", "sampleRate": 8000},
+            "websocket": {"url": "wss://cad.example.com:9443/ws/v1/echo", "headers": {"Authorization": "Bearer hunter2"}}}"#,
+    );
+    let file = folder.write("c.toml", "[bots.p]\nimport = \"provider.json\"\nname = \"Mine\"\n");
+    let loaded = load(Some(&file), &Environment::default()).unwrap();
+    let bot = &loaded.config.bots[0];
+    assert_eq!((bot.display_name.as_str(), bot.dialect.as_str()), ("Mine", "smartpbx"));
+    assert_eq!((bot.url.host(), bot.url.port()), ("cad.example.com", 9443));
+    assert_eq!((bot.audio.encoding, bot.audio.sample_rate), (AudioEncoding::Mulaw, 8_000));
+    assert_eq!(bot.headers["authorization"], "Bearer hunter2");
+    assert!(!to_toml(&loaded.shown).contains("hunter2"));
+}
+
+#[test]
+fn a_bad_field_of_an_import_is_named_with_its_file() {
+    let folder = Scratch::new("bad-import");
+    folder.write("provider.json", r#"{"nam": "x", "media": 1, "websocket": {"url": "http://x"}}"#);
+    let file = folder.write("c.toml", "[bots.p]\nimport = \"provider.json\"\n");
+    let problems = load(Some(&file), &Environment::default()).unwrap_err();
+    let found: Vec<_> = problems.0.iter().map(|p| (p.key.as_str(), p.place.to_string())).collect();
+    for key in ["nam", "media", "bots.p.url"] {
+        assert!(found.contains(&(key, "provider.json".to_owned())), "{key}: {problems}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_one_clear_problem() {
+    let problems = load(Some(Path::new("absent.toml")), &Environment::default()).unwrap_err();
+    assert_eq!(problems.0.len(), 1);
+    assert!(problems.to_string().contains("absent.toml"), "{problems}");
+}
+
+#[test]
+fn the_example_file_is_good_and_shows_every_key_with_its_default() {
+    let example = std::fs::read_to_string(root().join("config.example.toml")).unwrap();
+    Config::parse(&uncommented(&example))
+        .unwrap_or_else(|problems| panic!("with every key used:\n{problems}"));
+    for key in KEYS.iter().filter(|key| key.kind != Kind::Later) {
+        let name = key.path.rsplit('.').next().unwrap_or(key.path);
+        let written = example.lines().any(|line| {
+            let line = line.trim_start_matches(['#', ' ']);
+            match key.default {
+                Default::Is(literal) => line.starts_with(&format!("{name} = {literal}")),
+                Default::Required | Default::Absent(_) => {
+                    line.starts_with(&format!("{name} = ")) || line.contains(&format!(" {name} = "))
+                }
+            }
+        });
+        assert!(written, "config.example.toml does not show {} with its default {:?}", key.path, key.default);
+    }
+}
+
+#[test]
+fn the_documentation_of_keys_is_the_table_of_declarations() {
+    let path = root().join("docs/config.md");
+    let expected = documentation();
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &expected).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == expected, "docs/config.md differs from the declarations: run the test with UPDATE=1");
+}
+
+/// `docs/config.md`, made from the declarations.
+fn documentation() -> String {
+    let mut text = INTRODUCTION.to_owned();
+    let mut section = "";
+    for key in KEYS.iter().filter(|key| key.kind != Kind::Later) {
+        let (parent, name) = key.path.rsplit_once('.').unwrap();
+        if parent != section {
+            section = parent;
+            let header = parent.replace("[]", "").replace('*', "NAME");
+            let brackets =
+                if parent.ends_with("[]") { format!("[[{header}]]") } else { format!("[{header}]") };
+            let _ = write!(text, "\n## `{brackets}`\n\n| key | takes | without it | |\n|---|---|---|---|\n");
+        }
+        let default = match key.default {
+            Default::Required => "required".to_owned(),
+            Default::Absent(meaning) => meaning.to_owned(),
+            Default::Is(literal) => format!("`{literal}`"),
+        };
+        let secret = if key.secret { " Secret." } else { "" };
+        let _ = writeln!(text, "| `{name}` | {} | {default} | {}{secret} |", key.kind.word(), key.sentence);
+    }
+    text.push_str("\n## Known, but not in this version\n\nUsing one of these is an error that says so.\n\n");
+    for key in KEYS.iter().filter(|key| key.kind == Kind::Later) {
+        let _ = writeln!(text, "- `{}`: {}", key.path.replace('*', "NAME"), key.sentence);
+    }
+    text
+}
+
+/// The example with every commented key in use.
+fn uncommented(example: &str) -> String {
+    let lines = example.lines().map(|line| match line.strip_prefix("#: ") {
+        Some(key) => key,
+        None => line,
+    });
+    let variables = [("${VENDOR_TOKEN}", "t"), ("${BOT_TOKEN}", "t")];
+    let text = lines.collect::<Vec<_>>().join("\n");
+    variables.iter().fold(text, |text, (from, to)| text.replace(from, to))
+}
+
+fn load_with(variables: &[(&str, &str)]) -> Result<Loaded, Problems> {
+    let folder = Scratch::new("variables");
+    let file = folder.write("c.toml", SALES);
+    let [variable] = variables else { panic!("one variable") };
+    load(Some(&file), &Environment::of([*variable]))
+}
+
+fn shown<'a>(loaded: &'a Loaded, section: &str, name: &str) -> &'a patchcord::config::ShownKey {
+    loaded.shown.iter().find(|key| key.section == section && key.name == name).unwrap()
+}
+
+fn line(problem: &Problem) -> usize {
+    match problem.place {
+        Place::File { line, .. } => line,
+        Place::Import(_) | Place::Variable(_) | Place::Default => 0,
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// A folder that is removed at the end of its test.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Scratch {
+        let folder = std::env::temp_dir().join(format!("patchcord-config-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        Scratch(folder)
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+const INTRODUCTION: &str = "# Configuration\n\n\
+One TOML file, `patchcord.toml` in the working directory or the one named by `--config`. Every key has a default;\n\
+without a file everything listens on loopback. An unknown key is an error. `patchcord config check` reports every\n\
+problem at once, `patchcord config print` shows what is in effect and where it came from.\n\n\
+- `${VAR}` in a value is the environment variable, `${file:/path}` the content of a file; `$${` is a literal `${`.\n\
+- Every key can be set by a variable: `http.listen` by `PATCHCORD_HTTP__LISTEN`, the first number's bot by\n\
+  `PATCHCORD_NUMBERS__0__BOT`, a list by words with commas. Only names with `__` are keys.\n\
+- Durations are `250ms`, `30s`, `5m`, `4h`.\n";
