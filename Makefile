@@ -1,0 +1,73 @@
+# What to type. `make` alone lists the targets.
+#   make run     build and start Patchcord on this machine
+#   make test    everything: check, then calls with programs that nobody here wrote
+#   make check   format, lints, documentation, unit tests, house rules (no network, no peers)
+
+CARGO ?= cargo
+ARGS ?=
+LOCKED := --locked
+BINARY := target/release/patchcord
+# Tests under `foreign::` call sipp, baresip and the peers of peers/; all others need nothing but this tree.
+FOREIGN := foreign::
+
+# cargo-nextest runs tests a little faster and each in a process of its own; cargo test will do.
+NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
+ifdef NEXTEST
+  TEST_OWN := $(CARGO) nextest run $(LOCKED) --workspace --no-fail-fast -E 'not test(/^$(FOREIGN)/)'
+  TEST_FOREIGN := $(CARGO) nextest run $(LOCKED) -p patchcord --test it --no-fail-fast -j 1 --no-tests pass \
+    -E 'test(/^$(FOREIGN)/)'
+else
+  TEST_OWN := $(CARGO) test $(LOCKED) --workspace --lib --bins --tests --no-fail-fast -- --skip $(FOREIGN)
+  TEST_FOREIGN := $(CARGO) test $(LOCKED) -p patchcord --test it --no-fail-fast -- --test-threads 1 $(FOREIGN)
+endif
+
+.PHONY: help run build test check bench fuzz soak audit fmt cargo
+
+help:
+	@sed -n 's/^#   //p' Makefile
+	@echo 'more: build bench fuzz soak audit fmt'
+
+cargo:
+	@command -v $(CARGO) >/dev/null || { \
+	  echo 'Patchcord is built with Rust, and cargo is not on this machine (or not in PATH).'; \
+	  echo 'Get it from https://rustup.rs, open a new shell, and type `make run` again.'; exit 1; }
+
+build: cargo
+	$(CARGO) build --release $(LOCKED) -p patchcord
+
+run: build
+	$(BINARY) serve $(ARGS)
+
+fmt: cargo
+	$(CARGO) fmt --all
+
+check: cargo
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy $(LOCKED) --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(LOCKED) --workspace --no-deps
+	$(TEST_OWN)
+
+test:
+	scripts/setup-tests.sh
+	$(MAKE) --no-print-directory check
+	$(MAKE) --no-print-directory build
+	scripts/first-minutes.sh $(BINARY)
+	PATCHCORD_BINARY=$(CURDIR)/$(BINARY) $(TEST_FOREIGN)
+
+bench: build
+	for calls in 20 100 200; do $(BINARY) bench --calls $$calls --seconds 30 $(ARGS) || exit 1; done
+
+soak: build
+	$(BINARY) bench --calls 50 --seconds 3600 $(ARGS)
+
+# Each target for MINUTES minutes; a nightly compiler and cargo-fuzz are needed for this alone.
+MINUTES ?= 5
+fuzz: cargo
+	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
+	for target in $$($(CARGO) +nightly fuzz list); do \
+	  $(CARGO) +nightly fuzz run $$target -- -max_total_time=$$(($(MINUTES) * 60)) || exit 1; done
+
+# Licences, bans and advisories; outside `make test`, because advisories change without us.
+audit: cargo
+	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
+	$(CARGO) deny --all-features check
