@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
+use super::Malformed;
+
 /// Appends `text` as a JSON string with its quotes, escaping only what RFC 8259 §7 asks for.
 pub fn write_string(to: &mut Vec<u8>, text: &str) {
     to.push(b'"');
@@ -64,6 +66,23 @@ pub fn write_base64(to: &mut Vec<u8>, bytes: &[u8]) {
     base64_simd::STANDARD.encode_append(bytes, to);
 }
 
+/// Checks that a message begins like a JSON object; `serde` alone would take an array for a message too.
+///
+/// # Errors
+/// [`Malformed::NotJson`].
+pub fn expect_object(text: &str) -> Result<(), Malformed> {
+    let begins = text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{');
+    if begins { Ok(()) } else { Err(Malformed::NotJson) }
+}
+
+/// Says what is wrong with a message of which not even the kind could be read; `kind` names its field.
+pub fn unreadable(error: &serde_json::Error, kind: &'static str) -> Malformed {
+    match error.classify() {
+        serde_json::error::Category::Data => Malformed::Field(kind),
+        _ => Malformed::NotJson,
+    }
+}
+
 /// Text that is not base64 of the standard alphabet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not base64 of the standard alphabet")]
@@ -99,6 +118,12 @@ impl Text<'_> {
     }
 }
 
+impl<'a> From<Cow<'a, str>> for Text<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
+        Self(text)
+    }
+}
+
 impl fmt::Debug for Text<'_> {
     /// Shows the length only: fields carry numbers, digits and audio.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -107,6 +132,7 @@ impl fmt::Debug for Text<'_> {
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    /// Takes whole numbers too: some peers write telephone numbers and extensions without quotes.
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct Borrowing;
         impl<'de> Visitor<'de> for Borrowing {
@@ -123,8 +149,12 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
             fn visit_str<E: Error>(self, text: &str) -> Result<Text<'de>, E> {
                 Ok(Text(Cow::Owned(text.to_owned())))
             }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(number.to_string())))
+            }
         }
-        from.deserialize_str(Borrowing)
+        from.deserialize_any(Borrowing)
     }
 }
 
@@ -232,12 +262,15 @@ mod tests {
             plain: Option<Text<'a>>,
             #[serde(borrow)]
             escaped: Option<Text<'a>>,
+            #[serde(borrow)]
+            bare: Text<'a>,
             rates: Vec<Number>,
         }
-        let text = r#"{"plain":"AA+/","escaped":"AA+\/","rates":[8000,"8000",8000.0," 8000 "]}"#;
+        let text = r#"{"plain":"AA+/","escaped":"AA+\/","bare":101,"rates":[8000,"8000",8000.0," 8000 "]}"#;
         let fields: Fields<'_> = serde_json::from_str(text).unwrap();
         assert!(matches!(fields.plain, Some(Text(Cow::Borrowed("AA+/")))));
         assert_eq!(fields.escaped.unwrap().as_str(), "AA+/");
+        assert_eq!(fields.bare.as_str(), "101");
         assert_eq!(fields.rates, [Number(8000); 4]);
         for bad in ["-1", "1.5", "\"x\"", "\"+1\"", "\"\"", "1e300", "null", "{}"] {
             assert!(serde_json::from_str::<Number>(bad).is_err(), "{bad}");

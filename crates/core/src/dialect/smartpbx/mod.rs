@@ -1,0 +1,134 @@
+//! `smartpbx`: the AI Provider protocol of seed 004, four JSON events with base64 audio both ways.
+//!
+//! What the vendor says and where it is silent stands in README.md beside this file. No clear, mark, digits to
+//! the phone or hang-up from the bot exist on this wire. Opus is not among the formats.
+
+mod bot_side;
+mod phone_side;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::time::Duration;
+
+use super::json::{Text, decode_base64, unreadable, write_base64};
+use super::registry::{AudioWish, DialectRow, MessageRow};
+use super::{Capability, Malformed, Out, WireAudio, WireClass};
+use crate::media::{Encoding, MediaFormat};
+
+/// The row of the registry.
+pub const ROW: DialectRow = DialectRow {
+    name: "smartpbx",
+    summary: "SmartPBX / FonoUC AI Provider: four JSON events, base64 audio at 24000 (pcm16) or 8000 (g711_ulaw)",
+    default_audio: WireAudio { format: PCM16, frame: Duration::from_millis(20) },
+    capabilities: CAPABILITIES,
+    messages: MESSAGES,
+    audio,
+    bot_side: |settings| Box::new(bot_side::SmartPbxBotSide::new(settings)),
+    phone_side: |settings| Box::new(phone_side::SmartPbxPhoneSide::new(settings)),
+};
+
+const CAPABILITIES: &[Capability] = &[Capability::DigitsToBot];
+
+const MESSAGES: &[MessageRow] = &[
+    MessageRow { to_bot: true, name: "start", meaning: "the call: ids, numbers, audio format" },
+    MessageRow { to_bot: true, name: "media", meaning: "audio of the caller" },
+    MessageRow { to_bot: true, name: "dtmf", meaning: "the caller pressed a key" },
+    MessageRow { to_bot: true, name: "hangup", meaning: "the call is over, and why; the connection closes" },
+    MessageRow {
+        to_bot: false,
+        name: "media",
+        meaning: "audio to the caller; closing the connection hangs up",
+    },
+];
+
+/// Checks `media.audioFormat` and `media.sampleRate` (seed 004 "Config"), which must match.
+fn audio(wish: &AudioWish) -> Result<WireAudio, String> {
+    let format = match wish.encoding.as_deref() {
+        Some(word) => format_of(word).ok_or_else(|| format!("audio encoding {word:?}: {POSSIBLE}"))?,
+        None if wish.sample_rate == Some(MediaFormat::PCMU_8K.sample_rate) => MediaFormat::PCMU_8K,
+        None => ROW.default_audio.format,
+    };
+    if let Some(rate) = wish.sample_rate.filter(|rate| *rate != format.sample_rate) {
+        let word = encoding_word(format);
+        return Err(format!("audio encoding {word} at {rate} samples per second: {POSSIBLE}"));
+    }
+    let frame = wish.frame.unwrap_or(ROW.default_audio.frame);
+    let whole = frame.as_nanos() % FRAME_STEP.as_nanos() == 0;
+    if !whole || frame < FRAME_STEP || frame > FRAME_MAX {
+        return Err("audio frame: possible are 10ms to 200ms in steps of 10ms".to_owned());
+    }
+    Ok(WireAudio { format, frame })
+}
+
+/// The format that a name stands for; its rate is fixed (seed 004 "mediaFormat object").
+fn format_of(encoding: &str) -> Option<MediaFormat> {
+    Some(match encoding.to_ascii_lowercase().as_str() {
+        "pcm16" | "pcm" | "linear16" | "slin" => PCM16,
+        "g711_ulaw" | "ulaw" | "mulaw" | "pcmu" => MediaFormat::PCMU_8K,
+        _ => return None,
+    })
+}
+
+/// The word of `mediaFormat.encoding`.
+fn encoding_word(format: MediaFormat) -> &'static str {
+    match format.encoding {
+        Encoding::Pcmu => "g711_ulaw",
+        Encoding::Linear16 | Encoding::Pcma => "pcm16",
+    }
+}
+
+/// Writes seed 004 "media", the same from both ends.
+fn write_media<T>(audio: &[u8], out: &mut Out<T>) {
+    out.text(WireClass::Audio, |to| {
+        to.extend_from_slice(br#"{"event":"media","media":{"payload":""#);
+        write_base64(to, audio);
+        to.extend_from_slice(br#""}}"#);
+    });
+}
+
+/// Hears the audio of seed 004 "media", unless it is a file's beginning.
+fn hear_payload<T>(media: Option<wire::Media<'_>>, out: &mut Out<T>) -> Result<(), Malformed> {
+    const FIELD: &str = "media.payload";
+    let payload = media.and_then(|media| media.payload).ok_or(Malformed::Missing(FIELD))?;
+    if let Some(container) = container(payload.as_str()) {
+        return Err(Malformed::Audio(container));
+    }
+    out.hear_audio(|to| decode_base64(payload.as_str(), to)).map_err(|_| Malformed::Base64(FIELD))
+}
+
+/// The container whose first four bytes the base64 begins with: the seed's own example is WebM, played raw it is
+/// noise.
+fn container(base64: &str) -> Option<&'static str> {
+    // Four bytes fill five characters and the two upper bits of the sixth, which are ones in both.
+    let last = base64.as_bytes().get(5)?;
+    if !matches!(last, b'w'..=b'z' | b'0'..=b'9' | b'+' | b'/') {
+        return None;
+    }
+    match base64.as_bytes().get(..5)? {
+        b"GkXfo" => Some("WebM (EBML)"),
+        b"T2dnU" => Some("Ogg"),
+        _ => None,
+    }
+}
+
+/// Reads what kind of message `text` is.
+fn event_name(text: &str) -> Result<Text<'_>, Malformed> {
+    let head: wire::Head<'_> = serde_json::from_str(text).map_err(|error| unreadable(&error, "event"))?;
+    head.event.ok_or(Malformed::Missing("event"))
+}
+
+fn text_of<'a>(text: &'a Option<Text<'_>>) -> &'a str {
+    text.as_ref().map_or("", Text::as_str)
+}
+
+const PCM16: MediaFormat = MediaFormat::linear16(24_000);
+
+/// What a binary message is: this wire carries JSON only.
+const BINARY: Malformed = Malformed::Audio("a binary message");
+
+const POSSIBLE: &str =
+    "possible are pcm16 at 24000 and g711_ulaw at 8000 (opus at 48000 is not, in this version)";
+
+const FRAME_STEP: Duration = Duration::from_millis(10);
+const FRAME_MAX: Duration = Duration::from_millis(200);
