@@ -3,8 +3,8 @@
 //! Takes bytes in any pieces: half a 16-bit sample waits for its other half. Equal formats pass untouched, the two
 //! G.711 laws by one table. Used by the call machine on both legs.
 
-use super::format::{Encoding, MediaFormat};
-use super::g711::Law;
+use super::format::MediaFormat;
+use super::pcm::{decode_samples, encode_samples, law_of};
 use super::resample::Resampler;
 
 /// Converts a stream of bytes; one instance per direction.
@@ -46,7 +46,7 @@ impl Converter {
                 Resampler::new(from.sample_rate, to.sample_rate).ok_or(ConvertError { from, to })?;
             Way::Resample { resampler, resampled: Vec::new() }
         } else {
-            match (law(from), law(to)) {
+            match (law_of(from), law_of(to)) {
                 (Some(law), Some(_)) => Way::OtherLaw(law.to_other_law()),
                 _ => Way::Recode,
             }
@@ -65,21 +65,11 @@ impl Converter {
             Way::Recode | Way::Resample { .. } => {}
         }
         let mut samples = [0i16; PIECE];
-        match law(self.from) {
-            Some(law) => {
-                for piece in input.chunks(PIECE) {
-                    law.decode(piece, &mut samples);
-                    self.carry(samples.get(..piece.len()).unwrap_or_default(), out);
-                }
-            }
-            None => {
-                let whole = self.complete_half_sample(input, out);
-                for piece in whole.chunks(2 * PIECE) {
-                    let pairs = piece.chunks_exact(2);
-                    samples.iter_mut().zip(pairs).for_each(|(to, two)| *to = linear16(two));
-                    self.carry(samples.get(..piece.len() / 2).unwrap_or_default(), out);
-                }
-            }
+        let sample = self.from.bytes_per_sample();
+        let whole = if sample == 1 { input } else { self.complete_half_sample(input, out) };
+        for piece in whole.chunks(PIECE * sample) {
+            let count = decode_samples(self.from, piece, &mut samples);
+            self.carry(samples.get(..count).unwrap_or_default(), out);
         }
     }
 
@@ -89,7 +79,7 @@ impl Converter {
         if let Way::Resample { resampler, resampled } = &mut self.way {
             resampled.clear();
             resampler.finish(resampled);
-            encode(self.to, resampled, out);
+            encode_samples(self.to, resampled, out);
         }
     }
 
@@ -152,35 +142,9 @@ impl Converter {
             Way::Resample { resampler, resampled } => {
                 resampled.clear();
                 resampler.process(samples, resampled);
-                encode(self.to, resampled, out);
+                encode_samples(self.to, resampled, out);
             }
-            Way::Untouched | Way::OtherLaw(_) | Way::Recode => encode(self.to, samples, out),
-        }
-    }
-}
-
-const fn law(format: MediaFormat) -> Option<Law> {
-    match format.encoding {
-        Encoding::Pcmu => Some(Law::Mu),
-        Encoding::Pcma => Some(Law::A),
-        Encoding::Linear16 => None,
-    }
-}
-
-fn linear16(two: &[u8]) -> i16 {
-    two.try_into().map_or(0, i16::from_le_bytes)
-}
-
-fn encode(to: MediaFormat, samples: &[i16], out: &mut Vec<u8>) {
-    let start = out.len();
-    out.resize(start + samples.len() * to.bytes_per_sample(), 0);
-    let room = out.get_mut(start..).unwrap_or_default();
-    match law(to) {
-        Some(law) => law.encode(samples, room),
-        None => {
-            room.chunks_exact_mut(2)
-                .zip(samples)
-                .for_each(|(to, from)| to.copy_from_slice(&from.to_le_bytes()));
+            Way::Untouched | Way::OtherLaw(_) | Way::Recode => encode_samples(self.to, samples, out),
         }
     }
 }
@@ -191,6 +155,8 @@ const PIECE: usize = 480;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::Encoding;
+    use crate::media::g711::Law;
     use proptest::prelude::*;
 
     const FORMATS: [MediaFormat; 7] = [

@@ -1,7 +1,7 @@
 //! G.711 µ-law and A-law, bit-exact with ITU-T G.711 as 16-bit linear (the reference's left-aligned samples).
 //!
-//! Both directions are branch-free arithmetic on the bits of a float, whose exponent is the companding segment
-//! and whose top mantissa bits are the step within it; compilers turn the slice loops into vector code.
+//! Decoding is a table. Encoding is branch-free arithmetic on the bits of a float, whose exponent is the companding
+//! segment and whose top mantissa bits are the step within it: compilers turn the slice loop into vector code.
 
 /// Which of the two companding laws.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,8 +16,8 @@ impl Law {
     /// Decodes one byte to 16-bit linear.
     pub fn decode_sample(self, byte: u8) -> i16 {
         match self {
-            Self::Mu => decode_mu(byte),
-            Self::A => decode_a(byte),
+            Self::Mu => look_up(&MU, byte),
+            Self::A => look_up(&A, byte),
         }
     }
 
@@ -32,8 +32,8 @@ impl Law {
     /// Decodes as many bytes as both slices hold.
     pub fn decode(self, bytes: &[u8], samples: &mut [i16]) {
         match self {
-            Self::Mu => samples.iter_mut().zip(bytes).for_each(|(to, from)| *to = decode_mu(*from)),
-            Self::A => samples.iter_mut().zip(bytes).for_each(|(to, from)| *to = decode_a(*from)),
+            Self::Mu => samples.iter_mut().zip(bytes).for_each(|(to, from)| *to = look_up(&MU, *from)),
+            Self::A => samples.iter_mut().zip(bytes).for_each(|(to, from)| *to = look_up(&A, *from)),
         }
     }
 
@@ -54,27 +54,26 @@ impl Law {
     }
 }
 
+/// A byte cannot miss its table.
+fn look_up(table: &[i16; 256], byte: u8) -> i16 {
+    table.get(usize::from(byte)).copied().unwrap_or(0)
+}
+
 /// µ-law: a sign bit and, inverted, three bits of segment and four of step; G.711 table 2, 14-bit scale.
 const fn decode_mu(byte: u8) -> i16 {
-    let code = !byte as u32;
-    // (33 + 2 step) << segment: the float whose exponent is the segment, in the middle of its step.
-    let bits = ((127 + 5) << 23) + ((code & 0x7F) << 19) + (1 << 18);
-    let magnitude = (f32::from_bits(bits) as i32 - 33) << 2;
-    let sign = -((code >> 7) as i32);
-    ((magnitude ^ sign) - sign) as i16
+    let code = !byte;
+    let (segment, step) = ((code >> 4) & 7, (code & 0xF) as i16);
+    let magnitude = (((2 * step + 33) << segment) - 33) << 2;
+    if code & 0x80 == 0 { magnitude } else { -magnitude }
 }
 
 /// A-law: a sign bit (set for positive), three bits of segment, four of step, even bits inverted; 13-bit scale.
 const fn decode_a(byte: u8) -> i16 {
-    let code = (byte ^ 0x55) as u32;
-    let step = code & 0x7F;
-    let bits = ((127 + 4) << 23) + (step << 19) + (1 << 18);
+    let code = byte ^ 0x55;
+    let (segment, step) = ((code >> 4) & 7, (code & 0xF) as i16);
     // The lowest segment is linear: it has the steps of the second without its offset.
-    let curved = f32::from_bits(bits) as i32;
-    let linear = (2 * step + 1) as i32;
-    let magnitude = (if step < 16 { linear } else { curved }) << 3;
-    let sign = ((code >> 7) as i32) - 1;
-    ((magnitude ^ sign) - sign) as i16
+    let magnitude = if segment == 0 { (2 * step + 1) << 3 } else { (2 * step + 33) << (segment + 2) };
+    if code & 0x80 == 0 { -magnitude } else { magnitude }
 }
 
 const fn encode_mu(sample: i16) -> u8 {
@@ -96,7 +95,27 @@ const fn encode_a(sample: i16) -> u8 {
     ((code | (!sign & 0x80)) ^ 0x55) as u8
 }
 
-const MU_TO_A: [u8; 256] = {
+static MU: [i16; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = decode_mu(byte as u8);
+        byte += 1;
+    }
+    table
+};
+
+static A: [i16; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = decode_a(byte as u8);
+        byte += 1;
+    }
+    table
+};
+
+static MU_TO_A: [u8; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;
     while byte < 256 {
@@ -106,7 +125,7 @@ const MU_TO_A: [u8; 256] = {
     table
 };
 
-const A_TO_MU: [u8; 256] = {
+static A_TO_MU: [u8; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;
     while byte < 256 {

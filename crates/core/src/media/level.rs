@@ -35,7 +35,7 @@ impl Level {
         let (mut sum, mut peak, mut count) = (0u64, 0u16, 0u64);
         for sample in samples {
             let magnitude = sample.unsigned_abs();
-            sum += u64::from(magnitude) * u64::from(magnitude);
+            sum += u64::from(u32::from(magnitude) * u32::from(magnitude));
             peak = peak.max(magnitude);
             count += 1;
         }

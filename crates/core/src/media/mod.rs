@@ -3,17 +3,25 @@
 //! Nothing here knows a wire or a call. Audio is bytes in a [`MediaFormat`]; every stateful part serves one
 //! direction of one call, keeps its buffers, and allocates nothing per frame once it has warmed up.
 
+mod conceal;
 mod converter;
+mod dtmf;
 mod format;
 pub mod g711;
 mod level;
+mod pcm;
 mod playout;
 mod resample;
+mod tone;
 
+pub use conceal::Concealer;
 pub use converter::{ConvertError, Converter};
+pub use dtmf::{DetectedKey, DtmfDetector, DtmfTones};
 pub use format::{Encoding, MediaFormat};
 pub use level::{Level, SilenceGate};
+pub use pcm::{decode_samples, encode_samples};
 pub use playout::{
     Heard, MARKS_MAX, MarkDone, MarkOutcome, Playout, PlayoutCounts, PlayoutFull, Pulled, Pushed,
 };
 pub use resample::Resampler;
+pub use tone::SineTone;
