@@ -178,7 +178,7 @@ fn reasons_of_a_pbx_become_causes() {
 
 #[test]
 fn audio_that_begins_like_a_file_is_refused_by_name_and_raw_audio_is_not() {
-    let mut payload = |bytes: &[u8]| {
+    let payload = |bytes: &[u8]| {
         let mut text = br#"{"event":"media","media":{"payload":""#.to_vec();
         write_base64(&mut text, bytes);
         text.extend_from_slice(br#""}}"#);
