@@ -1,53 +1,99 @@
-//! `patchcord dialects`: the languages that this version speaks.
+//! `patchcord dialects`: the languages that this version speaks, and the messages of one.
 
-use serde_json::json;
+use std::fmt::Write as _;
+
+use patchcord_core::dialect::registry::{DIALECTS, DialectRow};
+use patchcord_core::media::Encoding;
+use serde_json::{Value, json};
 
 use super::args::DialectsArgs;
 use super::exit::Exit;
 use super::terminal::{Ink, data, paint, talk};
-use crate::config::dialect_names::SPOKEN;
-use crate::config::{AudioFormat, DialectName};
+use crate::config::DialectName;
 
 /// Runs `patchcord dialects`.
 pub fn run(args: &DialectsArgs) -> Exit {
-    let names: Vec<DialectName> = match &args.name {
-        None => SPOKEN.iter().filter_map(|name| DialectName::parse(name).ok()).collect(),
-        Some(name) => match DialectName::parse(name) {
-            Ok(name) => vec![name],
-            Err(refusal) => {
-                talk(&paint(&refusal.what, Ink::Red));
-                if let Some(word) = refusal.did_you_mean {
-                    talk(&format!("did you mean \"{word}\"?"));
-                }
-                talk(&refusal.cure);
-                return Exit::Usage;
-            }
-        },
+    let Some(name) = &args.name else {
+        if args.json {
+            data(&format!("{:#}\n", DIALECTS.iter().map(|row| as_json(row)).collect::<Value>()));
+        } else {
+            DIALECTS.iter().for_each(|row| data(&format!("{:<16} {}\n", row.name, row.summary)));
+        }
+        return Exit::Ok;
     };
-    if args.json {
-        let rows: Vec<_> = names.iter().map(|name| as_json(*name)).collect();
-        data(&format!("{:#}\n", serde_json::Value::from(rows)));
-    } else {
-        for name in names {
-            data(&as_line(name));
+    match DialectName::parse(name) {
+        Ok(dialect) if args.json => data(&format!("{:#}\n", as_json(dialect.row()))),
+        Ok(dialect) => data(&as_text(dialect.row())),
+        Err(refusal) => {
+            talk(&paint(&refusal.what, Ink::Red));
+            if let Some(word) = refusal.did_you_mean {
+                talk(&format!("did you mean \"{word}\"?"));
+            }
+            talk(&refusal.cure);
+            return Exit::Usage;
         }
     }
     Exit::Ok
 }
 
-fn as_line(name: DialectName) -> String {
-    let AudioFormat { encoding, sample_rate, frame } = AudioFormat::default_of(name);
-    format!("{:<16} {} {sample_rate} Hz, {} ms\n", name.as_str(), encoding.as_str(), frame.as_millis())
+fn as_text(row: &DialectRow) -> String {
+    let audio = row.default_audio;
+    let mut text = format!(
+        "{}: {}\naudio: {} at {} Hz, {} ms a message, unless configured\n",
+        row.name,
+        row.summary,
+        word(audio.format.encoding),
+        audio.format.sample_rate,
+        audio.frame.as_millis()
+    );
+    let _ = writeln!(text, "carries: {}", capabilities(row).join(", "));
+    for (title, to_bot) in [("phone → bot", true), ("bot → phone", false)] {
+        let _ = writeln!(text, "{title}");
+        for message in row.messages.iter().filter(|message| message.to_bot == to_bot) {
+            let _ = writeln!(text, "  {:<28} {}", message.name, message.meaning);
+        }
+    }
+    text
 }
 
-fn as_json(name: DialectName) -> serde_json::Value {
-    let AudioFormat { encoding, sample_rate, frame } = AudioFormat::default_of(name);
+fn as_json(row: &DialectRow) -> Value {
+    let audio = row.default_audio;
+    let messages = row.messages.iter().map(|message| {
+        json!({ "name": message.name, "to": if message.to_bot { "bot" } else { "phone" }, "meaning": message.meaning })
+    });
     json!({
-        "name": name.as_str(),
+        "name": row.name,
+        "summary": row.summary,
         "default_audio": {
-            "encoding": encoding.as_str(),
-            "sample_rate": sample_rate,
-            "frame_ms": u64::try_from(frame.as_millis()).unwrap_or_default(),
+            "encoding": word(audio.format.encoding),
+            "sample_rate": audio.format.sample_rate,
+            "frame_ms": u64::try_from(audio.frame.as_millis()).unwrap_or(u64::MAX),
         },
+        "capabilities": capabilities(row),
+        "messages": messages.collect::<Value>(),
     })
+}
+
+fn capabilities(row: &DialectRow) -> Vec<String> {
+    row.capabilities.iter().map(|capability| kebab(&format!("{capability:?}"))).collect()
+}
+
+/// `DigitsToBot` as `digits-to-bot`.
+fn kebab(name: &str) -> String {
+    let mut text = String::new();
+    for character in name.chars() {
+        if character.is_uppercase() && !text.is_empty() {
+            text.push('-');
+        }
+        text.extend(character.to_lowercase());
+    }
+    text
+}
+
+fn word(encoding: Encoding) -> &'static str {
+    match encoding {
+        Encoding::Pcmu => "mulaw",
+        Encoding::Pcma => "alaw",
+        Encoding::Linear16 => "linear16",
+    }
 }

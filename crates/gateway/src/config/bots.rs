@@ -1,8 +1,9 @@
 //! `[bots.NAME]`: remote programs that take calls over a WebSocket, and the built-in ones beside them.
 
 use http::HeaderMap;
+use patchcord_core::dialect::WireAudio;
 
-use super::audio::AudioFormat;
+use super::audio;
 use super::bot_url::BotUrl;
 use super::dialect_names::DialectName;
 use super::headers;
@@ -23,7 +24,7 @@ pub struct Bot {
     /// Headers of the WebSocket request; their values do not print.
     pub headers: HeaderMap,
     /// The audio it takes and gives.
-    pub audio: AudioFormat,
+    pub audio: WireAudio,
     /// incoming-call: whether the `cdr` message is sent after the end.
     pub cdr: bool,
     /// ivr-solutions: whether the bot is told nothing about a refused command.
@@ -65,7 +66,7 @@ impl Bot {
         check_name(name, section);
         let (url, dialect) = (section.value("url"), section.value::<DialectName>("dialect"));
         let headers = headers::read(section, "headers");
-        let audio = dialect.and_then(|dialect| AudioFormat::read(&section.section("audio"), dialect));
+        let audio = dialect.and_then(|dialect| audio::read(&section.section("audio"), dialect));
         let display_name = section.value_or("name", name.to_owned());
         let cdr = section.value_or("cdr", true);
         let quiet = section.value_or("quiet", false);
@@ -119,12 +120,6 @@ impl Setting for TransferEnd {
             "hold" => Err(Refusal::later("on_transfer = \"hold\"")),
             _ => Err(Refusal::unknown("on_transfer", text, &["end"])),
         }
-    }
-}
-
-impl Setting for DialectName {
-    fn from_text(text: &str) -> Result<DialectName, Refusal> {
-        DialectName::parse(text)
     }
 }
 

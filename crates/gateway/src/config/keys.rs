@@ -247,7 +247,7 @@ pub const KEYS: &[Declaration] = &[
         "bots.*.audio.frame",
         Kind::Duration,
         Absent("`20ms`; `10ms` with ozonetel"),
-        "The audio in one message, 10 to 100 ms in steps of 10.",
+        "The audio in one message, in steps of 10 ms.",
     ),
     key("bots.*.name", Kind::Text, Absent("the bot's key"), "The name that people see."),
     key(

@@ -8,7 +8,7 @@
 mod audio;
 mod bot_url;
 mod bots;
-pub mod dialect_names;
+mod dialect_names;
 mod environment;
 mod headers;
 mod http;
@@ -33,7 +33,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use audio::{AudioEncoding, AudioFormat};
 pub use bot_url::BotUrl;
 pub use bots::{Bot, BuiltInBot};
 pub use dialect_names::DialectName;
