@@ -4,11 +4,13 @@
 //! [`CallEvent`]s and hears [`CallCommand`]s. [`PhoneSide`]: the other end holds the phone; the mirror. Bytes
 //! come in and go out as [`Wire`] messages; audio is in the [`MediaFormat`] that the two sides agreed on.
 
+mod incoming_call;
 mod ivr_solutions;
 pub mod json;
 #[cfg(test)]
 mod laws;
 mod out;
+mod ozonetel;
 pub mod registry;
 mod smartpbx;
 

@@ -1,0 +1,3 @@
+//! Core's integration tests, one binary: talks, laws of all dialects, allocations.
+
+mod talks;
