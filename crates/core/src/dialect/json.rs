@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
+use serde_json::value::RawValue;
 
 use super::Malformed;
 
@@ -158,6 +159,62 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
+/// A string of base64, taken out of its message with quotes and escapes as it stands, so that decoding it needs no
+/// copy; some peers write every `/` as `\/`.
+#[derive(Clone, Copy)]
+pub struct Base64Text<'a>(&'a str);
+
+impl<'a> Base64Text<'a> {
+    /// The text between the quotes, with its escapes.
+    pub fn raw(self) -> &'a str {
+        self.0
+    }
+
+    /// Decodes and appends the bytes to `to`, as [`decode_base64`] does.
+    ///
+    /// # Errors
+    /// [`Base64Error`]; `to` is then as it was.
+    pub fn decode(self, to: &mut Vec<u8>) -> Result<(), Base64Error> {
+        match decode_base64(self.0, to) {
+            Err(Base64Error) if self.0.contains('\\') => self.decode_escaped(to),
+            decided => decided,
+        }
+    }
+
+    /// Takes `\/` and escaped line breaks out within `to`, then decodes there.
+    fn decode_escaped(self, to: &mut Vec<u8>) -> Result<(), Base64Error> {
+        let start = to.len();
+        let mut pieces = self.0.split('\\');
+        to.extend_from_slice(pieces.next().unwrap_or_default().as_bytes());
+        for piece in pieces {
+            let text = piece.strip_prefix(['n', 'r', 't']).unwrap_or(piece);
+            // Only before `/` does the backslash stand for nothing; any other escape is no base64.
+            if text.len() == piece.len() && !piece.starts_with('/') {
+                to.truncate(start);
+                return Err(Base64Error);
+            }
+            to.extend_from_slice(text.as_bytes());
+        }
+        let decoded = base64_simd::forgiving_decode_inplace(&mut to[start..]).map(|bytes| bytes.len());
+        to.truncate(start + *decoded.as_ref().unwrap_or(&0));
+        decoded.map(drop).map_err(|_| Base64Error)
+    }
+}
+
+impl fmt::Debug for Base64Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Base64Text({} bytes)", self.0.len())
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Base64Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(from)?.get();
+        let inner = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"'));
+        inner.map(Base64Text).ok_or_else(|| D::Error::custom("a string is expected"))
+    }
+}
+
 /// A whole number that vendors write as `8000`, `8000.0` or `"8000"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Number(pub u64);
@@ -251,6 +308,26 @@ mod tests {
     fn what_is_not_base64_leaves_the_buffer_as_it_was() {
         for text in ["A", "AAAAA", "AA-_", "AA*A", "A=AA", "===="] {
             assert_eq!(decoded(text), Err(Base64Error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn base64_is_decoded_out_of_its_message_with_any_harmless_escape() {
+        let decoded = |json: &str| {
+            let mut to = vec![7];
+            let text: Base64Text<'_> = serde_json::from_str(json).unwrap();
+            let result = text.decode(&mut to);
+            result.map(|()| to.split_off(1)).inspect_err(|_| assert_eq!(to, [7]))
+        };
+        for json in [r#""//8B""#, r#""\/\/8B""#, r#""/\/8\r\nB""#, r#" "\/\/8B" "#] {
+            assert_eq!(decoded(json), Ok(vec![0xff, 0xff, 1]), "{json}");
+        }
+        assert_eq!(decoded(r#""""#), Ok(vec![]));
+        for json in [r#""//8\u0042""#, r#""\\\/8B""#, r#""//8B\"""#, r#""\/""#, r#""=\/8B""#] {
+            assert_eq!(decoded(json), Err(Base64Error), "{json}");
+        }
+        for json in ["7", "null", "[]", "{}"] {
+            assert!(serde_json::from_str::<Base64Text<'_>>(json).is_err(), "{json}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::commands;
 use super::wire::{AudioMessage, Head, MarkMessage};
 use super::{CAPABILITIES, MARK_NAME_BYTES_MAX, encoding_word, field};
-use crate::dialect::json::{Text, decode_base64, expect_object, write_base64, write_string, write_u64};
+use crate::dialect::json::{Base64Text, Text, expect_object, write_base64, write_string, write_u64};
 use crate::dialect::registry::{BotSideSettings, RefusalWish};
 use crate::dialect::{Capability, Dialect, Malformed, Out, Wire, WireClass};
 use crate::media::MediaFormat;
@@ -287,12 +287,12 @@ fn mark(text: &str) -> Result<CallCommand, Malformed> {
 }
 
 fn hear_payload(
-    payload: Option<Text<'_>>,
+    payload: Option<Base64Text<'_>>,
     field: &'static str,
     out: &mut Out<CallCommand>,
 ) -> Result<(), Malformed> {
     let payload = payload.ok_or(Malformed::Missing(field))?;
-    out.hear_audio(|to| decode_base64(payload.as_str(), to)).map_err(|_| Malformed::Base64(field))
+    out.hear_audio(|to| payload.decode(to)).map_err(|_| Malformed::Base64(field))
 }
 
 /// Writes the beginning of a numbered event, up to and with its stream.

@@ -7,7 +7,7 @@ use super::wire::{
 };
 use super::wire::{StartMessage, StopMessage};
 use super::{CAPABILITIES, MARK_NAME_BYTES_MAX, field, format_of};
-use crate::dialect::json::{Text, decode_base64, expect_object, write_base64, write_string};
+use crate::dialect::json::{Text, expect_object, write_base64, write_string};
 use crate::dialect::registry::PhoneSideSettings;
 use crate::dialect::{Capability, Dialect, Malformed, Out, Wire, WireClass};
 use crate::media::MediaFormat;
@@ -184,8 +184,7 @@ impl Dialect for IvrPhoneSide {
                 self.if_open("media")?;
                 let payload = message.media.and_then(|media| media.payload);
                 let payload = payload.ok_or(Malformed::Missing("media.payload"))?;
-                out.hear_audio(|to| decode_base64(payload.as_str(), to))
-                    .map_err(|_| Malformed::Base64("media.payload"))
+                out.hear_audio(|to| payload.decode(to)).map_err(|_| Malformed::Base64("media.payload"))
             }
             _ => self.hear_event(text, out),
         }

@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::dialect::json::{Number, Text};
+use crate::dialect::json::{Base64Text, Number, Text};
 
 /// What a message says of its kind: `event` from the platform, `type` from a bot.
 #[derive(Debug, Deserialize)]
@@ -28,7 +28,7 @@ pub struct AudioMessage<'a> {
     #[serde(borrow, rename = "type")]
     pub kind: Option<Text<'a>>,
     #[serde(borrow)]
-    pub delta: Option<Text<'a>>,
+    pub delta: Option<Base64Text<'a>>,
     #[serde(borrow)]
     pub media: Option<Media<'a>>,
 }
@@ -36,7 +36,7 @@ pub struct AudioMessage<'a> {
 #[derive(Debug, Deserialize)]
 pub struct Media<'a> {
     #[serde(borrow)]
-    pub payload: Option<Text<'a>>,
+    pub payload: Option<Base64Text<'a>>,
 }
 
 /// §5.2.

@@ -11,7 +11,7 @@ mod wire;
 
 use std::time::Duration;
 
-use super::json::{Text, decode_base64, unreadable, write_base64};
+use super::json::{Text, unreadable, write_base64};
 use super::registry::{AudioWish, DialectRow, MessageRow};
 use super::{Capability, Malformed, Out, WireAudio, WireClass};
 use crate::media::{Encoding, MediaFormat};
@@ -91,10 +91,10 @@ fn write_media<T>(audio: &[u8], out: &mut Out<T>) {
 fn hear_payload<T>(media: Option<wire::Media<'_>>, out: &mut Out<T>) -> Result<(), Malformed> {
     const FIELD: &str = "media.payload";
     let payload = media.and_then(|media| media.payload).ok_or(Malformed::Missing(FIELD))?;
-    if let Some(container) = container(payload.as_str()) {
+    if let Some(container) = container(payload.raw()) {
         return Err(Malformed::Audio(container));
     }
-    out.hear_audio(|to| decode_base64(payload.as_str(), to)).map_err(|_| Malformed::Base64(FIELD))
+    out.hear_audio(|to| payload.decode(to)).map_err(|_| Malformed::Base64(FIELD))
 }
 
 /// The container whose first four bytes the base64 begins with: the seed's own example is WebM, played raw it is
@@ -102,7 +102,7 @@ fn hear_payload<T>(media: Option<wire::Media<'_>>, out: &mut Out<T>) -> Result<(
 fn container(base64: &str) -> Option<&'static str> {
     // Four bytes fill five characters and the two upper bits of the sixth, which are ones in both.
     let last = base64.as_bytes().get(5)?;
-    if !matches!(last, b'w'..=b'z' | b'0'..=b'9' | b'+' | b'/') {
+    if !matches!(last, b'w'..=b'z' | b'0'..=b'9' | b'+' | b'/' | b'\\') {
         return None;
     }
     match base64.as_bytes().get(..5)? {

@@ -4,7 +4,7 @@
 
 use serde::Deserialize;
 
-use crate::dialect::json::{Number, Text};
+use crate::dialect::json::{Base64Text, Number, Text};
 
 /// A message with audio (seed 004 "media"), or any other without it.
 #[derive(Debug, Deserialize)]
@@ -18,7 +18,7 @@ pub struct MediaMessage<'a> {
 #[derive(Debug, Deserialize)]
 pub struct Media<'a> {
     #[serde(borrow)]
-    pub payload: Option<Text<'a>>,
+    pub payload: Option<Base64Text<'a>>,
 }
 
 /// What every message says of its kind.
