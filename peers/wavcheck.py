@@ -58,7 +58,7 @@ def silent_percent(heard, rate):
 def sine_share(x, hertz, rate):
     """Part of the energy of x that lies in one sine."""
     energy = float(x @ x)
-    return 2 * abs(x @ np.exp(-2j * np.pi * hertz * np.arange(len(x)) / rate)) ** 2 / len(x) / (energy + 1)
+    return float(2 * abs(x @ np.exp(-2j * np.pi * hertz * np.arange(len(x)) / rate)) ** 2 / len(x) / (energy + 1))
 
 
 def tone_ms(heard, hertz, rate):

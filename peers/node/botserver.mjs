@@ -15,13 +15,14 @@ const HELP = `A foreign bot. Prints LISTENING port, then one VERDICT line a call
   --frame-ms N             expected caller audio per message
   --pace-tolerance-ms N    0 = do not judge the pace
   --max-gap-ms N           longest pause between audio messages
-  --expect-from, --expect-to NUMBER
+  --expect-from, --expect-to NUMBER   --expect-header "Name: value" (that the handshake must carry)
   --audio-as binary|json   ivr-solutions: how the bot's audio is sent
   --any-number             smartpbx: numbers need not be E.164`;
 
 function options() {
   const names = ["listen", "log", "play", "record", "behaviour", "calls", "frame-ms", "pace-tolerance-ms", "max-gap-ms", "expect-from", "expect-to", "audio-as"];
   const known = Object.fromEntries(names.map((n) => [n, { type: "string" }]));
+  known["expect-header"] = { type: "string", multiple: true, default: [] };
   for (const flag of ["any-number", "help"]) known[flag] = { type: "boolean" };
   let values;
   try {
@@ -52,10 +53,13 @@ export class BotCall {
   hasMarks = false;
   hasClear = false;
 
-  constructor(ws, number, args) {
+  constructor(ws, number, args, request) {
     Object.assign(this, { ws, number, args });
     this.judge = new Judge("bot", this.constructor.dialect, args.log);
     Object.assign(this, { heard: [], echoing: true, over: false, saw512: false, markTimes: {}, clearTime: null, scriptDone: false, silentUntil: 0 });
+    this.judge.extra.path = request.url;
+    for (const [name, want] of args["expect-header"].map((h) => h.split(/:(.*)/s)))
+      this.judge.expect(request.headers[name.trim().toLowerCase()] === want?.trim(), `header ${name} is not as configured`);
   }
 
   // -- what a dialect fills in --
@@ -239,8 +243,8 @@ export function serveBot(CallClass) {
 
   server.on("listening", () => process.stdout.write(`LISTENING ${server.address().port}\n`));
   server.on("error", (e) => usage(e.message));
-  server.on("connection", (ws) => {
-    const call = new CallClass(ws, ++count, args);
+  server.on("connection", (ws, request) => {
+    const call = new CallClass(ws, ++count, args, request);
     open.add(call);
     ws.on("message", (data, binary) => (binary ? call.onBinary(data) : call.onText(data.toString("utf8"))));
     ws.on("error", (e) => call.judge.note("note", `socket: ${e.message}`));

@@ -14,11 +14,12 @@ const HELP = `A foreign vendor: dials the gateway, talks, and prints one VERDICT
   --hangup-by caller|bot    --end stop|close|reset
   --start-shape seed|live   ozonetel only
   --no-cdr                  incoming-call only: seed 003's vendor
+  --ring-seconds N          how long an answer is waited for
   --wait-ms N               silence between the connection and the first message
   --frame-ms N   --no-pace   --max-lead-ms N`;
 
 function options() {
-  const names = ["url", "log", "play", "record", "seconds", "digits", "from", "to", "hangup-by", "end", "start-shape", "wait-ms", "frame-ms", "max-lead-ms", "encoding"];
+  const names = ["url", "log", "play", "record", "seconds", "digits", "from", "to", "hangup-by", "end", "start-shape", "wait-ms", "frame-ms", "max-lead-ms", "ring-seconds", "encoding"];
   const known = Object.fromEntries(names.map((n) => [n, { type: "string" }]));
   for (const flag of ["no-cdr", "no-pace", "help"]) known[flag] = { type: "boolean" };
   known.header = { type: "string", multiple: true, default: [] };
@@ -37,7 +38,7 @@ function options() {
     process.exit(0);
   }
   const [digits, at] = (v.digits ?? "").split("@");
-  return { seconds: "10", from: "9876543210", to: "18001234567", "hangup-by": "caller", end: "stop", "start-shape": "seed", "wait-ms": "0", ...v, digits, digitsAt: parseFloat(at ?? "2") };
+  return { seconds: "10", from: "9876543210", to: "18001234567", "hangup-by": "caller", end: "stop", "start-shape": "seed", "wait-ms": "0", "ring-seconds": "35", ...v, digits, digitsAt: parseFloat(at ?? "2") };
 }
 
 /** Plays what arrives in real time, 60 ms behind the first sample, so that lead and clear can be judged. Times in ms. */
@@ -128,7 +129,7 @@ export class VendorCall {
       this.isReady();
       this.endTalk();
     });
-    judge.expect(await wait(this.ready, 35000), "the call was not answered in 35 s");
+    judge.expect(await wait(this.ready, Number(args["ring-seconds"]) * 1000), "the call was not answered");
     judge.countAudioFromNow();
     this.frameMs = Number(args["frame-ms"] ?? this.frameMs);
     this.talk();

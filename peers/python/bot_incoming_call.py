@@ -98,11 +98,11 @@ class IncomingCall(BotCall):
         judge.expect(self.answered, "audio before the answer")
         judge.expect(not judge.end.get("hangup") and "cdr" not in judge.end, "audio after the end")
         if judge.expect(len(data) % 2 == 0, f"odd audio message of {len(data)} bytes"):
-            await self.heard_audio(len(data), np.frombuffer(data, "<i2"), lambda: self.ws.send(data))
+            await self.heard_audio(len(data), np.frombuffer(data, "<i2"), lambda: self.send(data))
 
     async def send_audio(self, samples):
         for i in range(0, len(samples), 160):
-            await self.ws.send(samples[i : i + 160].astype("<i2").tobytes())
+            await self.send(samples[i : i + 160].astype("<i2").tobytes())
 
     async def send_digit(self, digit):
         await self.say(json.dumps({"event": "dtmf", "digit": digit, "duration": 200}))

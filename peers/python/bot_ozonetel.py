@@ -78,7 +78,7 @@ class Ozonetel(BotCall):
         await self.heard_audio(len(message), samples, lambda: self.send_audio(samples))
 
     async def send_audio(self, samples, seqid=None):
-        ucid = self.judge.start["ucid"]
+        ucid = self.judge.start.get("ucid", "")
         for i in range(0, len(samples), 80):
             part = [int(v) for v in samples[i : i + 80]]
             part += [0] * (80 - len(part))
@@ -88,7 +88,7 @@ class Ozonetel(BotCall):
                 # Each packet is labelled; only those that the script names are reported as marks.
                 msg["seqid"] = seqid or str(uuid.uuid4())
                 self.names.setdefault(msg["seqid"], "")
-            await self.ws.send(json.dumps(msg, separators=(",", ":")))
+            await self.send(json.dumps(msg, separators=(",", ":")))
 
     async def send_mark(self, name):
         """The wire has no mark of its own: one silent packet with a seqid stands for it."""

@@ -29,6 +29,7 @@ def arguments(dialect):
     p.add_argument("--frame-ms", type=int, help="expected caller audio per message")
     p.add_argument("--pace-tolerance-ms", type=float, default=250, help="0 = do not judge the pace")
     p.add_argument("--max-gap-ms", type=float, help="longest pause between audio messages")
+    p.add_argument("--expect-header", action="append", default=[], help="Name: value, that the handshake must carry")
     p.add_argument("--expect-from")
     p.add_argument("--expect-to")
     p.add_argument("--no-cdr", action="store_true", help="incoming-call: the gateway sends no cdr (seed 003)")
@@ -52,6 +53,9 @@ class BotCall:
         self.judge = Judge("bot", self.dialect, log)
         self.heard, self.echoing, self.over = [], True, False
         self.digits_512 = asyncio.Event()
+        self.judge.extra["path"] = ws.request.path
+        for name, _, want in (h.partition(":") for h in args.expect_header):
+            self.judge.expect(ws.request.headers.get(name.strip()) == want.strip(), f"header {name} is not as configured")
         self.mark_times, self.clear_time = {}, None
         self.script_done = False
         self.silent_until = 0.0
@@ -100,10 +104,17 @@ class BotCall:
             samples = np.concatenate(self.heard) if self.heard else np.zeros(0, "<i2")
             write_wav(args.record.replace("%n", str(self.number)), resample(samples, self.rate, 8000), 8000)
 
+    async def send(self, data):
+        """Sends unless the other end closed: what it said before that is still to be read and judged."""
+        try:
+            await self.ws.send(data)
+        except ConnectionClosed:
+            pass
+
     async def say(self, text):
         """Sends one text message (and logs it)."""
         self.judge.note("out", text[:200])
-        await self.ws.send(text)
+        await self.send(text)
 
     def started(self, start):
         """The dialect saw its start (and, where there is one, sent the answer): behaviours begin."""
@@ -236,6 +247,7 @@ async def serve_bot(call_class):
         try:
             await call.run()
         finally:
+            call.finish()
             if call in open_calls:
                 judged(call)
 

@@ -52,7 +52,7 @@ class IvrSolutions(VendorCall):
 
     async def send_frame(self, samples):
         self.chunk += 1
-        await self.ws.send(json.dumps(self.event("media", {
+        await self.send(json.dumps(self.event("media", {
             "chunk": self.chunk, "timestamp": str((self.chunk - 1) * self.frame_ms), "payload": base64.b64encode(samples.tobytes()).decode()})))
 
     async def send_digit(self, digit):

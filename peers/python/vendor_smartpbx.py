@@ -33,7 +33,7 @@ class SmartPbx(VendorCall):
 
     async def send_frame(self, samples):
         data = mulaw_encode(samples) if self.mulaw else samples.tobytes()
-        await self.ws.send(json.dumps({"event": "media", "media": {"payload": base64.b64encode(data).decode()}}))
+        await self.send(json.dumps({"event": "media", "media": {"payload": base64.b64encode(data).decode()}}))
 
     async def send_digit(self, digit):
         await self.say({"event": "dtmf", "dtmf": self.ids | {"digit": digit, "duration": 100}})

@@ -33,6 +33,7 @@ def arguments(dialect):
     p.add_argument("--encoding", default="pcm16", choices=("pcm16", "g711_ulaw"), help="smartpbx only")
     p.add_argument("--no-cdr", action="store_true", help="incoming-call only: seed 003's vendor")
     p.add_argument("--wait-ms", type=float, default=0, help="silence between the connection and the first message")
+    p.add_argument("--ring-seconds", type=float, default=35, help="how long an answer is waited for")
     p.add_argument("--frame-ms", type=int)
     p.add_argument("--no-pace", action="store_true", help="as fast as the socket takes it")
     p.add_argument("--max-lead-ms", type=float, help="most audio that may wait in the ear")
@@ -101,10 +102,17 @@ class VendorCall:
     async def goodbye(self): ...
     def at_end(self): ...
 
+    async def send(self, data):
+        """Sends unless the other end closed: what it said before that is still to be read and judged."""
+        try:
+            await self.ws.send(data)
+        except ConnectionClosed:
+            pass
+
     async def say(self, message):
         text = message if isinstance(message, str) else json.dumps(message)
         self.judge.note("out", text[:200])
-        await self.ws.send(text)
+        await self.send(text)
 
     async def run(self):
         judge, args = self.judge, self.args
@@ -112,7 +120,7 @@ class VendorCall:
         try:
             await asyncio.sleep(args.wait_ms / 1000)
             await self.begin()
-            await asyncio.wait_for(self.ready.wait(), 35)
+            await asyncio.wait_for(self.ready.wait(), args.ring_seconds)
             judge.count_audio_from_now()
             talking = [asyncio.create_task(self.talk()), asyncio.create_task(self.type_digits())]
             patience = args.seconds + (3 if args.no_pace or args.hangup_by == "caller" else 0)
