@@ -41,8 +41,8 @@ pub fn write_string(to: &mut Vec<u8>, text: &str) {
 
 /// Appends `number` in decimal.
 pub fn write_u64(to: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0; U64_DIGITS_MAX];
-    let mut start = U64_DIGITS_MAX;
+    let mut digits = [0; U64_DIGITS];
+    let mut start = U64_DIGITS;
     loop {
         start -= 1;
         digits[start] = b'0' + (number % 10) as u8;
@@ -255,7 +255,7 @@ impl<'de> Deserialize<'de> for Number {
 const HEX: [u8; 16] = *b"0123456789abcdef";
 
 /// Digits of `u64::MAX`.
-const U64_DIGITS_MAX: usize = 20;
+const U64_DIGITS: usize = 20;
 
 /// Up to here an `f64` holds every whole number (2^53).
 const EXACT_F64_MAX: f64 = 9_007_199_254_740_992.0;

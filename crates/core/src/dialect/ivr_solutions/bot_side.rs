@@ -98,9 +98,9 @@ impl IvrBotSide {
         self.event("dtmf", out, |to, _| {
             to.extend_from_slice(br#","dtmf":{"digit":""#);
             to.push(press.digit.as_char() as u8);
-            // The seed's example always has the field: an unknown length is written as 0.
-            let duration_ms =
-                u64::try_from(press.duration.unwrap_or_default().as_millis()).unwrap_or(u64::MAX);
+            // The seed's example always has the field, so an unknown length is written as the usual one.
+            let duration = press.duration.filter(|duration| duration.as_millis() > 0).unwrap_or(DTMF_TONE);
+            let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
             to.extend_from_slice(br#"","duration":""#);
             write_u64(to, duration_ms);
             to.extend_from_slice(br#""}}"#);
@@ -308,5 +308,5 @@ fn name_of<'a>(name: &'a Option<Text<'_>>) -> &'a str {
     name.as_ref().map_or("", Text::as_str)
 }
 
-/// How long each digit of `session.dtmf` sounds.
+/// How long each digit of `session.dtmf` sounds, and a key of unknown length was held.
 const DTMF_TONE: Duration = Duration::from_millis(100);

@@ -64,7 +64,7 @@ impl IvrPhoneSide {
             call_id,
             stream_id,
             other_leg_id,
-            account: text_of(&start.account_sid).to_owned(),
+            account: CallId::from_wire(text_of(&start.account_sid)).as_str().to_owned(),
             from: PhoneNumber::new(text_of(&start.from)),
             to: PhoneNumber::new(text_of(&start.to)),
             country: None,

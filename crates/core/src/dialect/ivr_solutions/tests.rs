@@ -12,7 +12,7 @@ use crate::dialect::registry::{AudioWish, BotSideSettings, RecordWish, RefusalWi
 use crate::dialect::{BotSide, Heard, Malformed, Out, PhoneSide, Wire, WireAudio};
 use crate::media::MediaFormat;
 use crate::vocabulary::{
-    CallCommand, CallEvent, Cause, CommandRefusal, DialOrder, DigitPress, EndedStream, HangUpWhen,
+    CallCommand, CallEvent, Cause, CommandRefusal, DialOrder, Digit, DigitPress, EndedStream, HangUpWhen,
     MarkOutcome, Moment, Reason, Transfer, TransferTo,
 };
 
@@ -51,9 +51,10 @@ fn refusal(text: &str) -> (&'static str, String) {
 
 fn canonical_event(event: &CallEvent) -> Vec<CallEvent> {
     match event.clone() {
-        // A length of nothing is an unknown one on this wire.
+        // The field is never left out: an unknown length is the usual one.
         CallEvent::Digit(DigitPress { digit, duration }) => {
-            let duration = duration.filter(|duration| !duration.is_zero());
+            let usual = Duration::from_millis(100);
+            let duration = duration.filter(|duration| !duration.is_zero()).or(Some(usual));
             vec![CallEvent::Digit(DigitPress { digit, duration })]
         }
         CallEvent::Mark { name, outcome: _ } => vec![CallEvent::Mark { name, outcome: MarkOutcome::Played }],
@@ -282,10 +283,16 @@ fn an_exotel_start_with_its_rate_in_quotes_is_understood() {
 }
 
 #[test]
-fn refusals_from_a_platform_are_heard_with_a_word_of_ours() {
+fn refusals_and_digits_of_a_platform_are_heard_in_our_words() {
     let text = r#"{"event":"error","stream_sid":"s","error":{"code":"E42","message":"busy","command":"x"}}"#;
     let Ok(CallEvent::Refused(refusal)) = event(text) else { panic!("not a refusal") };
     assert_eq!((refusal.code, refusal.message.as_str(), &*refusal.command), ("refused", "busy", "x"));
+    let unknown = CallEvent::Digit(DigitPress { digit: Digit::ALL[1], duration: None });
+    for text in
+        [r#"{"event":"dtmf","dtmf":{"digit":"1","duration":0}}"#, r#"{"event":"dtmf","dtmf":{"digit":1}}"#]
+    {
+        assert_eq!(event(text).as_ref(), Ok(&unknown), "{text}");
+    }
     assert_eq!(event(r#"{"event":"dtmf","dtmf":{"digit":"12"}}"#), Err(Malformed::Field("dtmf.digit")));
     assert_eq!(event(r#"{"event":"dtmf","dtmf":{}}"#), Err(Malformed::Missing("dtmf.digit")));
 }

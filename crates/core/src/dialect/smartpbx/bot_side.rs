@@ -75,7 +75,7 @@ impl SmartPbxBotSide {
             to.extend_from_slice(br#","digit":""#);
             to.push(press.digit.as_char() as u8);
             to.push(b'"');
-            if let Some(duration) = press.duration {
+            if let Some(duration) = press.duration.filter(|duration| duration.as_millis() > 0) {
                 to.extend_from_slice(br#","duration":"#);
                 write_u64(to, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
             }

@@ -59,7 +59,7 @@ impl SmartPbxPhoneSide {
             call_id: CallId::from_wire(id),
             stream_id: StreamId::from_wire(id),
             other_leg_id: CallId::from_wire(other_leg_id).as_str().to_owned(),
-            account: text_of(&start.account_id).to_owned(),
+            account: CallId::from_wire(text_of(&start.account_id)).as_str().to_owned(),
             from: PhoneNumber::new(text_of(&start.caller_id_number)),
             to: PhoneNumber::new(text_of(&start.callee_id_number)),
             country: None,
@@ -167,7 +167,7 @@ fn digit(text: &str) -> Result<CallEvent, Malformed> {
     let dtmf = message.dtmf.ok_or(Malformed::Missing("dtmf"))?;
     let key = dtmf.digit.ok_or(Malformed::Missing("dtmf.digit"))?;
     let digit = Digit::try_from(key.as_str()).map_err(|_| Malformed::Field("dtmf.digit"))?;
-    let duration = dtmf.duration.map(|ms| Duration::from_millis(ms.0));
+    let duration = dtmf.duration.filter(|ms| ms.0 > 0).map(|ms| Duration::from_millis(ms.0));
     Ok(CallEvent::Digit(DigitPress { digit, duration }))
 }
 

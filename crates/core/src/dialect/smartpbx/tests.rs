@@ -13,7 +13,8 @@ use crate::dialect::registry::AudioWish;
 use crate::dialect::{BotSide, Heard, Malformed, Out, PhoneSide, Wire, WireAudio};
 use crate::media::MediaFormat;
 use crate::vocabulary::{
-    CallCommand, CallEvent, CallStart, Cause, EndedStream, HangUpWhen, Moment, PhoneNumber, REASONS, Reason,
+    CallCommand, CallEvent, CallStart, Cause, DigitPress, EndedStream, HangUpWhen, Moment, PhoneNumber,
+    REASONS, Reason,
 };
 
 /// Both ends after the start.
@@ -55,7 +56,10 @@ fn canonical_cause(cause: Cause) -> Cause {
 
 fn canonical_event(event: &CallEvent) -> Vec<CallEvent> {
     match event {
-        CallEvent::Digit(press) => vec![CallEvent::Digit(*press)],
+        CallEvent::Digit(DigitPress { digit, duration }) => {
+            let duration = duration.filter(|duration| !duration.is_zero());
+            vec![CallEvent::Digit(DigitPress { digit: *digit, duration })]
+        }
         CallEvent::Ended(EndedStream::CallEnded(cause)) => {
             vec![CallEvent::Ended(EndedStream::CallEnded(canonical_cause(*cause)))]
         }
