@@ -1,1 +1,29 @@
-//! SIP and SDP: our own sockets and admission in front of the SIP library.
+//! SIP and SDP for Patchcord: our sockets, our admission, our state machine.
+//!
+//! [`SipAgent`] listens on UDP and TCP, places and takes calls, and hands each leg to its user as a handle and
+//! a bounded stream of events. It decides nothing about calls: no routing, no codecs, no media. It knows
+//! nothing of the other crates. Inside: `net` reads, frames and judges octets, [`machine`] is the user agent
+//! without IO, [`sdp`] reads and builds session descriptions. Sources: RFC 3261, 3264, 3311, 3326, 3581, 4566,
+//! 4475, 4733, 5626 §3.5.1, 6026, 6086.
+
+mod agent;
+mod body;
+mod call;
+mod config;
+mod counters;
+pub mod frame;
+mod handle;
+pub mod machine;
+pub mod message;
+mod net;
+pub mod sdp;
+pub mod validate;
+
+pub use agent::SipAgent;
+pub use body::{InfoDigit, parse_info_digit};
+pub use call::{EndedBy, Invitation, InviteRequest, LegEvent, Rejection, ReofferId, format_q850, parse_q850};
+pub use config::{InvalidListenAddr, ListenAddr, SipConfig, SipLimits, SourceFilter};
+pub use counters::SipCounters;
+pub use handle::{CallLeg, IncomingCall, LegEvents, OutgoingCall, SipError};
+pub use machine::{CommandError, LegId, Transport};
+pub use net::BindError;

@@ -1,0 +1,406 @@
+//! The SIP agent: opens the sockets, owns the state machine in one task, carries messages, commands, events.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::call::{InviteRequest, LegEvent};
+use crate::config::{ListenAddr, SipConfig};
+use crate::counters::{SipCounters, Tally, bump};
+use crate::handle::{Ask, CallLeg, Desk, IncomingCall, LegEvents, OutgoingCall, SipError};
+use crate::machine::{Command, Flow, LegId, Machine, Output, Transport};
+use crate::message::SipUri;
+use crate::net::front::Front;
+use crate::net::links::{LinkError, Links};
+use crate::net::tcp::{self, TcpSide};
+use crate::net::udp::{LocalAddr, UdpReader};
+use crate::net::{Arrival, BindError, bind_error, tcp_listener, udp_socket};
+
+/// A running SIP user agent. Dropping it stops its tasks at once; [`SipAgent::shutdown`] says goodbye first.
+pub struct SipAgent {
+    desk: Arc<Desk>,
+    tally: Arc<Tally>,
+    tcp: Arc<TcpSide>,
+    udp: Vec<UdpPort>,
+    bound: Vec<ListenAddr>,
+}
+
+/// A UDP socket's sending half.
+#[derive(Clone)]
+struct UdpPort {
+    socket: Arc<std::net::UdpSocket>,
+    bound: SocketAddr,
+    advertise: Option<IpAddr>,
+}
+
+impl SipAgent {
+    /// Opens every socket and starts serving. Incoming calls come out of the receiver, which holds
+    /// [`crate::SipLimits::incoming_queue`] of them; more are answered 503.
+    ///
+    /// # Errors
+    /// [`BindError`] names the address that could not be opened; nothing is left open then.
+    pub async fn bind(config: SipConfig) -> Result<(Self, mpsc::Receiver<IncomingCall>), BindError> {
+        let tally = Arc::new(Tally::default());
+        let (udp_arrivals, from_udp) = mpsc::channel(UDP_QUEUE);
+        let (tcp_arrivals, from_tcp) = mpsc::channel(TCP_QUEUE);
+        let stop = CancellationToken::new();
+        let tcp = Arc::new(TcpSide {
+            limits: config.limits.clone(),
+            advertise: config.advertise,
+            front: Front::new(&config),
+            tally: tally.clone(),
+            links: Links::default(),
+            arrivals: tcp_arrivals,
+            tasks: TaskTracker::new(),
+            stop: stop.clone(),
+        });
+        let (udp, bound, readers) = open(&config, &tally, &tcp, &udp_arrivals)?;
+        for reader in readers {
+            let stop = stop.clone();
+            tcp.tasks.spawn(async move { stop.run_until_cancelled(reader).await });
+        }
+        let (incoming, calls) = mpsc::channel(config.limits.incoming_queue.max(1));
+        let (desk, asks) = Desk::new();
+        let serving = Serving {
+            machine: Machine::new(config.machine_settings()),
+            legs: HashMap::new(),
+            udp: udp.clone(),
+            tcp: tcp.clone(),
+            desk: desk.clone(),
+            tally: tally.clone(),
+            incoming,
+            events_queue: config.limits.leg_events_queue.max(4),
+        };
+        tcp.tasks.spawn(serving.run(from_udp, from_tcp, asks));
+        Ok((Self { desk, tally, tcp, udp, bound }, calls))
+    }
+
+    /// The open sockets, in the order of the configuration, with their real ports.
+    pub fn local_addrs(&self) -> Vec<ListenAddr> {
+        self.bound.clone()
+    }
+
+    /// Places a call. Returns when the INVITE is on its way; what becomes of it comes as events.
+    ///
+    /// # Errors
+    /// [`SipError`] when the target is no SIP URI, its name or address cannot be reached, or no call is free.
+    pub async fn invite(&self, request: InviteRequest) -> Result<OutgoingCall, SipError> {
+        let target = SipUri::parse(&request.target).map_err(|_| SipError::BadTarget)?;
+        let peer = resolve(&target).await?;
+        let flow = match target.param("transport") {
+            Some(t) if t.eq_ignore_ascii_case("tcp") => self.dial(peer).await?,
+            Some(t) if !t.eq_ignore_ascii_case("udp") => return Err(SipError::NoTransport),
+            _ => self.udp_flow(peer).ok_or(SipError::NoTransport)?,
+        };
+        let (reply, answer) = oneshot::channel();
+        self.desk.ask(Ask::Invite { flow, request: Box::new(request), reply }).await?;
+        let (leg, events) = answer.await.map_err(|_| SipError::Stopped)??;
+        Ok(OutgoingCall { leg: CallLeg::new(leg, self.desk.clone()), events })
+    }
+
+    /// A snapshot of the counters.
+    pub fn counters(&self) -> SipCounters {
+        self.tally.snapshot()
+    }
+
+    /// Ends every call (BYE, CANCEL, 480), waits up to a second for the goodbyes to be answered, then closes
+    /// the sockets.
+    pub async fn shutdown(self) {
+        let (done, finished) = oneshot::channel();
+        if self.desk.ask(Ask::Stop { done }).await.is_ok() {
+            // An agent task that is gone has nothing left to wait for.
+            let _gone = tokio::time::timeout(GOODBYE_MAX, finished).await;
+        }
+        self.tcp.stop.cancel();
+        self.tcp.tasks.close();
+        self.tcp.tasks.wait().await;
+    }
+
+    async fn dial(&self, peer: SocketAddr) -> Result<Flow, SipError> {
+        let port = listening_port(&self.bound, peer);
+        tcp::connect(&self.tcp, peer, port).await.map_err(SipError::Unreachable)
+    }
+
+    fn udp_flow(&self, peer: SocketAddr) -> Option<Flow> {
+        let fits = |port: &UdpPort| port.bound.is_ipv4() == peer.is_ipv4();
+        // A socket on loopback cannot send elsewhere, and the other way round is refused by many peers.
+        let near = |port: &UdpPort| port.bound.ip().is_loopback() == peer.ip().is_loopback();
+        let at =
+            self.udp.iter().position(|p| fits(p) && near(p)).or_else(|| self.udp.iter().position(fits))?;
+        let port = self.udp.get(at)?;
+        let local = LocalAddr::new(port.bound, port.advertise).towards(peer);
+        Some(Flow { transport: Transport::Udp, link: at as u64, local, peer })
+    }
+}
+
+impl Drop for SipAgent {
+    fn drop(&mut self) {
+        self.tcp.stop.cancel();
+    }
+}
+
+type Reader = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Opens all sockets before any is read, so that a taken port leaves nothing behind.
+fn open(
+    config: &SipConfig,
+    tally: &Arc<Tally>,
+    tcp: &Arc<TcpSide>,
+    arrivals: &mpsc::Sender<Arrival>,
+) -> Result<(Vec<UdpPort>, Vec<ListenAddr>, Vec<Reader>), BindError> {
+    let front = Arc::new(Front::new(config));
+    let (mut udp, mut bound, mut readers) = (Vec::new(), Vec::new(), Vec::<Reader>::new());
+    for &listen in &config.listen {
+        let failed = |error| bind_error(listen, error);
+        match listen {
+            ListenAddr::Udp(addr) => {
+                let socket = udp_socket(addr).map_err(failed)?;
+                let local = socket.local_addr().map_err(failed)?;
+                let sender = Arc::new(socket.try_clone().map_err(failed)?);
+                let reader = UdpReader {
+                    socket: UdpSocket::from_std(socket).map_err(failed)?,
+                    sender: sender.clone(),
+                    link: udp.len() as u64,
+                    local: LocalAddr::new(local, config.advertise),
+                    front: front.clone(),
+                    tally: tally.clone(),
+                    arrivals: arrivals.clone(),
+                };
+                udp.push(UdpPort { socket: sender, bound: local, advertise: config.advertise });
+                bound.push(ListenAddr::Udp(local));
+                readers.push(Box::pin(reader.run()));
+            }
+            ListenAddr::Tcp(addr) => {
+                let listener = tcp_listener(addr).map_err(failed)?;
+                bound.push(ListenAddr::Tcp(listener.local_addr().map_err(failed)?));
+                let listener = TcpListener::from_std(listener).map_err(failed)?;
+                readers.push(Box::pin(tcp::accept(tcp.clone(), listener)));
+            }
+        }
+    }
+    Ok((udp, bound, readers))
+}
+
+fn listening_port(bound: &[ListenAddr], peer: SocketAddr) -> Option<u16> {
+    bound.iter().find_map(|listen| match listen {
+        ListenAddr::Tcp(addr) if addr.is_ipv4() == peer.is_ipv4() => Some(addr.port()),
+        ListenAddr::Tcp(_) | ListenAddr::Udp(_) => None,
+    })
+}
+
+/// Names are resolved here, in the caller's task, with a time limit: the agent never waits for DNS.
+async fn resolve(target: &SipUri) -> Result<SocketAddr, SipError> {
+    if let Some(addr) = target.socket_addr() {
+        return Ok(addr);
+    }
+    let lookup = tokio::net::lookup_host((target.host.clone(), target.port.unwrap_or(5060)));
+    let mut found = tokio::time::timeout(RESOLVE_MAX, lookup)
+        .await
+        .map_err(|_| SipError::Unreachable(std::io::ErrorKind::TimedOut.into()))?
+        .map_err(SipError::Unreachable)?;
+    found.next().ok_or_else(|| SipError::Unreachable(std::io::ErrorKind::NotFound.into()))
+}
+
+/// The agent task: the one owner of the machine.
+struct Serving {
+    machine: Machine,
+    legs: HashMap<LegId, mpsc::Sender<LegEvent>>,
+    udp: Vec<UdpPort>,
+    tcp: Arc<TcpSide>,
+    desk: Arc<Desk>,
+    tally: Arc<Tally>,
+    incoming: mpsc::Sender<IncomingCall>,
+    events_queue: usize,
+}
+
+impl Serving {
+    async fn run(
+        mut self,
+        mut from_udp: mpsc::Receiver<Arrival>,
+        mut from_tcp: mpsc::Receiver<Arrival>,
+        mut asks: mpsc::Receiver<Ask>,
+    ) {
+        let desk = self.desk.clone();
+        let stop = self.tcp.stop.clone();
+        let mut leaving: Option<oneshot::Sender<()>> = None;
+        loop {
+            let deadline = self.machine.poll_timeout().map(Instant::from_std);
+            tokio::select! {
+                () = stop.cancelled() => return,
+                Some(arrival) = from_udp.recv() => self.take(arrival),
+                Some(arrival) = from_tcp.recv() => self.take(arrival),
+                Some(ask) = asks.recv() => if let Some(done) = self.carry_out(ask) {
+                    leaving = Some(done);
+                },
+                () = desk.abandoned() => {}
+                () = sleep_until(deadline) => {}
+            }
+            let now = Instant::now().into_std();
+            for leg in desk.take_abandoned() {
+                // A leg that is over already needs no ending.
+                let _over = self.machine.handle_command(now, leg, Command::Hangup(None));
+            }
+            self.machine.handle_timeout(now);
+            self.drain();
+            let counts = self.machine.counts();
+            self.tally.publish(counts);
+            if counts.legs == 0 {
+                if let Some(done) = leaving.take() {
+                    // Shutdown stopped waiting.
+                    let _gone = done.send(());
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, arrival: Arrival) {
+        let now = Instant::now().into_std();
+        self.machine.handle_message(now, arrival.flow, arrival.message);
+    }
+
+    /// Returns the sender to tell when every leg is gone.
+    fn carry_out(&mut self, ask: Ask) -> Option<oneshot::Sender<()>> {
+        let now = Instant::now().into_std();
+        match ask {
+            Ask::Command { leg, command, reply } => {
+                let done = self.machine.handle_command(now, leg, command);
+                // The asker may have been dropped while it waited.
+                let _gone = reply.send(done);
+            }
+            Ask::Invite { flow, request, reply } => {
+                let started = self.machine.invite(now, flow, &request).map(|leg| (leg, self.enlist(leg)));
+                let leg = started.as_ref().ok().map(|(leg, _)| *leg);
+                if let (Err(_), Some(leg)) = (reply.send(started), leg) {
+                    let _over = self.machine.handle_command(now, leg, Command::Hangup(None));
+                }
+            }
+            Ask::Stop { done } => {
+                for leg in self.machine.leg_ids() {
+                    let _over = self.machine.handle_command(now, leg, Command::Hangup(None));
+                }
+                return Some(done);
+            }
+        }
+        None
+    }
+
+    fn enlist(&mut self, leg: LegId) -> LegEvents {
+        let (events, receiver) = mpsc::channel(self.events_queue);
+        self.legs.insert(leg, events);
+        LegEvents::new(receiver)
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.machine.poll_output() {
+            match output {
+                Output::Send { flow, octets, reconnect } => self.send(flow, octets, reconnect),
+                Output::Incoming(leg, invitation) => {
+                    let events = self.enlist(leg);
+                    let call = CallLeg::new(leg, self.desk.clone());
+                    // Dropping a call that does not fit ends its leg.
+                    let full =
+                        self.incoming.try_send(IncomingCall { invitation: *invitation, leg: call, events });
+                    if let Err(
+                        mpsc::error::TrySendError::Full(call) | mpsc::error::TrySendError::Closed(call),
+                    ) = full
+                    {
+                        self.refuse_unheard(leg);
+                        drop(call);
+                    }
+                }
+                Output::Event(leg, event) => self.tell(leg, event),
+                Output::Closed(leg) => {
+                    self.legs.remove(&leg);
+                }
+            }
+        }
+    }
+
+    fn refuse_unheard(&mut self, leg: LegId) {
+        let now = Instant::now().into_std();
+        let busy = crate::Rejection::new(503, "Service Unavailable").with_retry_after(5);
+        let _over = self.machine.handle_command(now, leg, Command::Reject(busy));
+    }
+
+    fn tell(&mut self, leg: LegId, event: LegEvent) {
+        let Some(events) = self.legs.get(&leg) else { return };
+        // One place stays free for the terminal event.
+        let stuck = !event.is_terminal() && events.capacity() <= 1;
+        if stuck {
+            bump(&self.tally.stuck_legs);
+            let now = Instant::now().into_std();
+            let _over = self.machine.handle_command(now, leg, Command::Hangup(None));
+        } else {
+            // A user that dropped the events does not want them.
+            let _unwanted = events.try_send(event);
+        }
+    }
+
+    fn send(&self, flow: Flow, octets: Bytes, reconnect: Option<SocketAddr>) {
+        match flow.transport {
+            Transport::Udp => {
+                let sent = usize::try_from(flow.link)
+                    .ok()
+                    .and_then(|at| self.udp.get(at))
+                    .is_some_and(|port| port.socket.send_to(&octets, flow.peer).is_ok());
+                if !sent {
+                    bump(&self.tally.dropped_out);
+                }
+            }
+            Transport::Tcp => match self.tcp.links.send(flow.link, octets.clone()) {
+                Ok(()) => {}
+                Err(LinkError::Stuck) => {
+                    bump(&self.tally.connections_refused);
+                    bump(&self.tally.dropped_out);
+                }
+                Err(LinkError::Gone) => self.reconnect(octets, reconnect),
+            },
+        }
+    }
+
+    /// The connection of a dialog is gone: use another to the same peer, or dial it (RFC 3261 §18.1.1).
+    fn reconnect(&self, octets: Bytes, peer: Option<SocketAddr>) {
+        let Some(peer) = peer else { return bump(&self.tally.dropped_out) };
+        if let Some(link) = self.tcp.links.to_peer(peer) {
+            if self.tcp.links.send(link, octets).is_err() {
+                bump(&self.tally.dropped_out);
+            }
+            return;
+        }
+        if self.tcp.tasks.len() > self.tcp.limits.tcp_connections_max * 2 {
+            return bump(&self.tally.dropped_out);
+        }
+        let tcp = self.tcp.clone();
+        self.tcp.tasks.spawn(async move {
+            let dialled = tokio::select! {
+                dialled = tcp::connect(&tcp, peer, None) => dialled,
+                () = tcp.stop.cancelled() => return,
+            };
+            if !dialled.is_ok_and(|flow| tcp.links.send(flow.link, octets).is_ok()) {
+                bump(&tcp.tally.dropped_out);
+            }
+        });
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Judged datagrams that wait for the agent; further ones are dropped and come again.
+const UDP_QUEUE: usize = 1024;
+/// Judged stream messages that wait; their connections wait too.
+const TCP_QUEUE: usize = 256;
+const RESOLVE_MAX: Duration = Duration::from_secs(5);
+const GOODBYE_MAX: Duration = Duration::from_secs(1);

@@ -1,0 +1,247 @@
+//! Client transactions (RFC 3261 §17.1, RFC 6026): send, repeat, match the response, give up.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::{Flow, LegId, Machine, TimerKey, Transport, TxId};
+use crate::message::Message;
+
+/// What a response is matched by (§17.1.3).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct ClientKey {
+    branch: String,
+    method: String,
+}
+
+/// A request that we sent.
+#[derive(Debug)]
+pub(super) struct ClientTx {
+    key: ClientKey,
+    pub(super) flow: Flow,
+    pub(super) reconnect: Option<SocketAddr>,
+    pub(super) leg: Option<LegId>,
+    pub(super) request: Message,
+    octets: Bytes,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Repeated until a response comes (timers A, E), given up at `until` (B, F).
+    Trying { resend_at: Option<Instant>, interval: Duration, until: Instant },
+    /// A provisional response came.
+    Proceeding { resend_at: Option<Instant>, until: Instant },
+    /// A final response came; its repetitions are answered by the same ACK (D, M).
+    Done { until: Instant, ack: Option<Bytes> },
+}
+
+impl ClientTx {
+    pub(super) fn method(&self) -> &str {
+        &self.key.method
+    }
+
+    pub(super) fn branch(&self) -> &str {
+        &self.key.branch
+    }
+
+    pub(super) fn has_provisional(&self) -> bool {
+        matches!(self.phase, Phase::Proceeding { .. })
+    }
+
+    fn deadline(&self) -> Instant {
+        match self.phase {
+            Phase::Trying { resend_at, until, .. } | Phase::Proceeding { resend_at, until } => {
+                resend_at.unwrap_or(until).min(until)
+            }
+            Phase::Done { until, .. } => until,
+        }
+    }
+}
+
+impl Machine {
+    /// Sends a request and remembers it.
+    pub(super) fn open_client(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        reconnect: Option<SocketAddr>,
+        branch: String,
+        request: Message,
+        leg: Option<LegId>,
+    ) -> TxId {
+        let t1 = self.settings.t1;
+        let octets = request.encode();
+        let method = request.method().unwrap_or("").to_owned();
+        let key = ClientKey { branch, method };
+        let resend_at = (flow.transport == Transport::Udp).then(|| now + t1);
+        let phase = Phase::Trying { resend_at, interval: t1, until: now + t1 * 64 };
+        let tx = ClientTx { key: key.clone(), flow, reconnect, leg, request, octets: octets.clone(), phase };
+        let id = self.ids.tx();
+        self.timers.push(tx.deadline(), TimerKey::Client(id));
+        self.client_keys.insert(key, id);
+        self.clients.insert(id, tx);
+        self.send(flow, octets, reconnect);
+        id
+    }
+
+    pub(super) fn handle_response(&mut self, now: Instant, response: Message) {
+        let found = response.top_via().zip(response.cseq()).and_then(|(via, (_, method))| {
+            let branch = via.rfc3261_branch()?.to_owned();
+            self.client_keys.get(&ClientKey { branch, method: method.to_owned() }).copied()
+        });
+        let (Some(id), Some(code)) = (found, response.code()) else {
+            self.counts.strays += 1;
+            return;
+        };
+        let Some(tx) = self.clients.get(&id) else { return };
+        match (tx.method(), code) {
+            ("INVITE", ..200) => self.invite_proceeds(now, id, &response),
+            ("INVITE", 200..300) => self.invite_accepted(now, id, &response),
+            ("INVITE", _) => self.invite_refused(now, id, &response),
+            (_, ..200) => self.slow_down(now, id),
+            _ => self.finish_client(now, id, code),
+        }
+    }
+
+    fn invite_proceeds(&mut self, now: Instant, id: TxId, response: &Message) {
+        let Some(tx) = self.clients.get_mut(&id) else { return };
+        match tx.phase {
+            Phase::Trying { .. } => {
+                tx.phase = Phase::Proceeding { resend_at: None, until: now + RINGING_MAX };
+                self.timers.push(now + RINGING_MAX, TimerKey::Client(id));
+            }
+            Phase::Proceeding { .. } => {}
+            Phase::Done { .. } => return,
+        }
+        self.on_provisional(now, id, response);
+    }
+
+    fn invite_accepted(&mut self, now: Instant, id: TxId, response: &Message) {
+        let until = now + self.settings.t1 * 64;
+        let Some(tx) = self.clients.get_mut(&id) else { return };
+        match tx.phase {
+            Phase::Trying { .. } | Phase::Proceeding { .. } => {
+                tx.phase = Phase::Done { until, ack: None };
+                self.timers.push(until, TimerKey::Client(id));
+                self.on_invite_success(now, id, response);
+            }
+            Phase::Done { .. } => self.on_invite_success_again(now, id, response),
+        }
+    }
+
+    fn invite_refused(&mut self, now: Instant, id: TxId, response: &Message) {
+        let linger = self.settings.t1 * 64;
+        let Some(tx) = self.clients.get_mut(&id) else { return };
+        if let Phase::Done { ack, .. } = &tx.phase {
+            if let Some(ack) = ack.clone() {
+                let (flow, reconnect) = (tx.flow, tx.reconnect);
+                self.send(flow, ack, reconnect);
+            }
+            return;
+        }
+        let ack = ack_of_refusal(&tx.request, response).encode();
+        let until = if tx.flow.transport == Transport::Udp { now + linger } else { now };
+        tx.phase = Phase::Done { until, ack: Some(ack.clone()) };
+        let (flow, reconnect) = (tx.flow, tx.reconnect);
+        self.timers.push(until, TimerKey::Client(id));
+        self.send(flow, ack, reconnect);
+        self.on_invite_failure(now, id, response);
+    }
+
+    /// A provisional response to a non-INVITE: repeat only every T2 (§17.1.2.2).
+    fn slow_down(&mut self, now: Instant, id: TxId) {
+        let t2 = self.settings.t2;
+        let Some(tx) = self.clients.get_mut(&id) else { return };
+        if let Phase::Trying { resend_at, until, .. } = tx.phase {
+            tx.phase = Phase::Proceeding { resend_at: resend_at.map(|_| now + t2), until };
+            self.timers.push(tx.deadline(), TimerKey::Client(id));
+        }
+    }
+
+    /// Shortens the wait of an INVITE whose CANCEL was sent (§9.1).
+    pub(super) fn expect_cancelled(&mut self, now: Instant, id: TxId) {
+        let limit = now + self.settings.t1 * 64;
+        if let Some(ClientTx { phase: Phase::Proceeding { until, .. }, .. }) = self.clients.get_mut(&id) {
+            *until = limit;
+            self.timers.push(limit, TimerKey::Client(id));
+        }
+    }
+
+    pub(super) fn fire_client(&mut self, now: Instant, id: TxId) {
+        let t2 = self.settings.t2;
+        let Some(tx) = self.clients.get_mut(&id) else { return };
+        if tx.deadline() > now {
+            return self.timers.push(tx.deadline(), TimerKey::Client(id));
+        }
+        let is_invite = tx.key.method == "INVITE";
+        let repeat = match &mut tx.phase {
+            Phase::Trying { resend_at: Some(at), interval, until } if *until > now => {
+                *interval = if is_invite { *interval * 2 } else { (*interval * 2).min(t2) };
+                *at = now + *interval;
+                true
+            }
+            Phase::Proceeding { resend_at: Some(at), until } if *until > now => {
+                *at = now + t2;
+                true
+            }
+            Phase::Done { .. } => {
+                self.forget_client(id);
+                return;
+            }
+            Phase::Trying { .. } | Phase::Proceeding { .. } => false,
+        };
+        if repeat {
+            let (flow, octets, reconnect, at) = (tx.flow, tx.octets.clone(), tx.reconnect, tx.deadline());
+            self.counts.retransmissions_out += 1;
+            self.send(flow, octets, reconnect);
+            self.timers.push(at, TimerKey::Client(id));
+        } else if is_invite {
+            self.on_invite_timeout(now, id);
+        } else {
+            self.finish_client(now, id, 408);
+        }
+    }
+
+    fn finish_client(&mut self, now: Instant, id: TxId, code: u16) {
+        if let Some(tx) = self.forget_client(id) {
+            self.on_request_done(now, id, &tx, code);
+        }
+    }
+
+    pub(super) fn forget_client(&mut self, id: TxId) -> Option<ClientTx> {
+        let tx = self.clients.remove(&id)?;
+        self.client_keys.remove(&tx.key);
+        Some(tx)
+    }
+}
+
+/// The ACK of a refusal belongs to the INVITE's transaction (§17.1.1.3).
+fn ack_of_refusal(invite: &Message, response: &Message) -> Message {
+    let mut ack = with_fields_of(invite, "ACK");
+    if let Some(to) = response.headers.first("To") {
+        ack.headers.set("To", to);
+    }
+    ack
+}
+
+/// ACK and CANCEL copy the INVITE's URI, top Via, Route, From, To, Call-ID and CSeq number.
+pub(super) fn with_fields_of(invite: &Message, method: &str) -> Message {
+    let uri = match &invite.start {
+        crate::message::StartLine::Request { uri, .. } => uri.as_str(),
+        crate::message::StartLine::Response { .. } => "",
+    };
+    let mut request = Message::request(method, uri);
+    for header in invite.headers.iter() {
+        if ["Via", "Max-Forwards", "Route", "From", "To", "Call-ID"].contains(&header.name()) {
+            request.headers.push(header.name(), header.value.clone());
+        }
+    }
+    let number = invite.cseq().map_or(0, |(number, _)| number);
+    request.headers.push("CSeq", format!("{number} {method}"));
+    request
+}
+
+/// How long an INVITE may ring before we cancel it ourselves (timer C's length, §16.6).
+const RINGING_MAX: Duration = Duration::from_secs(180);

@@ -1,0 +1,92 @@
+//! Requests of the peer within a dialog: BYE, INFO, UPDATE, OPTIONS, and which CSeq is too old (§12.2.2).
+
+use std::time::Instant;
+
+use super::leg::{Phase, Up};
+use super::server::{ServerKey, add_capabilities};
+use super::{Flow, LegId, Machine, NO_DIALOG};
+use crate::call::{EndedBy, LegEvent, Rejection};
+use crate::message::Message;
+
+impl Machine {
+    pub(super) fn handle_in_dialog(&mut self, now: Instant, flow: Flow, key: ServerKey, request: Message) {
+        let Some(id) = self.find_leg(&request) else { return self.refuse(flow, &request, 481, NO_DIALOG) };
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let Some((number, method)) = request.cseq() else { return };
+        if leg.dialog.remote_cseq.is_some_and(|last| number <= last) {
+            return self.refuse(flow, &request, 500, "CSeq Out Of Order");
+        }
+        leg.dialog.remote_cseq = Some(number);
+        // The newest request tells where the peer is (NAT rebinding, a new TCP connection).
+        leg.dialog.flow = flow;
+        let leaving = matches!(leg.phase, Phase::Leaving(_));
+        match method {
+            "BYE" => self.handle_bye(now, flow, key, &request, id),
+            _ if leaving => self.refuse(flow, &request, 481, NO_DIALOG),
+            "INVITE" => self.handle_reinvite(now, flow, key, &request, id),
+            "UPDATE" => self.handle_update(now, flow, key, &request, id),
+            "INFO" => self.handle_info(now, flow, key, &request, id),
+            "OPTIONS" => self.answer_once(now, flow, key, &request, 200, "OK", add_capabilities),
+            _ => self.refuse(flow, &request, 405, "Method Not Allowed"),
+        }
+    }
+
+    fn handle_bye(&mut self, now: Instant, flow: Flow, key: ServerKey, request: &Message, id: LegId) {
+        self.answer_once(now, flow, key, request, 200, "OK", |_| {});
+        let reason = request.headers.first("Reason").map(str::to_owned);
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let gone = Phase::Up(Up::default());
+        match std::mem::replace(&mut leg.phase, gone) {
+            Phase::Ringing(ringing) => {
+                self.finish_invite(now, id, ringing.invite, &Rejection::new(487, "Request Terminated"));
+                self.emit_end(id, EndedBy::Remote, reason);
+            }
+            Phase::Up(up) => {
+                self.drop_reoffers(now, up);
+                self.remove_leg(id);
+                self.emit_end(id, EndedBy::Remote, reason);
+            }
+            // A callee may not end a call that it has not answered: the INVITE decides.
+            Phase::Calling(calling) => leg.phase = Phase::Calling(calling),
+            // Both hung up at once: ours was told already.
+            Phase::Leaving(_) => {
+                self.remove_leg(id);
+            }
+        }
+    }
+
+    fn handle_info(&mut self, now: Instant, flow: Flow, key: ServerKey, request: &Message, id: LegId) {
+        let content_type = request.headers.first("Content-Type").unwrap_or("");
+        if request.body.is_empty() {
+            return self.answer_once(now, flow, key, request, 200, "OK", |_| {});
+        }
+        if !crate::body::is_digit_type(content_type) {
+            return self.answer_once(now, flow, key, request, 415, "Unsupported Media Type", |r| {
+                r.headers.push("Accept", "application/dtmf-relay, application/dtmf");
+            });
+        }
+        self.answer_once(now, flow, key, request, 200, "OK", |_| {});
+        let body = request.body.to_vec();
+        self.emit(id, LegEvent::Info { content_type: content_type.to_owned(), body });
+    }
+
+    /// Answers a request of a dialog at once and remembers the answer for its retransmissions. With a full
+    /// table the answer still goes out; a retransmission then meets the CSeq check.
+    pub(super) fn answer_once(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        key: ServerKey,
+        request: &Message,
+        code: u16,
+        reason: &str,
+        shape: impl FnOnce(&mut Message),
+    ) {
+        match self.open_server(flow, key, request) {
+            Some(tx) => {
+                self.respond(now, tx, code, reason, None, shape);
+            }
+            None => self.refuse_with(flow, request, code, reason, shape),
+        }
+    }
+}

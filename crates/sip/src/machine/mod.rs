@@ -1,0 +1,313 @@
+//! The user agent as one state machine: transactions (RFC 3261 §17, RFC 6026) and dialogs (§12–15).
+//!
+//! It has no socket, clock or task: give it messages, commands and the time, drain its outputs, wake it at
+//! its deadline. So every race and timer is tested in virtual time. The agent task owns it.
+//! Every table in it is bounded by [`Limits`].
+
+mod admission;
+mod client;
+mod dialog;
+mod ids;
+mod in_dialog;
+mod leg;
+mod offers;
+mod server;
+#[cfg(test)]
+mod tests;
+mod timers;
+mod uac;
+mod uas;
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::call::{Invitation, InviteRequest, LegEvent, Rejection};
+use crate::message::{Message, StartLine};
+use admission::Admission;
+pub use admission::Limits;
+use client::{ClientKey, ClientTx};
+use dialog::DialogKey;
+use ids::Ids;
+pub use ids::{LegId, TxId};
+use leg::Leg;
+use server::{MergeKey, ServerKey, ServerTx};
+pub(crate) use server::{echo, response_from};
+use timers::{TimerKey, Timers};
+
+/// UDP or TCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// Datagrams: we retransmit.
+    Udp,
+    /// A byte stream: the network retransmits.
+    Tcp,
+}
+
+impl Transport {
+    /// The name in a Via.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+        }
+    }
+}
+
+/// Where a message came from and where its answer goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// Datagram or stream.
+    pub transport: Transport,
+    /// Our socket (UDP) or connection (TCP), numbered by the agent.
+    pub link: u64,
+    /// Our address as the peer should see it: Via and Contact carry it.
+    pub local: SocketAddr,
+    /// The peer's address as seen from here.
+    pub peer: SocketAddr,
+}
+
+/// What the machine wants done.
+#[derive(Debug)]
+pub enum Output {
+    /// Octets to send.
+    Send {
+        /// Where to.
+        flow: Flow,
+        /// A whole message.
+        octets: Bytes,
+        /// Where to connect when the flow is a closed TCP connection.
+        reconnect: Option<SocketAddr>,
+    },
+    /// A call came in; its events follow under this leg.
+    Incoming(LegId, Box<Invitation>),
+    /// Something happened on a leg.
+    Event(LegId, LegEvent),
+    /// The leg is over; no event follows.
+    Closed(LegId),
+}
+
+/// What the holder of a leg wants.
+#[derive(Debug)]
+pub enum Command {
+    /// 180.
+    Ringing,
+    /// 200 with this SDP: the answer, or our offer when the INVITE had none.
+    Answer(String),
+    /// A final refusal.
+    Reject(Rejection),
+    /// End the call, whatever its state.
+    Hangup(Option<String>),
+    /// An INFO with a digit.
+    Info(char, Duration),
+    /// A re-INVITE with this offer.
+    Reoffer(String),
+    /// The answer to a re-INVITE or UPDATE.
+    AnswerReoffer(TxId, String),
+    /// The refusal of a re-INVITE or UPDATE.
+    RejectReoffer(TxId, u16),
+}
+
+/// Why a command had no effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// The leg is over: cancelled, ended, timed out.
+    #[error("the call has ended")]
+    Ended,
+    /// The command does not fit the state (a second answer, a digit before the answer).
+    #[error("the call is not in a state for this")]
+    WrongState,
+    /// No room for another call or transaction.
+    #[error("too many calls")]
+    Full,
+    /// The target is no SIP URI.
+    #[error("the target is not a SIP URI")]
+    BadTarget,
+}
+
+/// Timers and texts of the machine.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Server and User-Agent.
+    pub user_agent: String,
+    /// Round-trip estimate T1 (RFC 3261 §17.1.1.1).
+    pub t1: Duration,
+    /// Largest retransmission interval T2.
+    pub t2: Duration,
+    /// How long a message may stay in the network, T4.
+    pub t4: Duration,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// What the machine counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// INVITEs that became calls.
+    pub calls_in: u64,
+    /// INVITEs that we sent for new calls.
+    pub calls_out: u64,
+    /// INVITEs refused because a limit was reached.
+    pub refused_full: u64,
+    /// INVITEs refused because their source sent too many.
+    pub refused_rate: u64,
+    /// Retransmissions that were absorbed.
+    pub retransmissions_in: u64,
+    /// Messages that we sent again.
+    pub retransmissions_out: u64,
+    /// Responses and ACKs that belong to nothing.
+    pub strays: u64,
+    /// Legs ended because no ACK came.
+    pub ack_timeouts: u64,
+    /// Legs that exist.
+    pub legs: u64,
+    /// Transactions that exist.
+    pub transactions: u64,
+}
+
+/// The state machine.
+pub struct Machine {
+    settings: Settings,
+    ids: Ids,
+    admission: Admission,
+    servers: HashMap<TxId, ServerTx>,
+    server_keys: HashMap<ServerKey, TxId>,
+    merge_keys: HashMap<MergeKey, TxId>,
+    clients: HashMap<TxId, ClientTx>,
+    client_keys: HashMap<ClientKey, TxId>,
+    legs: HashMap<LegId, Leg>,
+    dialogs: HashMap<DialogKey, LegId>,
+    timers: Timers,
+    outputs: VecDeque<Output>,
+    counts: Counts,
+}
+
+impl Machine {
+    /// A machine with no calls.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            admission: Admission::new(settings.limits.clone()),
+            settings,
+            ids: Ids::new(),
+            servers: HashMap::new(),
+            server_keys: HashMap::new(),
+            merge_keys: HashMap::new(),
+            clients: HashMap::new(),
+            client_keys: HashMap::new(),
+            legs: HashMap::new(),
+            dialogs: HashMap::new(),
+            timers: Timers::default(),
+            outputs: VecDeque::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Takes a message that [`crate::validate`] accepted.
+    pub fn handle_message(&mut self, now: Instant, flow: Flow, message: Message) {
+        match &message.start {
+            StartLine::Response { .. } => self.handle_response(now, message),
+            StartLine::Request { .. } => self.handle_request(now, flow, message),
+        }
+    }
+
+    /// Carries out a command.
+    ///
+    /// # Errors
+    /// [`CommandError::Ended`] when the leg is over, [`CommandError::WrongState`] when it does not fit.
+    pub fn handle_command(&mut self, now: Instant, leg: LegId, command: Command) -> Result<(), CommandError> {
+        match command {
+            Command::Ringing => self.ring(now, leg),
+            Command::Answer(sdp) => self.answer(now, leg, &sdp),
+            Command::Reject(rejection) => self.reject(now, leg, &rejection),
+            Command::Hangup(reason) => self.hang_up(now, leg, reason),
+            Command::Info(digit, duration) => self.send_info(now, leg, digit, duration),
+            Command::Reoffer(sdp) => self.send_reoffer(now, leg, &sdp),
+            Command::AnswerReoffer(tx, sdp) => self.answer_reoffer(now, leg, tx, &sdp),
+            Command::RejectReoffer(tx, code) => self.reject_reoffer(now, leg, tx, code),
+        }
+    }
+
+    /// Sends the INVITE of a new call over `flow`.
+    ///
+    /// # Errors
+    /// [`CommandError::Full`] when no leg is free, [`CommandError::BadTarget`] when the target is no SIP URI.
+    pub fn invite(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        request: &InviteRequest,
+    ) -> Result<LegId, CommandError> {
+        self.start_call(now, flow, request)
+    }
+
+    /// Fires every timer that is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(key) = self.timers.pop_due(now) {
+            match key {
+                TimerKey::Server(id) => self.fire_server(now, id),
+                TimerKey::Client(id) => self.fire_client(now, id),
+                TimerKey::Leg(id) => self.fire_leg(now, id),
+            }
+        }
+    }
+
+    /// The next thing to do; drain it after every call.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Machine::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// What was counted so far.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            legs: self.legs.len() as u64,
+            transactions: (self.servers.len() + self.clients.len()) as u64,
+            ..self.counts
+        }
+    }
+
+    /// Every leg, to end them all.
+    pub fn leg_ids(&self) -> Vec<LegId> {
+        self.legs.keys().copied().collect()
+    }
+
+    fn handle_request(&mut self, now: Instant, flow: Flow, request: Message) {
+        let Some(key) = ServerKey::of(&request) else { return };
+        match request.method() {
+            Some("ACK") => return self.handle_ack(now, &key, &request),
+            Some("CANCEL") => return self.handle_cancel(now, flow, &key, &request),
+            _ => {}
+        }
+        if self.absorb_retransmission(flow, &key) {
+            return;
+        }
+        let in_dialog = request.tag("To").is_some();
+        match (request.method(), in_dialog) {
+            (Some("INVITE"), false) => self.handle_invite(now, flow, key, &request),
+            (Some("OPTIONS"), false) => self.answer_options(flow, &request),
+            (Some(_), true) => self.handle_in_dialog(now, flow, key, request),
+            (Some("UPDATE" | "BYE" | "INFO"), false) => self.refuse(flow, &request, 481, NO_DIALOG),
+            _ => self.refuse(flow, &request, 405, "Method Not Allowed"),
+        }
+    }
+
+    fn send(&mut self, flow: Flow, octets: Bytes, reconnect: Option<SocketAddr>) {
+        self.outputs.push_back(Output::Send { flow, octets, reconnect });
+    }
+
+    fn emit(&mut self, leg: LegId, event: LegEvent) {
+        self.outputs.push_back(Output::Event(leg, event));
+    }
+
+    fn transactions_open(&self) -> usize {
+        self.servers.len() + self.clients.len()
+    }
+}
+
+const NO_DIALOG: &str = "Call/Transaction Does Not Exist";

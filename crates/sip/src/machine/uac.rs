@@ -1,0 +1,313 @@
+//! Calls that go out: INVITE, CANCEL, ACK, BYE, INFO (RFC 3261 §9.1, §13.2, §15.1.1).
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::client::{ClientTx, with_fields_of};
+use super::dialog::Dialog;
+use super::leg::{Calling, Cancel, Leg, Phase, Up};
+use super::{CommandError, Flow, LegId, Machine, TxId};
+use crate::call::{EndedBy, InviteRequest, LegEvent, Rejection, parse_q850};
+use crate::message::{Message, SipUri, is_token};
+
+impl Machine {
+    pub(super) fn start_call(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        request: &InviteRequest,
+    ) -> Result<LegId, CommandError> {
+        if self.legs.len() >= self.admission.limits().calls_max
+            || self.transactions_open() >= self.admission.limits().transactions_max
+        {
+            return Err(CommandError::Full);
+        }
+        let target = SipUri::parse(&request.target).ok().filter(|u| u.scheme == "sip" && !u.has_headers);
+        target.ok_or(CommandError::BadTarget)?;
+        if !request.headers.iter().all(|(name, value)| is_free_header(name, value)) {
+            return Err(CommandError::BadTarget);
+        }
+        let local = from_value(request, flow);
+        let (call_id, tag, branch) = (self.ids.word(), self.ids.word(), self.ids.branch());
+        let mut dialog = Dialog::outgoing(call_id, tag, local, &request.target, flow);
+        let mut invite = dialog.request("INVITE", &branch, &self.settings.user_agent);
+        invite.headers.push("Allow", crate::validate::allow());
+        for (name, value) in &request.headers {
+            invite.headers.push(name, value.clone());
+        }
+        invite.set_body("application/sdp", request.offer.as_bytes().to_vec());
+        let id = self.ids.leg();
+        let tx = self.open_client(now, flow, None, branch, invite, Some(id));
+        let phase = Phase::Calling(Calling { invite: tx, cancel: Cancel::No, cancel_reason: None });
+        self.dialogs.insert(dialog.key(), id);
+        self.legs.insert(id, Leg { dialog, phase, unacked: None, last_ack: None });
+        self.counts.calls_out += 1;
+        Ok(id)
+    }
+
+    pub(super) fn on_provisional(&mut self, now: Instant, tx: TxId, response: &Message) {
+        let Some(id) = self.clients.get(&tx).and_then(|c| c.leg) else { return };
+        let Some(Leg { phase: Phase::Calling(calling), .. }) = self.legs.get(&id) else { return };
+        if calling.cancel == Cancel::Wanted {
+            return self.send_cancel(now, id, tx);
+        }
+        let code = response.code().unwrap_or(100);
+        if code > 100 && calling.cancel == Cancel::No {
+            self.emit(id, LegEvent::Ringing { code, sdp: crate::body::sdp_text(response) });
+        }
+    }
+
+    pub(super) fn on_invite_success(&mut self, now: Instant, tx: TxId, response: &Message) {
+        let Some(id) = self.clients.get(&tx).and_then(|c| c.leg) else { return };
+        if self.take_reoffer_out(id, tx) {
+            if let Some(leg) = self.legs.get_mut(&id) {
+                leg.dialog.refresh_target(response);
+            }
+            self.send_ack(id, response);
+            return self.emit(id, LegEvent::ReofferAnswered { sdp: crate::body::sdp_text(response) });
+        }
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        match &leg.phase {
+            Phase::Calling(calling) => {
+                let cancelled = calling.cancel != Cancel::No;
+                let reason = calling.cancel_reason.clone();
+                leg.dialog.establish(response);
+                leg.phase = Phase::Up(Up::default());
+                self.send_ack(id, response);
+                if cancelled {
+                    // The 200 crossed our CANCEL: the call is answered and ended at once (§9.1, §15).
+                    self.leave_cancelled(now, id, reason);
+                } else {
+                    self.emit(id, LegEvent::Answered { sdp: crate::body::sdp_text(response) });
+                }
+            }
+            // Our re-INVITE was answered after we hung up: the BYE follows its ACK.
+            Phase::Leaving(_) => self.send_ack(id, response),
+            Phase::Up(_) | Phase::Ringing(_) => {}
+        }
+    }
+
+    /// A 200 after the first: repeated (our ACK was lost), or another branch of a fork (§13.2.2.4).
+    pub(super) fn on_invite_success_again(&mut self, now: Instant, tx: TxId, response: &Message) {
+        let Some(client) = self.clients.get(&tx) else { return };
+        let Some(id) = client.leg else { return };
+        let Some(leg) = self.legs.get(&id) else { return };
+        let cseq = response.cseq().map(|(number, _)| number);
+        if leg.dialog.remote_tag != response.tag("To") {
+            return self.end_fork(now, leg.dialog.clone(), response);
+        }
+        if let Some((_, octets)) = leg.last_ack.as_ref().filter(|(number, _)| Some(*number) == cseq) {
+            let (octets, hop) = (octets.clone(), leg.dialog.next_hop());
+            self.send(hop.0, octets, hop.1);
+        }
+    }
+
+    fn send_ack(&mut self, id: LegId, response: &Message) {
+        let branch = self.ids.branch();
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let Some((number, _)) = response.cseq() else { return };
+        let octets = ack(&leg.dialog, number, &branch, &self.settings.user_agent);
+        leg.last_ack = Some((number, octets.clone()));
+        let (flow, reconnect) = leg.dialog.next_hop();
+        self.send(flow, octets, reconnect);
+    }
+
+    fn end_fork(&mut self, now: Instant, mut dialog: Dialog, response: &Message) {
+        dialog.establish(response);
+        let Some((number, _)) = response.cseq() else { return };
+        let ack = ack(&dialog, number, &self.ids.branch(), &self.settings.user_agent);
+        let branch = self.ids.branch();
+        let bye = dialog.request("BYE", &branch, &self.settings.user_agent);
+        let (flow, reconnect) = dialog.next_hop();
+        self.send(flow, ack, reconnect);
+        if self.transactions_open() < self.admission.limits().transactions_max {
+            self.open_client(now, flow, reconnect, branch, bye, None);
+        }
+    }
+
+    /// A refused INVITE.
+    pub(super) fn on_invite_failure(&mut self, now: Instant, tx: TxId, response: &Message) {
+        let Some(id) = self.clients.get(&tx).and_then(|c| c.leg) else { return };
+        let code = response.code().unwrap_or(500);
+        if self.take_reoffer_out(id, tx) {
+            return self.on_reoffer_failure(now, id, code);
+        }
+        let reason = match &response.start {
+            crate::message::StartLine::Response { reason, .. } => reason.clone(),
+            crate::message::StartLine::Request { .. } => String::new(),
+        };
+        let q850 = response.headers.first("Reason").and_then(parse_q850);
+        self.fail_call(id, code, reason, q850);
+    }
+
+    /// No final response in time.
+    pub(super) fn on_invite_timeout(&mut self, now: Instant, tx: TxId) {
+        let Some(client) = self.clients.get(&tx) else { return };
+        let (leg, rang) = (client.leg, client.has_provisional());
+        if let Some(id) = leg {
+            let not_cancelled = matches!(
+                self.legs.get(&id).map(|l| &l.phase),
+                Some(Phase::Calling(Calling { cancel: Cancel::No, .. }))
+            );
+            if rang && not_cancelled {
+                return self.send_cancel(now, id, tx);
+            }
+        }
+        self.forget_client(tx);
+        let Some(id) = leg else { return };
+        if self.take_reoffer_out(id, tx) {
+            return self.on_reoffer_failure(now, id, 408);
+        }
+        self.fail_call(id, 408, "Request Timeout".to_owned(), None);
+    }
+
+    fn fail_call(&mut self, id: LegId, code: u16, reason: String, q850: Option<u8>) {
+        if matches!(self.legs.get(&id).map(|l| &l.phase), Some(Phase::Calling(_))) {
+            self.remove_leg(id);
+            self.emit_terminal(id, LegEvent::Failed { code, reason, q850 });
+        }
+    }
+
+    pub(super) fn hang_up(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        reason: Option<String>,
+    ) -> Result<(), CommandError> {
+        let reason = reason.map(|r| r.chars().filter(|c| !c.is_control()).collect::<String>());
+        let leg = self.legs.get_mut(&id).ok_or(CommandError::Ended)?;
+        match &mut leg.phase {
+            Phase::Ringing(ringing) => {
+                let tx = ringing.invite;
+                self.finish_invite(now, id, tx, &Rejection::new(480, "Temporarily Unavailable"));
+                self.emit_end(id, EndedBy::Local, reason);
+            }
+            Phase::Calling(calling) if calling.cancel == Cancel::No => {
+                let tx = calling.invite;
+                calling.cancel = Cancel::Wanted;
+                calling.cancel_reason = reason;
+                if self.clients.get(&tx).is_some_and(ClientTx::has_provisional) {
+                    self.send_cancel(now, id, tx);
+                }
+            }
+            Phase::Calling(_) => {}
+            Phase::Up(_) => self.leave(now, id, EndedBy::Local, reason),
+            Phase::Leaving(_) => return Err(CommandError::Ended),
+        }
+        Ok(())
+    }
+
+    fn send_cancel(&mut self, now: Instant, id: LegId, invite: TxId) {
+        let Some(Phase::Calling(calling)) = self.legs.get_mut(&id).map(|l| &mut l.phase) else { return };
+        calling.cancel = Cancel::Sent;
+        let reason = calling.cancel_reason.clone();
+        let Some(client) = self.clients.get(&invite) else { return };
+        let mut cancel = with_fields_of(&client.request, "CANCEL");
+        if let Some(reason) = reason {
+            cancel.headers.push("Reason", reason);
+        }
+        let (flow, reconnect, branch) = (client.flow, client.reconnect, client.branch().to_owned());
+        self.open_client(now, flow, reconnect, branch, cancel, Some(id));
+        self.expect_cancelled(now, invite);
+    }
+
+    /// Told as cancelled (the caller asked for it), ended by BYE.
+    fn leave_cancelled(&mut self, now: Instant, id: LegId, reason: Option<String>) {
+        self.emit_terminal(
+            id,
+            LegEvent::Failed { code: 487, reason: "Request Terminated".to_owned(), q850: None },
+        );
+        if let Some(leg) = self.legs.get_mut(&id) {
+            leg.phase = Phase::Leaving(super::leg::Leaving { reason, bye: None });
+        }
+        self.send_bye(now, id);
+    }
+
+    pub(super) fn send_info(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        digit: char,
+        duration: Duration,
+    ) -> Result<(), CommandError> {
+        let branch = self.ids.branch();
+        let leg = self.legs.get_mut(&id).ok_or(CommandError::Ended)?;
+        match &leg.phase {
+            Phase::Up(_) => {}
+            Phase::Leaving(_) => return Err(CommandError::Ended),
+            Phase::Ringing(_) | Phase::Calling(_) => return Err(CommandError::WrongState),
+        }
+        let millis = u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
+        let mut info = leg.dialog.request("INFO", &branch, &self.settings.user_agent);
+        info.set_body("application/dtmf-relay", crate::body::format_info_digit(digit, millis));
+        let (flow, reconnect) = leg.dialog.next_hop();
+        self.open_client(now, flow, reconnect, branch, info, Some(id));
+        Ok(())
+    }
+
+    /// The final response (or none: 408) of BYE, INFO, CANCEL.
+    pub(super) fn on_request_done(&mut self, now: Instant, tx: TxId, request: &ClientTx, code: u16) {
+        let Some(id) = request.leg else { return };
+        match (request.method(), self.legs.get(&id).map(|l| &l.phase)) {
+            ("BYE", Some(Phase::Leaving(leaving))) if leaving.bye == Some(tx) => {
+                self.remove_leg(id);
+            }
+            ("INFO", Some(Phase::Up(_))) if matches!(code, 408 | 481) => {
+                self.leave(now, id, EndedBy::Timeout, None);
+            }
+            ("INFO", Some(Phase::Up(_))) if code >= 300 => self.emit(id, LegEvent::InfoRefused { code }),
+            _ => {}
+        }
+    }
+}
+
+fn ack(dialog: &Dialog, cseq: u32, branch: &str, user_agent: &str) -> Bytes {
+    dialog.request_numbered("ACK", cseq, branch, user_agent).encode()
+}
+
+fn from_value(request: &InviteRequest, flow: Flow) -> String {
+    let display: String =
+        request.from_display.chars().filter(|c| !c.is_control() && *c != '"' && *c != '\\').collect();
+    let mut user = String::new();
+    for byte in request.from_user.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.!~*'()+".contains(&byte) {
+            user.push(char::from(byte));
+        } else {
+            user.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    let at = if user.is_empty() { "" } else { "@" };
+    let host = match flow.local.ip() {
+        std::net::IpAddr::V4(ip) => ip.to_string(),
+        std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+    };
+    if display.is_empty() {
+        format!("<sip:{user}{at}{host}>")
+    } else {
+        format!("\"{display}\" <sip:{user}{at}{host}>")
+    }
+}
+
+/// Header fields of the caller's own may not forge the dialog's, nor break lines.
+fn is_free_header(name: &str, value: &str) -> bool {
+    let owned = [
+        "Via",
+        "From",
+        "To",
+        "Call-ID",
+        "CSeq",
+        "Contact",
+        "Route",
+        "Record-Route",
+        "Max-Forwards",
+        "Content-Type",
+        "Content-Length",
+        "Allow",
+        "User-Agent",
+        "Content-Encoding",
+        "Require",
+    ];
+    let name = crate::message::Header::new(name, "").name().to_owned();
+    is_token(&name) && !owned.contains(&name.as_str()) && !value.chars().any(char::is_control)
+}

@@ -1,0 +1,231 @@
+//! Calls that come in: INVITE, CANCEL, ACK, and our answers to the INVITE (RFC 3261 §8.2, §9.2, §13.3).
+
+use std::time::Instant;
+
+use super::dialog::{Dialog, DialogKey, contact};
+use super::leg::{Leg, Phase, Ringing, Unacked, Up};
+use super::server::{MergeKey, ServerKey};
+use super::{CommandError, Flow, LegId, Machine, NO_DIALOG, Output, TxId};
+use crate::call::{EndedBy, Invitation, LegEvent, Rejection, format_q850};
+use crate::message::{Message, StartLine};
+
+impl Machine {
+    pub(super) fn handle_invite(&mut self, now: Instant, flow: Flow, key: ServerKey, request: &Message) {
+        let merge_key = MergeKey::of(request);
+        if merge_key.as_ref().is_some_and(|k| self.merge_keys.contains_key(k)) {
+            return self.refuse(flow, request, 482, "Loop Detected");
+        }
+        if self.legs.len() >= self.admission.limits().calls_max {
+            return self.refuse_full(flow, request);
+        }
+        if !self.admission.allow_invite(now, flow.peer.ip()) {
+            self.counts.refused_rate += 1;
+            return self.refuse_with(flow, request, 503, "Too Many Requests", |r| {
+                r.headers.push("Retry-After", "1");
+            });
+        }
+        let Some(tx) = self.open_server(flow, key, request) else { return self.refuse_full(flow, request) };
+        let leg = self.ids.leg();
+        let dialog = Dialog::of_invite(request, flow, self.ids.word());
+        let uri = match &request.start {
+            StartLine::Request { uri, .. } => uri.as_str(),
+            StartLine::Response { .. } => "",
+        };
+        let invitation = Invitation::of(request, flow.peer, flow.transport, uri);
+        let phase = Phase::Ringing(Ringing { invite: tx, offered: invitation.offer.is_some() });
+        if let Some(server) = self.servers.get_mut(&tx) {
+            server.leg = Some(leg);
+            server.merge_key.clone_from(&merge_key);
+        }
+        if let Some(merge_key) = merge_key {
+            self.merge_keys.insert(merge_key, tx);
+        }
+        self.dialogs.insert(dialog.key(), leg);
+        self.legs.insert(leg, Leg { dialog, phase, unacked: None, last_ack: None });
+        self.counts.calls_in += 1;
+        self.respond(now, tx, 100, "Trying", None, |_| {});
+        self.outputs.push_back(Output::Incoming(leg, Box::new(invitation)));
+    }
+
+    /// 503 says when to come again; the slot was never taken.
+    fn refuse_full(&mut self, flow: Flow, request: &Message) {
+        self.counts.refused_full += 1;
+        self.refuse_with(flow, request, 503, "Service Unavailable", |r| r.headers.push("Retry-After", "5"));
+    }
+
+    pub(super) fn handle_cancel(&mut self, now: Instant, flow: Flow, key: &ServerKey, request: &Message) {
+        // Whoever cancels must sit where the INVITE came from: a branch alone can be overheard.
+        let found = self
+            .server_keys
+            .get(key)
+            .copied()
+            .filter(|id| self.servers.get(id).is_some_and(|tx| tx.flow.peer.ip() == flow.peer.ip()));
+        let Some(tx) = found else { return self.refuse(flow, request, 481, NO_DIALOG) };
+        let server = self.servers.get(&tx);
+        let (leg, open) = (server.and_then(|s| s.leg), server.is_some_and(|s| s.is_open()));
+        self.refuse(flow, request, 200, "OK");
+        let Some(leg) = leg.filter(|_| open) else { return };
+        match self.legs.get(&leg).map(|l| &l.phase) {
+            Some(Phase::Ringing(_)) => {
+                self.finish_invite(now, leg, tx, &Rejection::new(487, "Request Terminated"));
+                let reason = request.headers.first("Reason").map(str::to_owned);
+                self.emit_terminal(leg, LegEvent::Cancelled { reason });
+            }
+            Some(Phase::Up(_)) => {
+                // A re-INVITE may be cancelled too; the session stays.
+                let _handled = self.reject_reoffer(now, leg, tx, 487);
+            }
+            Some(Phase::Calling(_) | Phase::Leaving(_)) | None => {}
+        }
+    }
+
+    pub(super) fn handle_ack(&mut self, now: Instant, key: &ServerKey, request: &Message) {
+        let refused = self.server_keys.get(key).copied();
+        if refused.is_some_and(|tx| self.confirm_refusal(now, tx)) {
+            return;
+        }
+        let Some(id) = self.find_leg(request) else {
+            self.counts.strays += 1;
+            return;
+        };
+        let cseq = request.cseq().map(|(number, _)| number);
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let Some(unacked) = leg.unacked.take_if(|u| Some(u.cseq) == cseq) else {
+            return; // An ACK of a repeated 200: nothing waits for it.
+        };
+        let answer = if unacked.wants_answer { crate::body::sdp_text(request) } else { None };
+        let held = match &mut leg.phase {
+            Phase::Up(up) => Some(up.held.take()),
+            Phase::Ringing(_) | Phase::Calling(_) | Phase::Leaving(_) => None,
+        };
+        self.silence_server(unacked.tx);
+        match held {
+            Some(held) => {
+                self.emit(
+                    id,
+                    if unacked.first {
+                        LegEvent::Acked { answer }
+                    } else {
+                        LegEvent::ReofferAcked { answer }
+                    },
+                );
+                if let Some(held) = held {
+                    self.handle_reinvite(now, held.flow, held.key, &held.request, id);
+                }
+            }
+            None => self.send_bye(now, id),
+        }
+    }
+
+    /// The leg whose dialog a request of the peer belongs to (§12.2.2).
+    pub(super) fn find_leg(&self, request: &Message) -> Option<LegId> {
+        let call_id = request.headers.first("Call-ID")?.to_owned();
+        let local_tag = request.tag("To")?;
+        let id = self.dialogs.get(&DialogKey { call_id, local_tag }).copied()?;
+        let leg = self.legs.get(&id)?;
+        (leg.dialog.remote_tag == request.tag("From")).then_some(id)
+    }
+
+    pub(super) fn ring(&mut self, now: Instant, id: LegId) -> Result<(), CommandError> {
+        let leg = self.legs.get(&id).ok_or(CommandError::Ended)?;
+        let Phase::Ringing(ringing) = &leg.phase else { return Err(CommandError::WrongState) };
+        let (tx, tag, flow) = (ringing.invite, leg.dialog.local_tag.clone(), leg.dialog.flow);
+        let routes = leg.dialog.routes.clone();
+        self.respond(now, tx, 180, "Ringing", Some(&tag), |r| {
+            add_dialog_fields(r, flow, &routes);
+        });
+        Ok(())
+    }
+
+    pub(super) fn answer(&mut self, now: Instant, id: LegId, sdp: &str) -> Result<(), CommandError> {
+        let leg = self.legs.get_mut(&id).ok_or(CommandError::Ended)?;
+        let Phase::Ringing(ringing) = &leg.phase else {
+            return Err(if matches!(leg.phase, Phase::Leaving(_)) {
+                CommandError::Ended
+            } else {
+                CommandError::WrongState
+            });
+        };
+        let (tx, offered) = (ringing.invite, ringing.offered);
+        leg.phase = Phase::Up(Up::default());
+        self.accept_invite(now, id, tx, sdp, offered, true);
+        Ok(())
+    }
+
+    /// 200 to an INVITE or re-INVITE; it is repeated until the ACK.
+    pub(super) fn accept_invite(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        tx: TxId,
+        sdp: &str,
+        offered: bool,
+        first: bool,
+    ) {
+        let t1 = self.settings.t1;
+        let Some(leg) = self.legs.get(&id) else { return };
+        let (tag, routes) = (leg.dialog.local_tag.clone(), leg.dialog.routes.clone());
+        let Some((flow, cseq)) =
+            self.servers.get(&tx).and_then(|s| Some((s.flow, s.echo.cseq().map(|(number, _)| number)?)))
+        else {
+            return;
+        };
+        let sent = self.respond(now, tx, 200, "OK", Some(&tag), |r| {
+            add_dialog_fields(r, flow, &routes);
+            r.headers.push("Allow", crate::validate::allow());
+            r.headers.push("Accept", "application/sdp");
+            r.set_body("application/sdp", sdp.as_bytes().to_vec());
+        });
+        let (Some(octets), Some(leg)) = (sent, self.legs.get_mut(&id)) else { return };
+        leg.unacked = Some(Unacked {
+            tx,
+            cseq,
+            first,
+            wants_answer: !offered,
+            flow,
+            octets,
+            resend_at: now + t1,
+            interval: t1,
+            until: now + t1 * 64,
+        });
+        self.arm_leg(id);
+    }
+
+    pub(super) fn reject(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        rejection: &Rejection,
+    ) -> Result<(), CommandError> {
+        let leg = self.legs.get(&id).ok_or(CommandError::Ended)?;
+        let Phase::Ringing(ringing) = &leg.phase else { return Err(CommandError::WrongState) };
+        let tx = ringing.invite;
+        self.finish_invite(now, id, tx, rejection);
+        let reason = rejection.q850.as_ref().map(|(cause, text)| format_q850(*cause, text));
+        self.emit_end(id, EndedBy::Local, reason);
+        Ok(())
+    }
+
+    /// Refuses the INVITE of a ringing leg and forgets the leg; the transaction waits for its ACK alone.
+    pub(super) fn finish_invite(&mut self, now: Instant, id: LegId, tx: TxId, rejection: &Rejection) {
+        let Some(leg) = self.remove_leg(id) else { return };
+        let code = if (300..700).contains(&rejection.code) { rejection.code } else { 500 };
+        let reason: String = rejection.reason.chars().filter(|c| !c.is_control()).collect();
+        self.respond(now, tx, code, &reason, Some(&leg.dialog.local_tag), |r| {
+            if let Some(seconds) = rejection.retry_after {
+                r.headers.push("Retry-After", seconds.to_string());
+            }
+            if let Some((cause, text)) = &rejection.q850 {
+                r.headers.push("Reason", format_q850(*cause, text));
+            }
+        });
+    }
+}
+
+/// What a response that makes a dialog carries (§12.1.1).
+pub(super) fn add_dialog_fields(response: &mut Message, flow: Flow, routes: &[String]) {
+    for route in routes {
+        response.headers.push("Record-Route", route.clone());
+    }
+    response.headers.push("Contact", contact(flow));
+}

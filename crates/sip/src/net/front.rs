@@ -1,0 +1,104 @@
+//! The front door: octets in; a judged message, a stateless refusal or nothing out.
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+
+use bytes::Bytes;
+
+use crate::config::{SipConfig, SourceFilter};
+use crate::counters::{Tally, bump};
+use crate::machine::{Flow, echo, response_from};
+use crate::message::{self, Message, MessageFault, NameAddr, Parsed};
+use crate::validate::{Refusal, Verdict, judge};
+
+/// What to do with what came.
+#[derive(Debug)]
+pub(crate) enum Passage {
+    Enter(Message),
+    Answer(Bytes),
+    Nothing,
+}
+
+/// Judges octets; shared by every reader.
+pub(crate) struct Front {
+    server: String,
+    message_octets_max: usize,
+    header_fields_max: usize,
+    accept_source: Option<SourceFilter>,
+    tag_key: RandomState,
+}
+
+impl Front {
+    pub(crate) fn new(config: &SipConfig) -> Self {
+        Self {
+            server: config.machine_settings().user_agent,
+            message_octets_max: config.limits.message_octets_max,
+            header_fields_max: config.limits.header_fields_max,
+            accept_source: config.accept_source.clone(),
+            tag_key: RandomState::new(),
+        }
+    }
+
+    pub(crate) fn examine(&self, octets: &Bytes, flow: Flow, tally: &Tally) -> Passage {
+        if octets.len() > self.message_octets_max {
+            let head = octets.slice(..self.message_octets_max.min(octets.len()));
+            return self.refuse(&self.parse(&head), too_large(), flow, tally);
+        }
+        let parsed = self.parse(octets);
+        if parsed.message.method().is_some() && !self.accepts(flow.peer.ip()) {
+            let stranger = Refusal { code: 403, reason: "Forbidden", header: None };
+            return self.refuse(&parsed, stranger, flow, tally);
+        }
+        match judge(&parsed) {
+            Verdict::Accept => Passage::Enter(parsed.message),
+            Verdict::Refuse(refusal) => self.refuse(&parsed, refusal, flow, tally),
+            Verdict::Silence => silence(tally),
+        }
+    }
+
+    /// Answers a message whose framing was lost, by what came of it.
+    pub(crate) fn refuse_broken(&self, head: &Bytes, large: bool, flow: Flow, tally: &Tally) -> Passage {
+        let refusal = if large {
+            too_large()
+        } else {
+            Refusal { code: 400, reason: "Malformed Content-Length", header: None }
+        };
+        self.refuse(&self.parse(head), refusal, flow, tally)
+    }
+
+    fn parse(&self, octets: &Bytes) -> Parsed {
+        message::parse(octets, self.header_fields_max)
+    }
+
+    fn accepts(&self, source: IpAddr) -> bool {
+        self.accept_source.as_ref().is_none_or(|accept| accept(source))
+    }
+
+    /// Responses, ACKs and what is no SIP are never answered.
+    fn refuse(&self, parsed: &Parsed, refusal: Refusal, flow: Flow, tally: &Tally) -> Passage {
+        let request = &parsed.message;
+        let answerable = request.method().is_some_and(|m| m != "ACK");
+        if !answerable || parsed.fault == Some(MessageFault::NotSip) {
+            return silence(tally);
+        }
+        tally.refused(refusal.code);
+        let tag = format!("{:016x}", self.tag_key.hash_one(request.headers.first("Call-ID")));
+        let readable_to = request.headers.first("To").is_some_and(|to| NameAddr::parse(to).is_some());
+        let tag = readable_to.then_some(tag.as_str());
+        let mut response = response_from(&echo(request, flow), refusal.code, refusal.reason, tag);
+        response.headers.push("Server", &self.server);
+        if let Some((name, value)) = refusal.header {
+            response.headers.push(name, value);
+        }
+        Passage::Answer(response.encode())
+    }
+}
+
+fn silence(tally: &Tally) -> Passage {
+    bump(&tally.silenced);
+    Passage::Nothing
+}
+
+fn too_large() -> Refusal {
+    Refusal { code: 513, reason: "Message Too Large", header: None }
+}

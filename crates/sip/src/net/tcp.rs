@@ -1,0 +1,214 @@
+//! TCP: accept within bounds, frame with deadlines, write through a bounded outbox of its own, so that a peer
+//! that is slow, silent or never reads holds up nobody else.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Arrival;
+use super::front::{Front, Passage};
+use super::links::Links;
+use crate::config::SipLimits;
+use crate::counters::{Tally, bump};
+use crate::frame::{Frame, FrameFault, FrameFaultKind, Framer};
+use crate::machine::{Flow, Transport};
+
+/// What every connection needs.
+pub(crate) struct TcpSide {
+    pub(crate) limits: SipLimits,
+    pub(crate) advertise: Option<IpAddr>,
+    pub(crate) front: Front,
+    pub(crate) tally: Arc<Tally>,
+    pub(crate) links: Links,
+    pub(crate) arrivals: mpsc::Sender<Arrival>,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stop: CancellationToken,
+}
+
+struct Connection {
+    side: Arc<TcpSide>,
+    flow: Flow,
+    outbox: mpsc::Sender<Bytes>,
+    close: CancellationToken,
+}
+
+/// Accepts until the agent stops.
+pub(crate) async fn accept(side: Arc<TcpSide>, listener: TcpListener) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let Ok(local) = stream.local_addr() else { continue };
+                // A refused connection is dropped here, which closes it.
+                let _link = attach(&side, stream, peer, local);
+            }
+            Err(error) => {
+                tracing::debug!(%error, "accepting a SIP connection failed");
+                // Out of descriptors: wait for some to come back.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+/// Dials a peer; the connection serves both ways from then on.
+pub(crate) async fn connect(
+    side: &Arc<TcpSide>,
+    peer: SocketAddr,
+    port: Option<u16>,
+) -> std::io::Result<Flow> {
+    let stream = timeout(CONNECT_MAX, TcpStream::connect(peer)).await??;
+    let mut local = stream.local_addr()?;
+    // Via and Contact name a port that accepts connections, if there is one.
+    local.set_port(port.unwrap_or(local.port()));
+    attach(side, stream, peer, local).ok_or_else(|| std::io::Error::other("too many SIP connections"))
+}
+
+fn attach(side: &Arc<TcpSide>, stream: TcpStream, peer: SocketAddr, local: SocketAddr) -> Option<Flow> {
+    let (outbox, queue) = mpsc::channel(side.limits.tcp_outbox_messages.max(1));
+    let close = side.stop.child_token();
+    let bounds = (side.limits.tcp_connections_max, side.limits.tcp_connections_per_source_max);
+    let Some(link) = side.links.enter(peer, outbox.clone(), close.clone(), bounds) else {
+        bump(&side.tally.connections_refused);
+        return None;
+    };
+    bump(&side.tally.connections);
+    bump(&side.tally.connections_open);
+    // Best effort: without it messages only leave later.
+    let _best_effort = stream.set_nodelay(true);
+    let local = SocketAddr::new(side.advertise.unwrap_or(local.ip()), local.port());
+    let flow = Flow { transport: Transport::Tcp, link, local, peer };
+    let (reader, writer) = stream.into_split();
+    let connection = Connection { side: side.clone(), flow, outbox, close: close.clone() };
+    side.tasks.spawn(write(writer, queue, close));
+    side.tasks.spawn(connection.serve(reader));
+    Some(flow)
+}
+
+/// Writes what is queued; ends with the last sender, a write that takes too long, or the connection's close.
+async fn write(mut writer: OwnedWriteHalf, mut queue: mpsc::Receiver<Bytes>, close: CancellationToken) {
+    while let Some(octets) = queue.recv().await {
+        let written = tokio::select! {
+            biased;
+            () = close.cancelled() => break,
+            written = timeout(WRITE_MAX, writer.write_all(&octets)) => written,
+        };
+        if !matches!(written, Ok(Ok(()))) {
+            break;
+        }
+    }
+    close.cancel();
+    // The peer may be gone already.
+    let _gone = writer.shutdown().await;
+}
+
+impl Connection {
+    async fn serve(self, mut reader: OwnedReadHalf) {
+        tokio::select! {
+            () = self.read(&mut reader) => {}
+            () = self.close.cancelled() => {}
+        }
+        self.side.links.leave(self.flow.link);
+        self.side.tally.connections_open.fetch_sub(1, Relaxed);
+        drop(self.outbox);
+        // What is unread makes the kernel reset the connection, and the peer lose our last answer.
+        let drained = async {
+            let mut sink = [0; 4096];
+            while reader.read(&mut sink).await.is_ok_and(|n| n > 0) {}
+        };
+        tokio::select! {
+            _ = timeout(DRAIN_MAX, drained) => {}
+            () = self.side.stop.cancelled() => {}
+        }
+    }
+
+    async fn read(&self, reader: &mut OwnedReadHalf) {
+        let limits = &self.side.limits;
+        let mut framer = Framer::new(limits.message_octets_max);
+        let mut buffer = vec![0; READ_OCTETS];
+        let mut greeted = false;
+        let mut deadline = Instant::now() + limits.tcp_message_timeout;
+        loop {
+            let read = tokio::time::timeout_at(deadline, reader.read(&mut buffer)).await;
+            let Ok(Ok(length @ 1..)) = read else { return self.close_midway(&framer, read.is_err()) };
+            let was_midway = framer.is_midway();
+            let mut began = !was_midway;
+            framer.push(buffer.get(..length).unwrap_or_default());
+            loop {
+                match framer.next_frame() {
+                    Ok(Some(Frame::Message(octets))) => {
+                        (greeted, began) = (true, true);
+                        self.take(&octets).await;
+                    }
+                    Ok(Some(Frame::Ping)) => {
+                        bump(&self.side.tally.keep_alives);
+                        if self.outbox.try_send(Bytes::from_static(b"\r\n")).is_err() {
+                            return;
+                        }
+                    }
+                    Ok(None) => break,
+                    Err(fault) => return self.answer_fault(&fault),
+                }
+            }
+            // The clock of a message starts with its first octet; later octets do not restart it.
+            if !framer.is_midway() {
+                deadline = Instant::now()
+                    + if greeted { limits.tcp_idle_timeout } else { limits.tcp_message_timeout };
+            } else if began {
+                deadline = Instant::now() + limits.tcp_message_timeout;
+            }
+        }
+    }
+
+    async fn take(&self, octets: &Bytes) {
+        bump(&self.side.tally.stream_messages);
+        match self.side.front.examine(octets, self.flow, &self.side.tally) {
+            Passage::Enter(message) => {
+                // Waiting here holds up this connection alone. The agent is gone at shutdown only.
+                let _stopping = self.side.arrivals.send(Arrival { flow: self.flow, message }).await;
+            }
+            Passage::Answer(answer) => self.queue(answer),
+            Passage::Nothing => {}
+        }
+    }
+
+    /// A message that was cut off, by time or by the peer: RFC 4475 §3.1.2.2.
+    fn close_midway(&self, framer: &Framer, timed_out: bool) {
+        if timed_out {
+            bump(&self.side.tally.connections_refused);
+        }
+        if let Some(head) = framer.pending_head() {
+            self.answer_fault(&FrameFault { kind: FrameFaultKind::Length, head });
+        }
+    }
+
+    fn answer_fault(&self, fault: &FrameFault) {
+        let large = fault.kind == FrameFaultKind::TooLarge;
+        if let Passage::Answer(octets) =
+            self.side.front.refuse_broken(&fault.head, large, self.flow, &self.side.tally)
+        {
+            self.queue(octets);
+        }
+    }
+
+    fn queue(&self, octets: Bytes) {
+        if self.outbox.try_send(octets).is_err() {
+            bump(&self.side.tally.connections_refused);
+            self.close.cancel();
+        }
+    }
+}
+
+const READ_OCTETS: usize = 8 * 1024;
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+const WRITE_MAX: Duration = Duration::from_secs(10);
+const DRAIN_MAX: Duration = Duration::from_millis(500);

@@ -1,0 +1,99 @@
+//! The reader of one UDP socket. Refusals are sent from here, so a flood of them never reaches the agent.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+
+use super::front::{Front, Passage};
+use super::{Arrival, local_ip_towards};
+use crate::counters::{Tally, bump};
+use crate::machine::{Flow, Transport};
+
+/// Everything one UDP reader needs.
+pub(crate) struct UdpReader {
+    pub(crate) socket: UdpSocket,
+    pub(crate) sender: Arc<std::net::UdpSocket>,
+    pub(crate) link: u64,
+    pub(crate) local: LocalAddr,
+    pub(crate) front: Arc<Front>,
+    pub(crate) tally: Arc<Tally>,
+    pub(crate) arrivals: mpsc::Sender<Arrival>,
+}
+
+impl UdpReader {
+    pub(crate) async fn run(mut self) {
+        let mut buffer = vec![0; DATAGRAM_MAX];
+        loop {
+            match self.socket.recv_from(&mut buffer).await {
+                Ok((length, peer)) => {
+                    self.take(buffer.get(..length).unwrap_or_default(), peer);
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "reading a SIP datagram failed");
+                    // An error that stays must not spin.
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, datagram: &[u8], peer: SocketAddr) {
+        bump(&self.tally.datagrams);
+        // Keep-alives (RFC 5626 §3.5.1 leaves UDP to STUN; many phones send CRLF or a zero octet).
+        if datagram.iter().all(|b| b"\r\n\0 ".contains(b)) {
+            return bump(&self.tally.keep_alives);
+        }
+        let local = self.local.towards(peer);
+        let flow = Flow { transport: Transport::Udp, link: self.link, local, peer };
+        match self.front.examine(&Bytes::copy_from_slice(datagram), flow, &self.tally) {
+            Passage::Enter(message) => {
+                if self.arrivals.try_send(Arrival { flow, message }).is_err() {
+                    bump(&self.tally.dropped_in);
+                }
+            }
+            Passage::Answer(octets) => {
+                if self.sender.send_to(&octets, peer).is_err() {
+                    bump(&self.tally.dropped_out);
+                }
+            }
+            Passage::Nothing => {}
+        }
+    }
+}
+
+/// The address that we show on a socket, which may be bound to all of them.
+#[derive(Debug)]
+pub(crate) struct LocalAddr {
+    bound: SocketAddr,
+    advertise: Option<IpAddr>,
+    known: HashMap<IpAddr, IpAddr>,
+}
+
+impl LocalAddr {
+    pub(crate) fn new(bound: SocketAddr, advertise: Option<IpAddr>) -> Self {
+        Self { bound, advertise, known: HashMap::new() }
+    }
+
+    pub(crate) fn towards(&mut self, peer: SocketAddr) -> SocketAddr {
+        let ip = match self.advertise {
+            Some(ip) => ip,
+            None if !self.bound.ip().is_unspecified() => self.bound.ip(),
+            None => {
+                if self.known.len() >= KNOWN_MAX {
+                    self.known.clear();
+                }
+                let bound = self.bound.ip();
+                *self.known.entry(peer.ip()).or_insert_with(|| local_ip_towards(peer).unwrap_or(bound))
+            }
+        };
+        SocketAddr::new(ip, self.bound.port())
+    }
+}
+
+const DATAGRAM_MAX: usize = 65_536;
+const KNOWN_MAX: usize = 1024;
