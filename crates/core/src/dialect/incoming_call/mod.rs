@@ -6,6 +6,8 @@
 mod bot_side;
 mod cdr;
 mod phone_side;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use bot_side::IncomingCallBotSide;

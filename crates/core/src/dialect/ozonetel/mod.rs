@@ -6,6 +6,8 @@
 mod bot_side;
 mod media;
 mod phone_side;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use bot_side::OzonetelBotSide;
@@ -88,12 +90,13 @@ impl Sound {
         self.head = media::media_head(ucid);
     }
 
-    /// Writes a frame as packets of 80 samples, the last one padded with silence.
+    /// Writes a frame of whole samples as packets of 80, the last one padded with silence.
     fn encode<T>(&self, audio: &[u8], out: &mut Out<T>) {
         if self.head.is_empty() {
             return;
         }
-        for packet in audio.chunks(media::PACKET_SAMPLES * 2) {
+        let whole_samples = audio.get(..audio.len() & !1).unwrap_or_default();
+        for packet in whole_samples.chunks(media::PACKET_SAMPLES * 2) {
             out.text(WireClass::Audio, |to| media::write_media(to, &self.head, packet));
         }
     }
