@@ -12,6 +12,8 @@ const SHAPES = {
   connected: { event: constant("connected") },
   start: envelope("start", {
     stream_sid: SID, call_sid: CALL, account_sid: text(), from: text(/^.*$/), to: text(),
+    // Ours, for Exotel-shaped bots; not in the seed.
+    "custom_parameters?": (v) => (v !== null && typeof v === "object" ? null : "expected an object"),
     media_format: { encoding: text(/^(raw\/slin|audio\/x-(mu|a)law)$/), sample_rate: integer(8000, 24000) },
   }),
   media: envelope("media", { chunk: integer(1), timestamp: text(/^(0|[1-9]\d*)$/), payload: text() }),

@@ -180,6 +180,7 @@ export class BotCall {
         const took = this.markTimes.m1 - sent;
         judge.extra.mark_ms = Math.round(took);
         judge.expect(took >= 420, `script: mark m1 came ${took.toFixed()} ms after 500 ms of audio were sent, before they were played`);
+        judge.expect(took <= 1500, `script: mark m1 came ${took.toFixed()} ms after 500 ms of audio were sent, long after they were played`);
       }
     } else await sleep(600);
     this.sendDigit("7");

@@ -81,7 +81,7 @@ class Ozonetel extends VendorCall {
 
   /** The stop, then "wait for WebSocket close confirmation". */
   async goodbye() {
-    const stop = { event: "stop", ucid: this.ucid, type: "text" };
+    const stop = { event: "stop", ucid: this.args["other-ucid"] ? `TEST-${Date.now()}` : this.ucid, type: "text" };
     this.say(this.args["start-shape"] === "live" ? { ...stop, did: this.args.to } : stop);
   }
 }

@@ -13,6 +13,7 @@ const HELP = `A foreign vendor: dials the gateway, talks, and prints one VERDICT
   --seconds N   --digits 512@2s   --from NUMBER   --to NUMBER
   --hangup-by caller|bot    --end stop|close|reset
   --start-shape seed|live   ozonetel only
+  --other-ucid              ozonetel only: the stop names another ucid, as in the seed's own script
   --no-cdr                  incoming-call only: seed 003's vendor
   --ring-seconds N          how long an answer is waited for
   --wait-ms N               silence between the connection and the first message
@@ -21,7 +22,7 @@ const HELP = `A foreign vendor: dials the gateway, talks, and prints one VERDICT
 function options() {
   const names = ["url", "log", "play", "record", "seconds", "digits", "from", "to", "hangup-by", "end", "start-shape", "wait-ms", "frame-ms", "max-lead-ms", "ring-seconds", "encoding"];
   const known = Object.fromEntries(names.map((n) => [n, { type: "string" }]));
-  for (const flag of ["no-cdr", "no-pace", "help"]) known[flag] = { type: "boolean" };
+  for (const flag of ["no-cdr", "no-pace", "other-ucid", "help"]) known[flag] = { type: "boolean" };
   known.header = { type: "string", multiple: true, default: [] };
   let v;
   try {

@@ -193,6 +193,7 @@ class BotCall:
                 took = self.mark_times["m1"] - sent
                 judge.extra["mark_ms"] = round(took)
                 judge.expect(took >= 420, f"script: mark m1 came {took:.0f} ms after 500 ms of audio were sent, before they were played")
+                judge.expect(took <= 1500, f"script: mark m1 came {took:.0f} ms after 500 ms of audio were sent, long after they were played")
         else:
             await asyncio.sleep(0.6)
         await self.send_digit("7")

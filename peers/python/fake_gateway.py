@@ -138,7 +138,7 @@ class IvrToBot(ToBot):
             self.playout.push(len(message) / 16000)
         elif msg.get("event") == "mark":
             self.playout.marks.append(msg["mark"]["name"])
-            wait = 0.0 if self.flag("marks at once") else self.playout.end - time.monotonic()
+            wait = 0.0 if self.flag("marks at once") else self.playout.end - time.monotonic() + 1.2 * self.flag("marks late")
             self.tasks.append(asyncio.create_task(self.mark(msg["mark"]["name"], wait)))
         elif msg["type"] == "audio.clear" and not self.flag("clear not honoured"):
             self.playout.end = time.monotonic()
@@ -153,6 +153,9 @@ class IvrToBot(ToBot):
             self.digits_out.append(msg["dtmf"])
         elif msg["type"] == "session.hangup":
             self.bot_left.set()
+        elif "transfer" in msg["type"]:
+            error = {"code": "not_allowed", "message": "transfers are not set up", "command": msg["type"]}
+            await self.send("error", {"event": "error", "stream_sid": self.sid, "error": error})
 
     async def mark(self, name, wait):
         await asyncio.sleep(max(0.0, wait))

@@ -85,6 +85,7 @@ BOT_FAULTS = {
         ("digit lost", at("dtmf", 2, gone), r"512 did not arrive|sequence_number"),
         ("digit doubled", at("dtmf", 2, twice), r"512 did not arrive|sequence_number"),
         ("marks before their audio", "marks at once", r"m1 came .* before they were played"),
+        ("marks late", "marks late", r"long after they were played"),
         ("mark twice", at("mark", 1, twice), r"came twice"),
         ("mark lost", at("mark", 1, gone), r"m1 was not answered|not finished"),
         ("marks out of order", "marks out of order", r"out of order"),
