@@ -1,4 +1,5 @@
 //! Core's integration tests, one binary: talks, laws of all dialects, allocations.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod allocations;
 mod ends;
