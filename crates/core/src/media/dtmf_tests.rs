@@ -57,14 +57,14 @@ fn speech_like(seconds: usize) -> Vec<i16> {
             let voiced: f64 = (1..22)
                 .map(|harmonic| {
                     let f = pitch * f64::from(harmonic);
-                    let gain = formant(f, first, 45.0)
-                        + 0.6 * formant(f, second, 60.0)
-                        + 0.2 * formant(f, 2_600.0, 80.0);
+                    let gain = formant(f, first, 70.0)
+                        + 0.6 * formant(f, second, 90.0)
+                        + 0.2 * formant(f, 2_600.0, 120.0);
                     gain * (phase * f64::from(harmonic) * std::f64::consts::TAU).sin()
                 })
                 .sum();
             let syllable = (t * 4.0 * std::f64::consts::PI).sin().max(0.0);
-            (voiced * 5_000.0 * syllable + hiss()) as i16
+            (voiced * 4_000.0 * syllable + hiss()) as i16
         })
         .collect()
 }

@@ -1,0 +1,205 @@
+//! From whom a stream is heard, and where its answer goes: the address of the SDP first, one latch, then strict.
+//!
+//! A phone behind a NAT sends from another address than its SDP names; a stranger does as well. The first may
+//! speak once and is then known; the second is neither heard nor answered.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::packet::RtpHeader;
+
+/// The remote address of one stream.
+#[derive(Debug, Clone)]
+pub struct Latch {
+    /// Where the SDP wants media.
+    sdp: SocketAddr,
+    /// Where media comes from.
+    latched: Option<Latched>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Latched {
+    source: SocketAddr,
+    ssrc: u32,
+    sequence: u16,
+}
+
+/// Whether a packet is heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// From the known address.
+    Known,
+    /// From a new address, which is the known one from now on.
+    Moved,
+    /// From somebody else.
+    Stranger,
+}
+
+impl Latch {
+    /// A stream of which nothing has come yet.
+    pub const fn new(sdp: SocketAddr) -> Self {
+        Self { sdp, latched: None }
+    }
+
+    /// The SDP names an address, perhaps another one: a new address begins a new search, the same keeps what is
+    /// known (a phone behind a NAT names its private address in every re-INVITE).
+    pub fn relatch(&mut self, sdp: SocketAddr) {
+        if !is_same(self.sdp, sdp) {
+            *self = Self::new(sdp);
+        }
+    }
+
+    /// Judges a packet that is otherwise acceptable.
+    pub fn admit(&mut self, source: SocketAddr, header: &RtpHeader) -> Admission {
+        let admission = match &self.latched {
+            Some(known) if is_same(known.source, source) => Admission::Known,
+            Some(known) if self.may_move(known, source, header) => Admission::Moved,
+            None if is_same(self.sdp, source) => Admission::Known,
+            None if self.may_latch(source) => Admission::Moved,
+            _ => return Admission::Stranger,
+        };
+        let (ssrc, sequence) = (header.ssrc, header.sequence);
+        self.latched = Some(Latched { source, ssrc, sequence });
+        admission
+    }
+
+    /// Whether a report from this source concerns the stream: same host, any port.
+    pub fn is_from_remote_host(&self, source: SocketAddr) -> bool {
+        is_same_host(self.remote(), source)
+    }
+
+    /// Where to send: where media comes from, until then where the SDP says.
+    pub fn remote(&self) -> SocketAddr {
+        self.latched.map_or(self.sdp, |known| known.source)
+    }
+
+    /// Whether this is the address that media comes from, or that the SDP names.
+    pub fn is_known(&self, source: SocketAddr) -> bool {
+        is_same(self.remote(), source)
+    }
+
+    /// Whether anything was heard yet.
+    pub const fn is_latched(&self) -> bool {
+        self.latched.is_some()
+    }
+
+    /// Before anything was heard: another port of the same host, or any host where the SDP's address is one that
+    /// cannot be reached from outside.
+    fn may_latch(&self, source: SocketAddr) -> bool {
+        is_same_host(self.sdp, source) || is_private(self.sdp.ip())
+    }
+
+    /// After: the SDP's own address, or another port of the same host that goes on with the same stream (a NAT
+    /// that forgot its mapping); source and sequence are what a stranger cannot guess.
+    fn may_move(&self, known: &Latched, source: SocketAddr, header: &RtpHeader) -> bool {
+        let ahead = header.sequence.wrapping_sub(known.sequence);
+        let goes_on = header.ssrc == known.ssrc && (1..=AHEAD_MAX).contains(&ahead);
+        is_same(self.sdp, source) || (is_same_host(known.source, source) && goes_on)
+    }
+}
+
+fn is_same(a: SocketAddr, b: SocketAddr) -> bool {
+    a.port() == b.port() && is_same_host(a, b)
+}
+
+fn is_same_host(a: SocketAddr, b: SocketAddr) -> bool {
+    a.ip().to_canonical() == b.ip().to_canonical()
+}
+
+/// Addresses of a network behind a NAT (RFC 1918, 3927, 4193, 6598).
+fn is_private(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            let [a, b, ..] = ip.octets();
+            ip.is_private() || ip.is_link_local() || (a == 100 && (64..128).contains(&b))
+        }
+        IpAddr::V6(ip) => {
+            let [a, b, ..] = ip.octets();
+            a & 0xFE == 0xFC || (a == 0xFE && b & 0xC0 == 0x80)
+        }
+    }
+}
+
+/// Packets that may have been lost while a mapping changed: one second of 20 ms.
+const AHEAD_MAX: u16 = 50;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(ssrc: u32, sequence: u16) -> RtpHeader {
+        RtpHeader { marker: false, payload_type: 0, sequence, timestamp: 0, ssrc }
+    }
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_sdp_address_is_known_and_everybody_else_a_stranger_after_it() {
+        let mut latch = Latch::new(address("203.0.113.5:4000"));
+        assert_eq!(latch.admit(address("203.0.113.5:4000"), &from(1, 1)), Admission::Known);
+        for stranger in ["203.0.113.5:4002", "198.51.100.1:4000"] {
+            assert_eq!(latch.admit(address(stranger), &from(2, 2)), Admission::Stranger);
+        }
+        assert_eq!(latch.remote(), address("203.0.113.5:4000"));
+    }
+
+    #[test]
+    fn another_port_of_the_same_host_latches_once() {
+        let mut latch = Latch::new(address("203.0.113.5:4000"));
+        assert_eq!(latch.admit(address("203.0.113.5:6000"), &from(1, 1)), Admission::Moved);
+        assert_eq!(latch.remote(), address("203.0.113.5:6000"));
+        assert_eq!(latch.admit(address("203.0.113.5:7000"), &from(2, 2)), Admission::Stranger);
+        assert_eq!(latch.admit(address("203.0.113.5:6000"), &from(1, 2)), Admission::Known);
+    }
+
+    #[test]
+    fn another_host_latches_only_where_the_sdp_address_is_private() {
+        let mut public = Latch::new(address("203.0.113.5:4000"));
+        assert_eq!(public.admit(address("198.51.100.1:4000"), &from(1, 1)), Admission::Stranger);
+        assert!(!public.is_latched());
+        for private in ["192.168.1.7:4000", "100.64.0.1:4000", "169.254.3.3:4000", "[fd00::1]:4000"] {
+            let mut latch = Latch::new(address(private));
+            assert_eq!(latch.admit(address("198.51.100.1:4000"), &from(1, 1)), Admission::Moved);
+            assert_eq!(latch.admit(address("198.51.100.2:4000"), &from(2, 2)), Admission::Stranger);
+            assert_eq!(latch.remote(), address("198.51.100.1:4000"));
+        }
+        let mut local = Latch::new(address("127.0.0.1:4000"));
+        assert_eq!(local.admit(address("198.51.100.1:4000"), &from(1, 1)), Admission::Stranger);
+    }
+
+    #[test]
+    fn the_sdp_address_may_speak_up_after_another_was_latched() {
+        let mut latch = Latch::new(address("192.168.1.7:4000"));
+        latch.admit(address("198.51.100.1:4000"), &from(1, 1));
+        assert_eq!(latch.admit(address("192.168.1.7:4000"), &from(9, 1)), Admission::Moved);
+        assert_eq!(latch.admit(address("198.51.100.1:4000"), &from(1, 2)), Admission::Stranger);
+    }
+
+    #[test]
+    fn a_new_port_that_goes_on_with_the_stream_is_followed() {
+        let mut latch = Latch::new(address("203.0.113.5:4000"));
+        latch.admit(address("203.0.113.5:4000"), &from(1, 65_530));
+        assert_eq!(latch.admit(address("203.0.113.5:4008"), &from(1, 65_530)), Admission::Stranger);
+        assert_eq!(latch.admit(address("203.0.113.5:4008"), &from(1, 900)), Admission::Stranger);
+        assert_eq!(latch.admit(address("203.0.113.5:4008"), &from(1, 3)), Admission::Moved);
+        assert_eq!(latch.remote(), address("203.0.113.5:4008"));
+    }
+
+    #[test]
+    fn a_re_invite_with_the_same_address_keeps_the_latch_and_a_new_one_begins_anew() {
+        let mut latch = Latch::new(address("192.168.1.7:4000"));
+        latch.admit(address("198.51.100.1:4000"), &from(1, 1));
+        latch.relatch(address("192.168.1.7:4000"));
+        assert_eq!(latch.remote(), address("198.51.100.1:4000"));
+        latch.relatch(address("203.0.113.5:4000"));
+        assert_eq!((latch.remote(), latch.is_latched()), (address("203.0.113.5:4000"), false));
+    }
+
+    #[test]
+    fn a_mapped_address_is_the_address_it_maps() {
+        let mut latch = Latch::new(address("203.0.113.5:4000"));
+        assert_eq!(latch.admit(address("[::ffff:203.0.113.5]:4000"), &from(1, 1)), Admission::Known);
+        assert!(latch.is_from_remote_host(address("203.0.113.5:4001")));
+    }
+}

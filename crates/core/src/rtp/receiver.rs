@@ -1,0 +1,379 @@
+//! What a call hears through: datagrams in, audio, losses and digits out, in order and as soon as they are certain.
+//!
+//! Composes the latch (from whom), the order (when), the events (digits) and the statistics. Not a jitter buffer
+//! and not a clock: when nothing comes, nothing is said; the call's own clock feeds silence then.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::latch::{Admission, Latch};
+use super::packet::RtpPacket;
+use super::reorder::{Arrival, Released, Reorder};
+use super::rtcp::{self, ReportBlock, RtcpPacket};
+use super::statistics::{RtpCounts, RtpStatistics};
+use super::telephone_event::EventReceiver;
+use crate::media::MediaFormat;
+use crate::vocabulary::{Digit, Moment};
+
+/// What was negotiated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RtpReceiveSettings {
+    /// Where the SDP wants media.
+    pub remote: SocketAddr,
+    /// Audio by payload type; the format's rate is the clock of its timestamps.
+    pub payloads: Vec<(u8, MediaFormat)>,
+    /// Payload type and clock of telephone events.
+    pub telephone_event: Option<(u8, u32)>,
+    /// What a packet is expected to last; any length is taken.
+    pub ptime: Duration,
+}
+
+/// What is heard, in the order of the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RtpEvent<'a> {
+    /// Audio of one packet.
+    Audio {
+        /// As it came.
+        payload: &'a [u8],
+        /// Of its payload type.
+        format: MediaFormat,
+        /// Of its first sample.
+        timestamp: u32,
+        /// Samples in it.
+        samples: u64,
+    },
+    /// Audio was lost before what follows: at most a second, more is a restart.
+    Lost {
+        /// Samples that are missing.
+        samples: u64,
+    },
+    /// The phone sent nothing for a while, without loss: silence suppression, or a digit was sounding.
+    Paused {
+        /// Samples that the timestamps skipped.
+        samples: u64,
+    },
+    /// Comfort noise (RFC 3389), to be heard as silence.
+    Silence {
+        /// Samples of one packet.
+        samples: u64,
+    },
+    /// A digit ended.
+    Digit {
+        /// Which.
+        digit: Digit,
+        /// How long it sounded.
+        duration: Duration,
+    },
+}
+
+/// One received stream.
+#[derive(Debug)]
+pub struct RtpReceiver {
+    latch: Latch,
+    ssrc: Option<u32>,
+    reorder: Reorder,
+    stream: Stream,
+    statistics: RtpStatistics,
+}
+
+/// The stream behind the order: what the next packet means.
+#[derive(Debug)]
+struct Stream {
+    payloads: Vec<(u8, MediaFormat)>,
+    telephone_event: Option<u8>,
+    events: EventReceiver,
+    ptime: Duration,
+    /// The timestamp that follows what was heard.
+    expected: Option<u32>,
+    /// The last audio's format, and its samples per packet.
+    last: Option<(MediaFormat, u64)>,
+    /// Packets before the next one that never came.
+    missing: u64,
+    samples_heard: u64,
+    lost: u64,
+    restarts: u64,
+    renumbered: bool,
+}
+
+impl RtpReceiver {
+    /// A stream of which nothing has come yet.
+    pub fn new(settings: RtpReceiveSettings) -> Self {
+        let clock_rate = settings.telephone_event.map_or(8_000, |event| event.1);
+        Self {
+            latch: Latch::new(settings.remote),
+            ssrc: None,
+            reorder: Reorder::new(),
+            stream: Stream {
+                payloads: settings.payloads,
+                telephone_event: settings.telephone_event.map(|event| event.0),
+                events: EventReceiver::new(clock_rate),
+                ptime: settings.ptime,
+                expected: None,
+                last: None,
+                missing: 0,
+                samples_heard: 0,
+                lost: 0,
+                restarts: 0,
+                renumbered: false,
+            },
+            statistics: RtpStatistics::default(),
+        }
+    }
+
+    /// Takes a datagram and tells what can be heard by it. Returns whether it came from the known address.
+    pub fn handle_packet(
+        &mut self,
+        now: Moment,
+        source: SocketAddr,
+        datagram: &[u8],
+        hear: &mut impl FnMut(RtpEvent<'_>),
+    ) -> bool {
+        let packet = match RtpPacket::parse(datagram) {
+            Ok(packet) => packet,
+            Err(_) => {
+                self.statistics.counts.malformed += 1;
+                return false;
+            }
+        };
+        let header = packet.header;
+        let known_payload = self.stream.knows(header.payload_type);
+        // Nobody is let in by a packet that could not be heard.
+        if !known_payload && !self.latch.is_known(source) {
+            self.statistics.counts.strangers += 1;
+            return false;
+        }
+        match self.latch.admit(source, &header) {
+            Admission::Known => {}
+            Admission::Moved => self.statistics.counts.address_changes += 1,
+            Admission::Stranger => {
+                self.statistics.counts.strangers += 1;
+                return false;
+            }
+        }
+        if self.ssrc.is_some_and(|ssrc| ssrc != header.ssrc) {
+            self.statistics.counts.ssrc_changes += 1;
+            self.begin_anew(now, hear);
+        }
+        self.ssrc = Some(header.ssrc);
+        let format = self.stream.format_of(header.payload_type);
+        let clock_rate = format.map_or(8_000, |format| format.sample_rate);
+        self.statistics.arrived(header.ssrc, header.sequence, clock_rate);
+        self.statistics.counts.unknown_payload += u64::from(!known_payload);
+        if format.is_some() {
+            self.statistics.timed(now, header.timestamp, clock_rate);
+        }
+        let stream = &mut self.stream;
+        let arrival = self.reorder.push(now, header.sequence, datagram, &mut |released| {
+            stream.take(now, released, hear);
+        });
+        match arrival {
+            Arrival::InOrder | Arrival::Held => {}
+            Arrival::Overtaken => self.statistics.counts.reordered += 1,
+            Arrival::Late => self.statistics.counts.late += 1,
+            Arrival::Duplicate => self.statistics.counts.duplicates += 1,
+        }
+        if std::mem::take(&mut self.stream.renumbered) {
+            self.statistics.restarted();
+        }
+        true
+    }
+
+    /// Takes an RTCP datagram; `true` if the phone says that its stream is over.
+    pub fn handle_rtcp(&mut self, now: Moment, source: SocketAddr, datagram: &[u8]) -> bool {
+        if !self.latch.is_from_remote_host(source) {
+            self.statistics.counts.strangers += 1;
+            return false;
+        }
+        let mut goodbye = false;
+        for packet in rtcp::packets(datagram) {
+            match packet {
+                Ok(RtcpPacket::SenderReport { ssrc, info, .. }) if self.ssrc == Some(ssrc) => {
+                    self.statistics.reported(now, info.ntp);
+                }
+                Ok(RtcpPacket::Goodbye(mut sources)) => {
+                    goodbye |= self.ssrc.is_some_and(|ssrc| sources.any(|source| source == ssrc));
+                }
+                Ok(_) => {}
+                Err(_) => self.statistics.counts.malformed += 1,
+            }
+        }
+        goodbye
+    }
+
+    /// When [`RtpReceiver::handle_timeout`] is due.
+    pub fn poll_timeout(&self) -> Option<Moment> {
+        match (self.reorder.poll_timeout(), self.stream.events.poll_timeout()) {
+            (Some(order), Some(events)) => Some(order.min(events)),
+            (order, events) => order.or(events),
+        }
+    }
+
+    /// Gives up on packets that did not come, and ends digits whose end was lost.
+    pub fn handle_timeout(&mut self, now: Moment, hear: &mut impl FnMut(RtpEvent<'_>)) {
+        let stream = &mut self.stream;
+        self.reorder.handle_timeout(now, &mut |released| stream.take(now, released, hear));
+        self.stream
+            .events
+            .handle_timeout(now, &mut |digit, duration| hear(RtpEvent::Digit { digit, duration }));
+    }
+
+    /// Takes a new negotiation: another address begins a new search for the source, the same one keeps it.
+    pub fn renegotiate(
+        &mut self,
+        now: Moment,
+        settings: RtpReceiveSettings,
+        hear: &mut impl FnMut(RtpEvent<'_>),
+    ) {
+        self.relatch(settings.remote);
+        let stream = &mut self.stream;
+        if let Some((payload_type, clock_rate)) = settings.telephone_event {
+            if stream.telephone_event != Some(payload_type) {
+                stream.events.reset(&mut |digit, duration| hear(RtpEvent::Digit { digit, duration }));
+                stream.events = EventReceiver::new(clock_rate);
+            }
+        }
+        if stream.payloads != settings.payloads {
+            self.reorder.flush(&mut |released| stream.take(now, released, hear));
+        }
+        stream.payloads = settings.payloads;
+        stream.telephone_event = settings.telephone_event.map(|event| event.0);
+        stream.ptime = settings.ptime;
+    }
+
+    /// The SDP names this address: see [`Latch::relatch`].
+    pub fn relatch(&mut self, sdp: SocketAddr) {
+        self.latch.relatch(sdp);
+    }
+
+    /// Where to send.
+    pub fn remote(&self) -> SocketAddr {
+        self.latch.remote()
+    }
+
+    /// Whether anything acceptable came yet.
+    pub const fn is_latched(&self) -> bool {
+        self.latch.is_latched()
+    }
+
+    /// Samples told so far as audio, lost, paused or silence.
+    pub const fn samples_heard(&self) -> u64 {
+        self.stream.samples_heard
+    }
+
+    /// Packets by what became of them.
+    pub const fn counts(&self) -> RtpCounts {
+        let mut counts = self.statistics.counts;
+        counts.lost = self.stream.lost;
+        counts.restarts += self.stream.restarts;
+        counts
+    }
+
+    /// Interarrival jitter (RFC 3550 §6.4.1).
+    pub fn jitter(&self) -> Duration {
+        self.statistics.jitter()
+    }
+
+    /// The block of our next report about this stream.
+    pub fn report_block(&mut self, now: Moment) -> Option<ReportBlock> {
+        self.statistics.report_block(now)
+    }
+
+    /// Another source speaks: what is held of the old one is told, its numbers mean nothing for the new one.
+    fn begin_anew(&mut self, now: Moment, hear: &mut impl FnMut(RtpEvent<'_>)) {
+        let stream = &mut self.stream;
+        self.reorder.flush(&mut |released| stream.take(now, released, hear));
+        self.reorder.reset();
+        stream.events.reset(&mut |digit, duration| hear(RtpEvent::Digit { digit, duration }));
+        (stream.expected, stream.missing) = (None, 0);
+    }
+}
+
+impl Stream {
+    /// Takes what the order releases.
+    fn take(&mut self, now: Moment, released: Released<'_>, hear: &mut impl FnMut(RtpEvent<'_>)) {
+        match released {
+            Released::Packet(bytes) => {
+                if let Ok(packet) = RtpPacket::parse(bytes) {
+                    self.take_packet(now, &packet, hear);
+                }
+            }
+            Released::Missing(count) => {
+                self.missing += u64::from(count);
+                self.lost += u64::from(count);
+            }
+            Released::Restart => {
+                (self.expected, self.missing, self.renumbered) = (None, 0, true);
+                self.events.reset(&mut |digit, duration| hear(RtpEvent::Digit { digit, duration }));
+            }
+        }
+    }
+
+    fn take_packet(&mut self, now: Moment, packet: &RtpPacket<'_>, hear: &mut impl FnMut(RtpEvent<'_>)) {
+        let RtpPacket { header, payload, .. } = *packet;
+        if self.telephone_event == Some(header.payload_type) {
+            let mut tell = |digit, duration| hear(RtpEvent::Digit { digit, duration });
+            return self.events.handle(now, header.timestamp, payload, &mut tell);
+        }
+        if let Some(format) = self.format_of(header.payload_type) {
+            let samples = format.samples_of(payload.len());
+            // An empty packet keeps a NAT's mapping alive.
+            if samples > 0 {
+                self.tell_gap(header.timestamp, format.sample_rate, hear);
+                self.last = Some((format, samples));
+                self.advance(header.timestamp, samples);
+                hear(RtpEvent::Audio { payload, format, timestamp: header.timestamp, samples });
+            }
+        } else if header.payload_type == COMFORT_NOISE {
+            let Some(format) = self.last.map(|last| last.0).or(self.payloads.first().map(|first| first.1))
+            else {
+                return;
+            };
+            let samples = self.last.map_or_else(|| format.samples_in(self.ptime), |last| last.1);
+            self.tell_gap(header.timestamp, format.sample_rate, hear);
+            self.advance(header.timestamp, samples);
+            hear(RtpEvent::Silence { samples });
+        }
+    }
+
+    /// Tells what lies between what was heard and `timestamp`.
+    fn tell_gap(&mut self, timestamp: u32, clock_rate: u32, hear: &mut impl FnMut(RtpEvent<'_>)) {
+        let missing = std::mem::take(&mut self.missing);
+        let Some(expected) = self.expected else { return };
+        let gap = timestamp.wrapping_sub(expected);
+        if gap == 0 {
+            return;
+        }
+        // Backwards, or further than loss or a pause can be told from a clock that was set: go on from here.
+        if gap > clock_rate && (missing > 0 || gap > clock_rate.saturating_mul(PAUSE_MAX_S)) {
+            self.restarts += 1;
+            return;
+        }
+        let samples = u64::from(gap);
+        self.samples_heard += samples;
+        hear(if missing > 0 { RtpEvent::Lost { samples } } else { RtpEvent::Paused { samples } });
+    }
+
+    fn advance(&mut self, timestamp: u32, samples: u64) {
+        self.expected = Some(timestamp.wrapping_add(samples as u32));
+        self.samples_heard += samples;
+    }
+
+    fn knows(&self, payload_type: u8) -> bool {
+        payload_type == COMFORT_NOISE
+            || self.telephone_event == Some(payload_type)
+            || self.format_of(payload_type).is_some()
+    }
+
+    fn format_of(&self, payload_type: u8) -> Option<MediaFormat> {
+        self.payloads.iter().find(|known| known.0 == payload_type).map(|known| known.1)
+    }
+}
+
+/// Static payload type of comfort noise at 8 kHz (RFC 3389 §4).
+const COMFORT_NOISE: u8 = 13;
+/// A phone that suppresses silence may be quiet for so long.
+const PAUSE_MAX_S: u32 = 60;
+
+#[cfg(test)]
+#[path = "receiver_tests.rs"]
+mod tests;

@@ -1,0 +1,323 @@
+//! What a call hears of a stream, whatever the network does to it.
+
+use super::*;
+use crate::rtp::{EventFrame, RtpHeader, RtpSendSettings, RtpSender};
+use proptest::prelude::*;
+
+const PHONE: &str = "203.0.113.5:4000";
+
+/// A receiver on a bench: events become short words.
+struct Bench {
+    receiver: RtpReceiver,
+    heard: Vec<String>,
+    source: SocketAddr,
+    now: u64,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let receiver = RtpReceiver::new(RtpReceiveSettings {
+            remote: PHONE.parse().unwrap(),
+            payloads: vec![(0, MediaFormat::PCMU_8K), (8, MediaFormat::PCMA_8K)],
+            telephone_event: Some((101, 8_000)),
+            ptime: Duration::from_millis(20),
+        });
+        Self { receiver, heard: Vec::new(), source: PHONE.parse().unwrap(), now: 0 }
+    }
+
+    fn datagram(&mut self, bytes: &[u8]) -> bool {
+        let (heard, now) = (&mut self.heard, Moment::from_millis(self.now));
+        self.receiver.handle_packet(now, self.source, bytes, &mut |event| heard.push(word(event)))
+    }
+
+    fn packet(&mut self, payload_type: u8, ssrc: u32, sequence: u16, timestamp: u32, length: usize) -> bool {
+        let mut bytes = Vec::new();
+        let header = RtpHeader { marker: false, payload_type, sequence, timestamp, ssrc };
+        header.write(&vec![sequence as u8; length], &mut bytes);
+        self.datagram(&bytes)
+    }
+
+    /// A frame of 20 ms in order.
+    fn frame(&mut self, number: u16) -> bool {
+        self.packet(0, 1, number, u32::from(number) * 160, 160)
+    }
+
+    fn wait(&mut self, ms: u64) {
+        self.now += ms;
+        let (heard, now) = (&mut self.heard, Moment::from_millis(self.now));
+        self.receiver.handle_timeout(now, &mut |event| heard.push(word(event)));
+    }
+
+    fn heard(&mut self) -> String {
+        std::mem::take(&mut self.heard).join(" ")
+    }
+}
+
+fn word(event: RtpEvent<'_>) -> String {
+    match event {
+        RtpEvent::Audio { payload, samples, .. } => {
+            assert_eq!(payload.len() as u64, samples);
+            format!("{}:{samples}", payload[0])
+        }
+        RtpEvent::Lost { samples } => format!("lost:{samples}"),
+        RtpEvent::Paused { samples } => format!("paused:{samples}"),
+        RtpEvent::Silence { samples } => format!("silence:{samples}"),
+        RtpEvent::Digit { digit, duration } => format!("{}:{}ms", digit.as_char(), duration.as_millis()),
+    }
+}
+
+#[test]
+fn frames_of_any_length_are_heard_at_once() {
+    let mut bench = Bench::new();
+    let mut timestamp = 0;
+    for (sequence, samples) in [80, 160, 240, 320, 480].into_iter().enumerate() {
+        bench.packet(0, 1, sequence as u16, timestamp, samples);
+        timestamp += samples as u32;
+    }
+    assert_eq!(bench.heard(), "0:80 1:160 2:240 3:320 4:480");
+    assert_eq!(bench.receiver.samples_heard(), 1_280);
+}
+
+#[test]
+fn a_lost_frame_is_told_after_forty_milliseconds_before_what_follows_it() {
+    let mut bench = Bench::new();
+    bench.frame(1);
+    bench.wait(40);
+    bench.frame(3);
+    assert_eq!(bench.heard(), "1:160");
+    bench.wait(20);
+    bench.frame(4);
+    bench.wait(20);
+    assert_eq!(bench.heard(), "lost:160 3:160 4:160");
+    assert_eq!(bench.receiver.counts().lost, 1);
+    assert_eq!(bench.receiver.poll_timeout(), None);
+    assert_eq!(bench.receiver.samples_heard(), 4 * 160);
+}
+
+#[test]
+fn reordered_doubled_and_late_frames_are_counted_and_none_is_heard_twice() {
+    let mut bench = Bench::new();
+    for number in [1, 3, 2, 2, 4] {
+        bench.frame(number);
+    }
+    bench.frame(6);
+    bench.wait(40);
+    bench.frame(5);
+    assert_eq!(bench.heard(), "1:160 2:160 3:160 4:160 lost:160 6:160");
+    let counts = bench.receiver.counts();
+    assert_eq!((counts.reordered, counts.duplicates, counts.late, counts.lost), (1, 1, 1, 1));
+    assert_eq!(counts.received, 7);
+}
+
+#[test]
+fn silence_suppression_is_a_pause_and_no_loss() {
+    let mut bench = Bench::new();
+    bench.frame(1);
+    bench.packet(13, 1, 2, 320, 1);
+    bench.packet(0, 1, 3, 320 + 1_600, 160);
+    assert_eq!(bench.heard(), "1:160 silence:160 paused:1440 3:160");
+    bench.packet(0, 1, 4, 320 + 1_600 + 160 + 80_000, 160);
+    assert_eq!(bench.heard(), "paused:80000 4:160");
+    assert_eq!(bench.receiver.counts().lost, 0);
+}
+
+#[test]
+fn a_timestamp_that_jumps_is_a_restart_and_not_an_hour_of_loss() {
+    let mut bench = Bench::new();
+    bench.frame(1);
+    bench.packet(0, 1, 2, 3_000_000_000, 160);
+    bench.packet(0, 1, 3, 160, 160);
+    bench.packet(0, 1, 5, 30_000, 160);
+    bench.wait(40);
+    assert_eq!(bench.heard(), "1:160 2:160 3:160 5:160");
+    assert_eq!(bench.receiver.counts().restarts, 3);
+}
+
+#[test]
+fn another_ssrc_is_heard_at_once_with_its_own_numbers() {
+    let mut bench = Bench::new();
+    bench.frame(100);
+    bench.frame(102);
+    bench.packet(0, 2, 7, 9_999, 160);
+    bench.packet(0, 2, 8, 10_159, 160);
+    assert_eq!(bench.heard(), "100:160 lost:160 102:160 7:160 8:160");
+    assert_eq!(bench.receiver.counts().ssrc_changes, 1);
+}
+
+#[test]
+fn numbers_that_begin_anew_are_followed_from_the_second_packet_on() {
+    let mut bench = Bench::new();
+    bench.frame(10_000);
+    bench.packet(0, 1, 1, 50, 160);
+    bench.packet(0, 1, 2, 210, 160);
+    assert_eq!(bench.heard(), "16:160 1:160 2:160");
+    assert_eq!(bench.receiver.counts().restarts, 1);
+}
+
+#[test]
+fn a_stranger_is_neither_heard_nor_answered() {
+    let mut bench = Bench::new();
+    assert!(bench.frame(1));
+    bench.source = "198.51.100.9:4000".parse().unwrap();
+    assert!(!bench.packet(0, 9, 1, 0, 160));
+    bench.source = "203.0.113.5:4444".parse().unwrap();
+    assert!(!bench.packet(0, 9, 2, 0, 160));
+    assert_eq!(bench.heard(), "1:160");
+    assert_eq!(bench.receiver.counts().strangers, 2);
+    assert_eq!(bench.receiver.remote(), PHONE.parse().unwrap());
+}
+
+#[test]
+fn a_phone_behind_a_nat_is_heard_from_its_first_packet_on() {
+    let mut bench = Bench::new();
+    bench.source = "203.0.113.5:61000".parse().unwrap();
+    assert!(bench.frame(1));
+    assert_eq!(bench.heard(), "1:160");
+    assert_eq!(bench.receiver.remote(), bench.source);
+    bench.source = "203.0.113.5:61001".parse().unwrap();
+    assert!(bench.frame(2), "the mapping changed, the stream goes on");
+    assert_eq!(bench.receiver.remote(), bench.source);
+    assert_eq!(bench.receiver.counts().address_changes, 2);
+    bench.receiver.relatch("192.0.2.1:5000".parse().unwrap());
+    assert!(!bench.frame(3));
+    assert_eq!(bench.receiver.remote(), "192.0.2.1:5000".parse().unwrap());
+}
+
+#[test]
+fn an_unknown_payload_latches_nobody_and_breaks_no_order() {
+    let mut bench = Bench::new();
+    bench.source = "203.0.113.5:61000".parse().unwrap();
+    assert!(!bench.packet(77, 1, 1, 0, 160));
+    bench.source = PHONE.parse().unwrap();
+    bench.frame(1);
+    bench.packet(77, 1, 2, 320, 33);
+    bench.packet(0, 1, 3, 320, 160);
+    assert_eq!(bench.heard(), "1:160 3:160");
+    assert_eq!(bench.receiver.counts().unknown_payload, 1);
+}
+
+#[test]
+fn a_digit_of_our_own_sender_is_heard_once_and_the_audio_goes_on_behind_it() {
+    let mut bench = Bench::new();
+    let mut sender = RtpSender::new(RtpSendSettings {
+        ssrc: 1,
+        sequence: 0,
+        timestamp: 0,
+        payload_type: 0,
+        event_payload_type: Some(101),
+        clock_rate: 8_000,
+    });
+    let mut out = Vec::new();
+    sender.audio(&[1; 160], 160, &mut out);
+    bench.datagram(&out);
+    for step in 1..=5 {
+        let digit = Digit::from_event(11).unwrap();
+        let elapsed = Duration::from_millis(20 * step);
+        sender.event(EventFrame { digit, elapsed, first: step == 1, last: step == 5 }, &mut out);
+        bench.datagram(&out);
+    }
+    for _ in 0..2 {
+        assert!(sender.repeat_event(&mut out));
+        bench.datagram(&out);
+    }
+    sender.audio(&[2; 160], 160, &mut out);
+    bench.datagram(&out);
+    assert_eq!(bench.heard(), "1:160 #:100ms paused:800 2:160");
+    assert_eq!(bench.receiver.counts().lost, 0);
+}
+
+#[test]
+fn a_digit_without_its_end_is_told_by_the_clock() {
+    let mut bench = Bench::new();
+    let header = RtpHeader { marker: true, payload_type: 101, sequence: 1, timestamp: 0, ssrc: 1 };
+    let mut bytes = Vec::new();
+    header.write(&[5, 10, 3, 32], &mut bytes);
+    bench.datagram(&bytes);
+    assert_eq!(bench.receiver.poll_timeout(), Some(Moment::from_millis(200)));
+    bench.wait(200);
+    assert_eq!(bench.heard(), "5:100ms");
+}
+
+#[test]
+fn a_goodbye_counts_only_from_the_phone_and_for_its_source() {
+    let mut bench = Bench::new();
+    bench.frame(1);
+    let mut bytes = Vec::new();
+    rtcp::write_goodbye(1, "phone", &mut bytes);
+    let (phone, stranger) = ("203.0.113.5:4001".parse().unwrap(), "198.51.100.9:4001".parse().unwrap());
+    assert!(!bench.receiver.handle_rtcp(Moment::START, stranger, &bytes));
+    assert!(bench.receiver.handle_rtcp(Moment::START, phone, &bytes));
+    rtcp::write_goodbye(2, "phone", &mut bytes);
+    assert!(!bench.receiver.handle_rtcp(Moment::START, phone, &bytes));
+    assert!(!bench.receiver.handle_rtcp(Moment::START, phone, &[0x80, 203, 0, 9]));
+}
+
+#[test]
+fn a_new_negotiation_changes_the_codec_and_keeps_the_source() {
+    let mut bench = Bench::new();
+    bench.source = "203.0.113.5:61000".parse().unwrap();
+    bench.frame(1);
+    let settings = RtpReceiveSettings {
+        remote: PHONE.parse().unwrap(),
+        payloads: vec![(8, MediaFormat::PCMA_8K)],
+        telephone_event: None,
+        ptime: Duration::from_millis(30),
+    };
+    bench.receiver.renegotiate(Moment::START, settings, &mut |_| panic!("nothing was held"));
+    bench.packet(8, 1, 2, 320, 240);
+    bench.packet(0, 1, 3, 560, 160);
+    assert_eq!(bench.heard(), "1:160 2:240");
+    assert_eq!(bench.receiver.remote(), bench.source);
+}
+
+proptest! {
+    #[test]
+    fn any_loss_order_and_doubling_conserves_time_and_tells_every_frame_at_most_once(
+        fates in proptest::collection::vec((0u8..10, 0u64..30), 2..120),
+    ) {
+        let mut bench = Bench::new();
+        let mut delayed: Vec<u16> = Vec::new();
+        for (number, (fate, wait)) in fates.iter().enumerate() {
+            let number = number as u16;
+            bench.wait(*wait);
+            match fate {
+                0 if number > 0 => {}
+                1 if number > 0 => delayed.push(number),
+                2 => { bench.frame(number); bench.frame(number); }
+                _ => { bench.frame(number); }
+            }
+            if *fate == 3 {
+                delayed.drain(..).for_each(|late| { bench.frame(late); });
+            }
+        }
+        bench.frame(fates.len() as u16);
+        bench.wait(40);
+        prop_assert_eq!(bench.receiver.poll_timeout(), None);
+        // Every sample between the first and the last frame was told, as audio or as lost.
+        prop_assert_eq!(bench.receiver.samples_heard(), (fates.len() as u64 + 1) * 160);
+        let frames: Vec<&String> = bench.heard.iter().filter(|word| !word.starts_with("lost")).collect();
+        let mut sorted = frames.clone();
+        sorted.sort_by_key(|word| word.split(':').next().and_then(|number| number.parse::<u16>().ok()));
+        sorted.dedup();
+        prop_assert_eq!(frames, sorted);
+    }
+
+    #[test]
+    fn any_datagrams_are_survived(
+        datagrams in proptest::collection::vec((proptest::collection::vec(any::<u8>(), 0..40), 0u64..100), 0..60),
+        valid in any::<bool>(),
+    ) {
+        let mut bench = Bench::new();
+        for (mut bytes, wait) in datagrams {
+            if let (true, [first, second, ..]) = (valid, &mut bytes[..]) {
+                (*first, *second) = (0x80, [0, 8, 13, 101, 77][usize::from(*second) % 5]);
+            }
+            bench.datagram(&bytes);
+            bench.receiver.handle_rtcp(Moment::from_millis(bench.now), bench.source, &bytes);
+            bench.wait(wait);
+            bench.receiver.report_block(Moment::from_millis(bench.now));
+        }
+        bench.wait(300);
+        prop_assert_eq!(bench.receiver.poll_timeout(), None);
+    }
+}
