@@ -34,9 +34,11 @@ class Score:
     """What was expected and came."""
 
     def __init__(self, args):
-        self.args, self.passed, self.failed = args, 0, []
+        self.args, self.passed, self.failed, self.again = args, 0, [], None
 
     def wanted(self, name):
+        if self.again is not None:
+            return any(failed == name or failed.startswith((f"{name}: ", f"{name} (")) for failed in self.again)
         return self.args.only is None or self.args.only in name
 
     def tell(self, name, good, seen):
@@ -209,25 +211,34 @@ async def sip_case(score, gate, case):
         score.tell(name, good, seen)
 
 
-async def everything(score):
-    began = time.monotonic()
-    gate, sip_gate = asyncio.Semaphore(score.args.jobs), asyncio.Semaphore(3)
+async def everything(score, calls_at_once):
+    gate, sip_gate = asyncio.Semaphore(calls_at_once), asyncio.Semaphore(3)
     oracle_cases(score)
     jobs = [sip_case(score, sip_gate, case) for case in SIP_CASES]
     for dialect in BOT_FAULTS:
         jobs += [bot_cases(score, gate, dialect), bot_behaviours(score, gate, dialect), heard_case(score, dialect), *vendor_cases(score, gate, dialect)]
     await asyncio.gather(*jobs)
+
+
+async def with_a_second_try(score):
+    """These calls run in real time: what fails in a crowd on a busy machine is tried once more, nearly alone."""
+    began = time.monotonic()
+    await everything(score, score.args.jobs)
+    if score.failed:
+        score.again, score.failed = score.failed, []
+        print(f"{len(score.again)} once more", flush=True)
+        await everything(score, 2)
     print(f"{score.passed} as expected, {len(score.failed)} not, in {time.monotonic() - began:.0f} s", flush=True)
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--only", help="cases whose name contains this")
-    p.add_argument("--jobs", type=int, default=16, help="calls at once")
+    p.add_argument("--jobs", type=int, default=14, help="calls at once")
     p.add_argument("--verbose", action="store_true")
     score = Score(p.parse_args())
     logging.getLogger("websockets").setLevel(logging.CRITICAL)  # gateways that die on purpose
-    asyncio.run(everything(score))
+    asyncio.run(with_a_second_try(score))
     sys.exit(1 if score.failed or not score.passed else 0)
 
 

@@ -46,7 +46,7 @@ class BotCall:
     """One call of a bot. A dialect says how things are sent and judges what comes; this class acts."""
 
     dialect, rate, frame_ms = "", 8000, 20
-    has_marks = has_clear = clear_is_told = False
+    has_marks = has_clear = False
 
     def __init__(self, ws, number, args, log):
         self.ws, self.number, self.args = ws, number, args
@@ -56,7 +56,7 @@ class BotCall:
         self.judge.extra["path"] = ws.request.path
         for name, _, want in (h.partition(":") for h in args.expect_header):
             self.judge.expect(ws.request.headers.get(name.strip()) == want.strip(), f"header {name} is not as configured")
-        self.mark_times, self.clear_time = {}, None
+        self.mark_times = {}
         self.script_done = False
         self.silent_until = 0.0
         self.tasks = []
@@ -168,10 +168,6 @@ class BotCall:
         self.judge.marks.append(name)
         self.mark_times[name] = self.judge.ms()
 
-    def heard_clear(self):
-        self.judge.clears += 1
-        self.clear_time = self.judge.ms()
-
     async def until(self, condition, seconds, what):
         deadline = self.judge.ms() + seconds * 1000
         while not condition():
@@ -210,20 +206,10 @@ class BotCall:
         judge.note("note", "script done")
 
     async def scripted_clear(self):
-        judge = self.judge
+        """Neither wire here tells of a clear: whether it was honoured is heard at the other end."""
         await self.send_audio(tone(1500, 3000, self.rate))
-        if self.clear_is_told:
-            await self.send_mark("m2")
-            await self.send_mark("m3")
         await asyncio.sleep(0.3)
-        judge.expect("m2" not in self.mark_times, "script: mark m2 came before its audio was played or cleared")
-        sent = judge.ms()
         await self.send_clear()
-        if self.clear_is_told and await self.until(lambda: "m3" in self.mark_times, 1, "marks m2, m3 were not returned after the clear"):
-            judge.expect(judge.marks[-2:] == ["m2", "m3"], f"script: marks out of order: {judge.marks}")
-        if self.clear_is_told and await self.until(lambda: self.clear_time is not None, 1, "clear was not told"):
-            judge.extra["clear_ms"] = round(self.clear_time - sent)
-            judge.expect(self.clear_time >= self.mark_times.get("m3", 0), "script: clear was told before the marks it flushed")
         await asyncio.sleep(0.3)
 
 

@@ -88,7 +88,9 @@ class FakeSip(asyncio.DatagramProtocol):
 
     async def invite(self, call_id, user, headers, body, addr):
         direction = next((d for d in MIRROR if f"a={d}" in body), "sendrecv")
-        if (rtp := self.calls.get(call_id)) is not None:
+        if isinstance(rtp := self.calls.get(call_id), list):
+            return  # the same INVITE again
+        if rtp is not None:
             self.reply("200 OK", headers, addr, self.sdp(rtp, "sendrecv" if self.fault == "hold ignored" else MIRROR[direction]))
             return
         self.reply("100 Trying", headers, addr)

@@ -173,7 +173,7 @@ VENDOR_FAULTS = {
         ("mark of another stream", put("mark", 1, "stream_sid", "1.2"), r"stream_sid: expected"),
         ("two transfers", at("dtmf", 1, lambda m: [{"type": "session.transfer", "destination": "1"}] * 2), r"a second transfer"),
         ("a hang-up nobody asked for", at("dtmf", 1, lambda m: {"type": "session.hangup"}), r"not expected"),
-        ("closes too early", at("audio", 60, crash), r"closed in the middle|ended with 1011"),
+        ("closes too early", at("audio", 20, crash), r"closed in the middle|ended with 1011"),
     ],
     "incoming-call": [
         ("no answer", at("answer", 1, gone), r"answered"),
@@ -193,7 +193,7 @@ VENDOR_FAULTS = {
         ("not canonical base64", put("media", 9, "media.payload", lambda v: v[:-2]), r"base64"),
         ("odd bytes", put("media", 9, "media.payload", "AAAA"), r"half a sample"),
         ("binary audio", at("media", 9, lambda m: bytes(960)), r"binary message"),
-        ("closes with 1011", at("media", 60, crash), r"closed in the middle|ended with 1011"),
+        ("closes with 1011", at("media", 20, crash), r"closed in the middle|ended with 1011"),
     ],
     "ozonetel": [
         ("another ucid", put("media", 9, "ucid", "x"), r"ucid: expected"),
