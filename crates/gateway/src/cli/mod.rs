@@ -4,9 +4,11 @@
 //! an example.
 
 pub mod args;
+mod bot;
 mod config;
 mod dialects;
 mod exit;
+mod serve;
 pub mod terminal;
 
 use std::ffi::OsString;
@@ -33,6 +35,10 @@ pub struct CommandLine {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Start the service
+    Serve(args::ServeArgs),
+    /// Run a built-in bot as a WebSocket server of any dialect
+    Bot(args::BotArgs),
     /// Check or print the configuration
     Config(args::ConfigArgs),
     /// List the WebSocket languages that are spoken
@@ -54,9 +60,10 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn dispatch(line: CommandLine) -> Exit {
-    match line.command {
-        Some(Command::Config(args)) => config::run(&args),
-        Some(Command::Dialects(args)) => dialects::run(&args),
-        None => Exit::Usage,
+    match line.command.unwrap_or(Command::Serve(args::ServeArgs::default())) {
+        Command::Serve(args) => serve::run(&args),
+        Command::Bot(args) => bot::run(&args),
+        Command::Config(args) => config::run(&args),
+        Command::Dialects(args) => dialects::run(&args),
     }
 }
