@@ -81,9 +81,9 @@ impl Framer {
         !self.buffer.is_empty()
     }
 
-    /// The begun message, when its header section is complete: what a 400 for a short body answers by.
-    pub fn pending_head(&self) -> Option<Bytes> {
-        self.wanted.map(|_| Bytes::copy_from_slice(&self.buffer))
+    /// What came of a begun message: what the 400 for a cut-off one answers by.
+    pub fn pending(&self) -> Option<Bytes> {
+        self.is_midway().then(|| Bytes::copy_from_slice(&self.buffer))
     }
 
     /// CRLFs before a start line are keep-alives or stray (§7.5). `Some(None)` waits for more octets.

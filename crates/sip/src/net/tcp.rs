@@ -113,22 +113,21 @@ async fn write(mut writer: OwnedWriteHalf, mut queue: mpsc::Receiver<Bytes>, clo
 
 impl Connection {
     async fn serve(self, mut reader: OwnedReadHalf) {
+        let ended = async {
+            self.read(&mut reader).await;
+            // Answers to what came before the end still go out, and unread octets would make the kernel
+            // reset the connection under them.
+            let mut sink = [0; 4096];
+            let drained = async { while reader.read(&mut sink).await.is_ok_and(|n| n > 0) {} };
+            // Past this time the peer has what it reads.
+            let _time_is_up = timeout(DRAIN_MAX, drained).await;
+        };
         tokio::select! {
-            () = self.read(&mut reader) => {}
+            () = ended => {}
             () = self.close.cancelled() => {}
         }
         self.side.links.leave(self.flow.link);
         self.side.tally.connections_open.fetch_sub(1, Relaxed);
-        drop(self.outbox);
-        // What is unread makes the kernel reset the connection, and the peer lose our last answer.
-        let drained = async {
-            let mut sink = [0; 4096];
-            while reader.read(&mut sink).await.is_ok_and(|n| n > 0) {}
-        };
-        tokio::select! {
-            _ = timeout(DRAIN_MAX, drained) => {}
-            () = self.side.stop.cancelled() => {}
-        }
     }
 
     async fn read(&self, reader: &mut OwnedReadHalf) {
@@ -186,7 +185,7 @@ impl Connection {
         if timed_out {
             bump(&self.side.tally.connections_refused);
         }
-        if let Some(head) = framer.pending_head() {
+        if let Some(head) = framer.pending() {
             self.answer_fault(&FrameFault { kind: FrameFaultKind::Length, head });
         }
     }
