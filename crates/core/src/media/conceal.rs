@@ -90,27 +90,29 @@ impl Concealer {
         if shortest == 0 || longest <= shortest {
             return 0;
         }
-        let window = self.samples_in(WINDOW).min(self.samples.len() - longest);
+        let window = self.samples_in(WINDOW).min(self.samples.len() - longest).min(WINDOW_SAMPLES_MAX);
         // Coarse in steps of 8 kHz, then fine around the best.
         let stride = usize::try_from(self.format.sample_rate / 8_000).unwrap_or(1).max(1);
-        let coarse = self.best_period((shortest..=longest).step_by(stride), window, stride);
+        let coarse = self.best_period((shortest..=longest).step_by(stride), window);
         let fine = coarse.saturating_sub(stride).max(shortest)..=(coarse + stride).min(longest);
-        if stride == 1 { coarse } else { self.best_period(fine, window, 1) }
+        if stride == 1 { coarse } else { self.best_period(fine, window) }
     }
 
     /// The lag at which the last `window` samples resemble what was before them most.
-    fn best_period(&self, lags: impl Iterator<Item = usize>, window: usize, stride: usize) -> usize {
+    fn best_period(&self, lags: impl Iterator<Item = usize>, window: usize) -> usize {
         let end = self.samples.len();
         let recent = self.samples.get(end - window..).unwrap_or_default();
         let mut best = (f32::MIN, 0);
         for lag in lags {
             let earlier = self.samples.get(end - window - lag..end - lag).unwrap_or_default();
-            let (mut product, mut energy) = (0f32, 1f32);
-            for (a, b) in recent.iter().zip(earlier).step_by(stride) {
-                product += f32::from(*a) * f32::from(*b);
-                energy += f32::from(*b) * f32::from(*b);
+            let (mut product, mut energy) = (0i32, 1i32);
+            for (a, b) in recent.iter().zip(earlier) {
+                // Scaled so that the sums of a window fit.
+                let (a, b) = (i32::from(*a >> 5), i32::from(*b >> 5));
+                product += a * b;
+                energy += b * b;
             }
-            let likeness = product / energy.sqrt();
+            let likeness = product as f32 / (energy as f32).sqrt();
             if likeness > best.0 {
                 best = (likeness, lag);
             }
@@ -129,6 +131,8 @@ const HISTORY: Duration = Duration::from_millis(36);
 const PERIOD_MAX: Duration = Duration::from_millis(15);
 const PERIOD_MIN: Duration = Duration::from_micros(2_500);
 const WINDOW: Duration = Duration::from_millis(20);
+/// 20 ms at 48 kHz: sums of more might not fit.
+const WINDOW_SAMPLES_MAX: usize = 960;
 const FULL_VOLUME: Duration = Duration::from_millis(10);
 const FADED: Duration = Duration::from_millis(60);
 /// Samples that are made at once.

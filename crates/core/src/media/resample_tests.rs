@@ -124,18 +124,18 @@ fn full_scale_clips_and_never_wraps() {
 }
 
 #[test]
-fn every_frame_of_a_minute_has_exactly_its_samples_so_that_nothing_drifts() {
+fn every_frame_of_a_long_stream_has_exactly_its_samples_so_that_nothing_drifts() {
     for (from, to) in [(8_000, 24_000), (24_000, 16_000), (48_000, 8_000)] {
         let mut resampler = Resampler::new(from, to).unwrap();
         let (mut total, mut out) = (0usize, Vec::new());
         let frame = vec![100; from as usize / 50];
-        for _ in 0..3_000 {
+        for _ in 0..500 {
             out.clear();
             resampler.process(&frame, &mut out);
             total += out.len();
             assert_eq!(out.len(), to as usize / 50);
         }
-        assert_eq!(total, 60 * to as usize);
+        assert_eq!(total, 10 * to as usize);
     }
 }
 

@@ -42,8 +42,10 @@ impl Latch {
 
     /// The SDP names an address, perhaps another one: a new address begins a new search, the same keeps what is
     /// known (a phone behind a NAT names its private address in every re-INVITE).
+    /// An address that is none (`c=0.0.0.0` or port 0: the phone is on hold) keeps it as well.
     pub fn relatch(&mut self, sdp: SocketAddr) {
-        if !is_same(self.sdp, sdp) {
+        let nowhere = sdp.ip().is_unspecified() || sdp.port() == 0;
+        if !nowhere && !is_same(self.sdp, sdp) {
             *self = Self::new(sdp);
         }
     }
@@ -190,7 +192,9 @@ mod tests {
     fn a_re_invite_with_the_same_address_keeps_the_latch_and_a_new_one_begins_anew() {
         let mut latch = Latch::new(address("192.168.1.7:4000"));
         latch.admit(address("198.51.100.1:4000"), &from(1, 1));
-        latch.relatch(address("192.168.1.7:4000"));
+        for same in ["192.168.1.7:4000", "0.0.0.0:4000", "192.168.1.7:0"] {
+            latch.relatch(address(same));
+        }
         assert_eq!(latch.remote(), address("198.51.100.1:4000"));
         latch.relatch(address("203.0.113.5:4000"));
         assert_eq!((latch.remote(), latch.is_latched()), (address("203.0.113.5:4000"), false));
