@@ -1,4 +1,12 @@
 //! The shell: sockets, time, files, HTTP and the command line around `patchcord-core`.
 
+pub mod app;
+pub mod bots;
+pub mod calls;
 pub mod cli;
+pub mod clock;
 pub mod config;
+pub mod http;
+mod logging;
+pub mod net;
+pub mod tasks;

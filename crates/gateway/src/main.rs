@@ -1,2 +1,8 @@
 //! The `patchcord` binary.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    patchcord::net::install_crypto();
+    patchcord::cli::run(std::env::args_os())
+}

@@ -1,0 +1,220 @@
+//! The service: its parts are started in order and stopped in reverse.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use patchcord_core::vocabulary::Reason;
+use patchcord_sip::{BindError, IncomingCall, ListenAddr, SipAgent, SipConfig, SipLimits};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use crate::calls::{CALLS_MAX, Exchange, Records, RecordsThread, Registry, inbound};
+use crate::clock::Clock;
+use crate::config::{Config, ExternalIp, Listener, SipTransport};
+use crate::http;
+use crate::tasks::{Tasks, WorkerThreads, blocking};
+
+/// A running service.
+pub struct App {
+    exchange: Arc<Exchange>,
+    sip: Option<SipAgent>,
+    places: Places,
+    records: RecordsThread,
+    workers: WorkerThreads,
+}
+
+/// Where the service listens, with real ports.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// The HTTP port; `None` for `patchcord bot`.
+    pub http: Option<SocketAddr>,
+    /// The SIP sockets.
+    pub sip: Vec<ListenAddr>,
+    /// Ports for vendors that dial us.
+    pub listeners: Vec<SocketAddr>,
+}
+
+/// Why the service could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address could not be listened on.
+    #[error("{key}: {problem}")]
+    Listen {
+        /// The key of the configuration that changes it.
+        key: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Something else.
+    #[error("{0:#}")]
+    Other(anyhow::Error),
+}
+
+/// Which parts a process needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parts {
+    /// SIP, HTTP and listeners.
+    All,
+    /// Listeners alone.
+    Listeners,
+}
+
+impl App {
+    /// Starts the parts on the runtime that this is called on.
+    ///
+    /// # Errors
+    /// [`StartError`]; what was started before is stopped by being dropped.
+    pub async fn start(config: Config, parts: Parts) -> Result<Self, StartError> {
+        let clock = Clock::start();
+        let sockets = Sockets::open(&config, parts).await?;
+        let (tasks, workers) = Tasks::start(cores()).map_err(|error| StartError::Other(error.into()))?;
+        let (records, records_thread) = Records::open(&config.server.data_dir).map_err(|error| {
+            StartError::Listen { key: "server.data_dir".to_owned(), problem: error.to_string() }
+        })?;
+        let registry = Registry::new(CALLS_MAX);
+        let exchange = Exchange::new(config, clock, tasks, registry, records).map_err(StartError::Other)?;
+        let Sockets { places, http, listeners, sip } = sockets;
+        let tasks = &exchange.tasks;
+        let sip = sip.map(|(agent, calls)| {
+            tasks.spawn("inbound", inbound::serve(exchange.clone(), calls));
+            agent
+        });
+        if let Some(listener) = http {
+            tasks.spawn(
+                "http port",
+                serve(listener, http::main_router(exchange.clone(), Arc::new(|| Ok(()))), tasks),
+            );
+        }
+        for (listener, settings) in listeners {
+            let router = http::listener_router(exchange.clone(), &settings);
+            tasks.spawn("listener", serve(listener, router, tasks));
+        }
+        Ok(Self { exchange, sip, places, records: records_thread, workers })
+    }
+
+    /// Where it listens.
+    pub fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// What all calls share.
+    pub fn exchange(&self) -> &Arc<Exchange> {
+        &self.exchange
+    }
+
+    /// Refuses new calls, lets running ones end within `drain` or until `hurry` resolves, ends the rest, and
+    /// stops the parts in reverse. Every call has its record when this returns.
+    pub async fn stop(self, drain: Duration, hurry: impl Future<Output = ()>) {
+        let Self { exchange, sip, records, workers, .. } = self;
+        let registry = exchange.registry.clone();
+        registry.drain();
+        let running = registry.totals().active;
+        info!(calls = running, drain_s = drain.as_secs(), "stopping: new calls are refused");
+        tokio::select! {
+            () = registry.empty() => {}
+            () = tokio::time::sleep(drain) => {}
+            () = hurry => {}
+        }
+        let left = registry.totals().active;
+        if left > 0 {
+            warn!(calls = left, "ending the calls that are left");
+            registry.hang_up_all(Reason::Drained);
+            let _ = tokio::time::timeout(GOODBYE_TIMEOUT, registry.empty()).await;
+        }
+        if let Some(agent) = sip {
+            agent.shutdown().await;
+        }
+        exchange.tasks.shut_down(TASKS_STOP_TIMEOUT).await;
+        blocking(move || {
+            workers.join();
+            records.join();
+        })
+        .await;
+        info!("stopped");
+    }
+}
+
+fn serve(listener: TcpListener, router: Router, tasks: &Tasks) -> impl Future<Output = ()> + Send + 'static {
+    http::serve(listener, router, tasks.clone())
+}
+
+/// Everything that listens, opened before anything runs: a taken port leaves nothing behind.
+struct Sockets {
+    places: Places,
+    http: Option<TcpListener>,
+    listeners: Vec<(TcpListener, Listener)>,
+    sip: Option<(SipAgent, mpsc::Receiver<IncomingCall>)>,
+}
+
+impl Sockets {
+    async fn open(config: &Config, parts: Parts) -> Result<Self, StartError> {
+        let mut listeners = Vec::with_capacity(config.listeners.len());
+        let mut places = Places { http: None, sip: Vec::new(), listeners: Vec::new() };
+        for (index, settings) in config.listeners.iter().enumerate() {
+            let (listener, place) = bind(settings.listen, &format!("listeners[{index}].listen")).await?;
+            places.listeners.push(place);
+            listeners.push((listener, settings.clone()));
+        }
+        if parts == Parts::Listeners {
+            return Ok(Self { places, http: None, listeners, sip: None });
+        }
+        let (http, place) = bind(config.http.listen, "http.listen").await?;
+        places.http = Some(place);
+        let sip = SipAgent::bind(sip_config(config)).await.map_err(sip_error)?;
+        places.sip = sip.0.local_addrs();
+        Ok(Self { places, http: Some(http), listeners, sip: Some(sip) })
+    }
+}
+
+async fn bind(address: SocketAddr, key: &str) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |error: io::Error| {
+        let problem = match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                format!("{address} is in use by another program: choose another port")
+            }
+            _ => format!("cannot listen on {address}: {error}"),
+        };
+        StartError::Listen { key: key.to_owned(), problem }
+    };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let place = listener.local_addr().map_err(failed)?;
+    Ok((listener, place))
+}
+
+fn sip_config(config: &Config) -> SipConfig {
+    let sip = config.sip.clone();
+    let listen = sip.listen.iter().map(|socket| match socket.transport {
+        SipTransport::Udp => ListenAddr::Udp(socket.address),
+        SipTransport::Tcp => ListenAddr::Tcp(socket.address),
+    });
+    SipConfig {
+        listen: listen.collect(),
+        user_agent: concat!("Patchcord/", env!("CARGO_PKG_VERSION")).to_owned(),
+        advertise: match sip.external_ip {
+            ExternalIp::Auto => None,
+            ExternalIp::Fixed(ip) => Some(ip),
+        },
+        accept_source: Some(Arc::new(move |address| sip.admits(address))),
+        limits: SipLimits::default(),
+    }
+}
+
+fn sip_error(error: BindError) -> StartError {
+    let cure = if matches!(error, BindError::InUse(_)) { ": choose another port" } else { "" };
+    StartError::Listen { key: "sip.listen".to_owned(), problem: format!("{error}{cure}") }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// How long the calls that are told to end may take.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// How long tasks may take to come to their end; a WebSocket's closing handshake takes at most two seconds.
+const TASKS_STOP_TIMEOUT: Duration = Duration::from_secs(3);

@@ -1,0 +1,143 @@
+//! The bot's end of a call: nothing at all (built in), an address not yet dialled, a dial under way, or a link.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use patchcord_core::vocabulary::{Moment, Reason};
+use tracing::{info, warn};
+
+use super::exchange::Exchange;
+use crate::config::Bot;
+use crate::net::{DialError, Received, WsLink, WsSocket, dial};
+
+/// The bot's end.
+pub enum BotEnd {
+    /// In this process: there is no wire.
+    BuiltIn,
+    /// Not dialled yet.
+    Waiting(Box<BotAddress>),
+    /// Being dialled.
+    Dialling(Dialling, Duration),
+    /// Connected.
+    Open(Box<WsLink>),
+    /// Over, or never reached.
+    Gone,
+}
+
+/// What happened at the bot's end.
+#[derive(Debug)]
+pub enum BotNews {
+    /// The WebSocket is open.
+    Connected,
+    /// It could not be opened.
+    Failed(Reason),
+    /// Something came, or the end.
+    Received(Received),
+}
+
+/// How to reach a bot.
+#[derive(Clone)]
+pub struct BotAddress {
+    exchange: Arc<Exchange>,
+    bot: Bot,
+}
+
+type Dialling = Pin<Box<dyn Future<Output = Result<WsSocket, DialError>> + Send>>;
+
+impl BotEnd {
+    /// A remote bot, to be dialled when the call says so.
+    pub fn remote(exchange: Arc<Exchange>, bot: Bot) -> Self {
+        Self::Waiting(Box::new(BotAddress { exchange, bot }))
+    }
+
+    /// Dials.
+    pub fn connect(&mut self) {
+        if let Self::Waiting(address) = std::mem::replace(self, Self::Gone) {
+            let frame = address.bot.audio.frame;
+            *self = Self::Dialling(Box::pin(address.dial()), frame);
+        }
+    }
+
+    /// The next thing that happened.
+    pub fn poll(&mut self, cx: &mut Context<'_>, now: Moment) -> Poll<BotNews> {
+        match self {
+            Self::Open(link) => link.poll_read(cx, now).map(BotNews::Received),
+            Self::Dialling(dialling, frame) => match dialling.as_mut().poll(cx) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(Ok(socket)) => {
+                    info!("bot connected");
+                    *self = Self::Open(Box::new(WsLink::new(socket, *frame, now)));
+                    Poll::Ready(BotNews::Connected)
+                }
+                Poll::Ready(Err(error)) => {
+                    warn!(%error, "bot not reached");
+                    *self = Self::Gone;
+                    Poll::Ready(BotNews::Failed(error.reason))
+                }
+            },
+            Self::BuiltIn | Self::Waiting(_) | Self::Gone => Poll::Pending,
+        }
+    }
+
+    /// When the link wants to be looked at.
+    pub fn poll_timeout(&self) -> Option<Moment> {
+        match self {
+            Self::Open(link) => Some(link.poll_timeout()),
+            Self::BuiltIn | Self::Waiting(_) | Self::Dialling(..) | Self::Gone => None,
+        }
+    }
+
+    /// Closes with that code after what waits; a dial under way is given up.
+    pub fn close(&mut self, code: u16) {
+        match self {
+            Self::Open(link) => link.close(code),
+            Self::Waiting(_) | Self::Dialling(..) => *self = Self::Gone,
+            Self::BuiltIn | Self::Gone => {}
+        }
+    }
+
+    /// Stops reading.
+    pub fn pause(&mut self) {
+        if let Self::Open(link) = self {
+            link.pause();
+        }
+    }
+
+    /// Reads again.
+    pub fn resume(&mut self, now: Moment) {
+        if let Self::Open(link) = self {
+            link.resume(now);
+        }
+    }
+
+    /// Ready when the connection is closed on both sides, or gone.
+    pub fn poll_closed(&mut self, cx: &mut Context<'_>, now: Moment) -> Poll<()> {
+        match self {
+            Self::Open(link) => link.poll_closed(cx, now),
+            Self::BuiltIn | Self::Waiting(_) | Self::Dialling(..) | Self::Gone => Poll::Ready(()),
+        }
+    }
+}
+
+impl BotAddress {
+    async fn dial(self: Box<Self>) -> Result<WsSocket, DialError> {
+        let Self { exchange, bot } = *self;
+        dial(&bot.url, &bot.headers, &exchange.tls, &exchange.tasks).await
+    }
+}
+
+impl fmt::Debug for BotEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BuiltIn => "BuiltIn",
+            Self::Waiting(_) => "Waiting",
+            Self::Dialling(..) => "Dialling",
+            Self::Open(_) => "Open",
+            Self::Gone => "Gone",
+        })
+    }
+}

@@ -1,0 +1,377 @@
+//! The event loop of one call: the only owner of its [`Call`], its sockets and its timer.
+//!
+//! It lives on one media worker. A wake takes what is ready from every source, in bounded portions, gives it
+//! to the call, and carries out what the call says; nothing in it waits for anything else. What the call
+//! decides is not decided here.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use patchcord_core::call::{Call, CallSettings, Input, Output, SocketEnd};
+use patchcord_core::dialect::Wire;
+use patchcord_core::vocabulary::{CallRecord, Moment, Reason};
+use tokio::sync::mpsc;
+use tokio::time::Sleep;
+use tracing::info;
+
+use super::bot_end::{BotEnd, BotNews};
+use super::exchange::Exchange;
+use super::phone_end::PhoneEnd;
+use super::registry::{CallOrder, Seat, Snapshot};
+use crate::clock::Clock;
+use crate::net::{Pushed, Received, RtpPort};
+
+/// One call and everything it holds.
+pub struct CallTask {
+    call: Call,
+    ends: Ends,
+    clock: Clock,
+    orders: mpsc::Receiver<CallOrder>,
+    sleep: Pin<Box<Sleep>>,
+    armed: Moment,
+    seat: Seat,
+    show_at: Moment,
+    exchange: Arc<Exchange>,
+}
+
+/// The two ends of the call, and what carrying out its wishes has led to.
+struct Ends {
+    phone: PhoneEnd,
+    bot: BotEnd,
+    bot_media: String,
+    answered_at: Option<Moment>,
+    audio_dropped: u32,
+    bot_overflown: bool,
+    phone_overflown: bool,
+    reread: bool,
+    record: Option<Box<CallRecord>>,
+}
+
+impl CallTask {
+    /// A call that begins at this moment; make it on the worker where it stays.
+    pub fn new(
+        exchange: Arc<Exchange>,
+        settings: CallSettings,
+        phone: PhoneEnd,
+        bot: BotEnd,
+        (seat, orders): (Seat, mpsc::Receiver<CallOrder>),
+    ) -> Self {
+        let clock = exchange.clock;
+        let now = clock.now();
+        let bot_media = format!("{} → {}", settings.bot.audio.format, settings.bot.dialect);
+        Self {
+            call: Call::new(settings, now),
+            ends: Ends {
+                phone,
+                bot,
+                bot_media,
+                answered_at: None,
+                audio_dropped: 0,
+                bot_overflown: false,
+                phone_overflown: false,
+                reread: false,
+                record: None,
+            },
+            clock,
+            orders,
+            sleep: Box::pin(tokio::time::sleep_until(clock.instant(now))),
+            armed: now,
+            seat,
+            show_at: now,
+            exchange,
+        }
+    }
+
+    /// Runs the call to its record, then closes its sockets politely.
+    pub async fn run(mut self) {
+        let record = poll_fn(|cx| self.poll(cx)).await;
+        self.show();
+        info!(
+            cause = %record.cause,
+            duration_s = record.duration_s(),
+            played_ms = record.counters.played_ms,
+            heard_ms = record.counters.heard_ms,
+            "call ended"
+        );
+        self.seat.end(&record);
+        self.exchange.records.append(record);
+        drop(self.call);
+        self.ends.close(self.clock).await;
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Box<CallRecord>> {
+        self.drain();
+        for _ in 0..ROUNDS_PER_WAKE_MAX {
+            self.ends.reread = false;
+            self.handle_due();
+            let mut more = self.poll_orders(cx);
+            more |= self.poll_phone(cx);
+            more |= self.poll_bot(cx);
+            self.feed_back();
+            self.ends.poll_write(cx, self.clock.now());
+            if let Some(record) = self.ends.record.take() {
+                return Poll::Ready(record);
+            }
+            let due = self.poll_sleep(cx);
+            if more {
+                // Other calls of this worker first: a flood is its own call's problem.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if !due && !self.ends.reread {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Gives the call what happened and carries out what it says.
+    fn handle(&mut self, now: Moment, input: Input<'_>) {
+        self.call.handle(now, input);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.call.poll_output() {
+            self.ends.carry_out(output, self.clock);
+        }
+    }
+
+    /// Tells the call what its own wishes have led to.
+    fn feed_back(&mut self) {
+        let now = self.clock.now();
+        for _ in 0..std::mem::take(&mut self.ends.audio_dropped) {
+            self.handle(now, Input::BotAudioDropped);
+        }
+        if std::mem::take(&mut self.ends.bot_overflown) {
+            self.handle(now, Input::BotFailed(Reason::BotStalled));
+        }
+        if std::mem::take(&mut self.ends.phone_overflown) {
+            self.handle(now, Input::PhoneClosed(SocketEnd::Reset));
+        }
+    }
+
+    fn handle_due(&mut self) {
+        let now = self.clock.now();
+        if self.call.poll_timeout().is_some_and(|at| now >= at) {
+            self.call.handle_timeout(now);
+            self.drain();
+        }
+        if let BotEnd::Open(link) = &mut self.ends.bot
+            && link.handle_timeout(now)
+        {
+            self.handle(now, Input::BotFailed(Reason::BotStalled));
+        }
+        if let PhoneEnd::Vendor(link, _) = &mut self.ends.phone
+            && link.handle_timeout(now)
+        {
+            self.handle(now, Input::PhoneClosed(SocketEnd::Reset));
+        }
+        if now >= self.show_at {
+            self.show_at = now + SHOW_INTERVAL;
+            self.show();
+        }
+    }
+
+    fn show(&self) {
+        self.seat.show(Snapshot { answered_at: self.ends.answered_at, counters: self.call.counters() });
+    }
+
+    /// Returns whether more orders may wait.
+    fn poll_orders(&mut self, cx: &mut Context<'_>) -> bool {
+        while let Poll::Ready(Some(order)) = self.orders.poll_recv(cx) {
+            match order {
+                CallOrder::HangUp(reason) => self.handle(self.clock.now(), Input::HangUp(reason)),
+            }
+        }
+        false
+    }
+
+    /// Returns whether more may be ready.
+    fn poll_phone(&mut self, cx: &mut Context<'_>) -> bool {
+        match &mut self.ends.phone {
+            PhoneEnd::Sip(_) => self.poll_sip(cx),
+            PhoneEnd::Vendor(..) => self.poll_vendor(cx),
+        }
+    }
+
+    fn poll_sip(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut datagram = [0; DATAGRAM_BYTES_MAX];
+        for _ in 0..DATAGRAMS_PER_WAKE_MAX {
+            let PhoneEnd::Sip(phone) = &mut self.ends.phone else { return false };
+            if let Poll::Ready(input) = phone.poll_leg(cx) {
+                self.handle(self.clock.now(), input);
+                continue;
+            }
+            let Poll::Ready((port, length, source)) = phone.rtp.poll_receive(cx, &mut datagram) else {
+                return false;
+            };
+            let packet = datagram.get(..length).unwrap_or_default();
+            let input = match port {
+                RtpPort::Rtp => Input::Rtp { source, packet },
+                RtpPort::Rtcp => Input::Rtcp { source, packet },
+            };
+            self.handle(self.clock.now(), input);
+        }
+        true
+    }
+
+    fn poll_vendor(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut portion = Portion::default();
+        while portion.has_room() {
+            let now = self.clock.now();
+            let PhoneEnd::Vendor(link, _) = &mut self.ends.phone else { return false };
+            let Poll::Ready(received) = link.poll_read(cx, now) else { return false };
+            portion.take(&received);
+            match &received {
+                Received::Text(text) => self.handle(now, Input::PhoneWire(Wire::Text(text.as_str()))),
+                Received::Binary(bytes) => self.handle(now, Input::PhoneWire(Wire::Binary(bytes))),
+                Received::Ended(end) => self.handle(now, Input::PhoneClosed(*end)),
+            }
+        }
+        true
+    }
+
+    /// Returns whether more may be ready.
+    fn poll_bot(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut portion = Portion::default();
+        while portion.has_room() {
+            let now = self.clock.now();
+            let Poll::Ready(news) = self.ends.bot.poll(cx, now) else { return false };
+            match &news {
+                BotNews::Connected => self.handle(now, Input::BotConnected),
+                BotNews::Failed(reason) => self.handle(now, Input::BotFailed(*reason)),
+                BotNews::Received(received) => {
+                    portion.take(received);
+                    match received {
+                        Received::Text(text) => self.handle(now, Input::BotWire(Wire::Text(text.as_str()))),
+                        Received::Binary(bytes) => self.handle(now, Input::BotWire(Wire::Binary(bytes))),
+                        Received::Ended(end) => self.handle(now, Input::BotClosed(*end)),
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    /// Arms the one timer for the next deadline; returns whether it is due already.
+    fn poll_sleep(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut next = self.show_at;
+        for deadline in
+            [self.call.poll_timeout(), self.ends.phone.poll_timeout(), self.ends.bot.poll_timeout()]
+        {
+            next = deadline.map_or(next, |deadline| next.min(deadline));
+        }
+        if next != self.armed {
+            self.armed = next;
+            self.sleep.as_mut().reset(self.clock.instant(next));
+        }
+        self.sleep.as_mut().poll(cx).is_ready()
+    }
+}
+
+impl Ends {
+    fn carry_out(&mut self, output: Output<'_>, clock: Clock) {
+        match output {
+            Output::Rtp { to, packet } => self.phone.send_datagram(RtpPort::Rtp, packet, to),
+            Output::Rtcp { to, packet } => self.phone.send_datagram(RtpPort::Rtcp, packet, to),
+            Output::BotWire(class, wire) => {
+                if let BotEnd::Open(link) = &mut self.bot {
+                    match link.send(class, wire) {
+                        Pushed::Queued => {}
+                        Pushed::DroppedAudio => self.audio_dropped += 1,
+                        Pushed::Overflow => self.bot_overflown = true,
+                    }
+                }
+            }
+            Output::PhoneWire(class, wire) => {
+                if let PhoneEnd::Vendor(link, _) = &mut self.phone {
+                    self.phone_overflown |= link.send(class, wire) == Pushed::Overflow;
+                }
+            }
+            Output::Ring => self.phone.ring(),
+            Output::Answer => self.phone.answer(),
+            Output::Reject { status, cause } => self.phone.reject(status, cause),
+            Output::HangUpPhone(cause) => self.phone.hang_up(cause),
+            Output::ClosePhone(code) => self.phone.close(code),
+            Output::ConnectBot => {
+                self.bot.connect();
+                self.reread = true;
+            }
+            Output::CloseBot(code) => self.bot.close(code),
+            Output::PauseBot => self.bot.pause(),
+            Output::ResumeBot => {
+                self.bot.resume(clock.now());
+                self.reread = true;
+            }
+            Output::Answered => {
+                self.answered_at = Some(clock.now());
+                info!(media = %format_args!("{} → {}", self.phone.describe(), self.bot_media), "call answered");
+            }
+            Output::Ended(record) => self.record = Some(record),
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, now: Moment) {
+        if let BotEnd::Open(link) = &mut self.bot {
+            link.poll_write(cx, now);
+        }
+        self.phone.poll_write(cx, now);
+    }
+
+    /// Finishes the closing handshakes of the WebSockets, within [`CLOSE_TIMEOUT`].
+    async fn close(mut self, clock: Clock) {
+        self.phone.close(CLOSE_NORMAL);
+        self.bot.close(CLOSE_NORMAL);
+        let closed = poll_fn(|cx| {
+            let now = clock.now();
+            let bot = self.bot.poll_closed(cx, now);
+            let phone = self.phone.poll_closed(cx, now);
+            if bot.is_ready() && phone.is_ready() { Poll::Ready(()) } else { Poll::Pending }
+        });
+        // An end that does not answer the close frame loses the connection.
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, closed).await;
+    }
+}
+
+/// What one wake has taken from a WebSocket.
+#[derive(Default)]
+struct Portion {
+    messages: usize,
+    bytes: usize,
+}
+
+impl Portion {
+    fn has_room(&self) -> bool {
+        self.messages < MESSAGES_PER_WAKE_MAX && self.bytes < MESSAGE_BYTES_PER_WAKE_MAX
+    }
+
+    fn take(&mut self, received: &Received) {
+        self.messages += 1;
+        self.bytes += match received {
+            Received::Text(text) => text.len(),
+            Received::Binary(bytes) => bytes.len(),
+            Received::Ended(_) => 0,
+        };
+    }
+}
+
+/// Rounds over all sources in one wake, when carrying out a wish made something else ready.
+const ROUNDS_PER_WAKE_MAX: usize = 8;
+const DATAGRAMS_PER_WAKE_MAX: usize = 16;
+const MESSAGES_PER_WAKE_MAX: usize = 64;
+const MESSAGE_BYTES_PER_WAKE_MAX: usize = 256 << 10;
+
+/// Longer datagrams are cut, and then no RTP that we take.
+const DATAGRAM_BYTES_MAX: usize = 2_048;
+
+/// How often others get to see the counters of a call that is up.
+const SHOW_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long the closing handshakes of the WebSockets may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+const CLOSE_NORMAL: u16 = 1_000;

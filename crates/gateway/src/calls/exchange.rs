@@ -1,0 +1,235 @@
+//! What all calls of the process share, and the settings that a call begins with.
+
+use std::io::Cursor;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use patchcord_core::call::{
+    BotPlace, BotSettings, CallSettings, Deadlines, Fallback, PhoneSettings, RefusedCall, RtpIdentity,
+    refused_record,
+};
+use patchcord_core::dialect::registry::{BotSideSettings, RecordWish, RefusalWish};
+use patchcord_core::media::MediaFormat;
+use patchcord_core::vocabulary::{CallId, Direction, PhoneNumber, Reason, StreamId};
+
+use super::bot_end::BotEnd;
+use super::records::Records;
+use super::registry::Registry;
+use crate::bots;
+use crate::clock::{Clock, unix_ms};
+use crate::config::{BotChoice, Config};
+use crate::net::{CONNECT_TIMEOUT, RtpPortRange, TlsClient};
+use crate::tasks::Tasks;
+
+/// What all calls share.
+#[derive(Debug)]
+pub struct Exchange {
+    /// The settings.
+    pub config: Config,
+    /// The process's clock.
+    pub clock: Clock,
+    /// Where tasks are started.
+    pub tasks: Tasks,
+    /// Who is up.
+    pub registry: Arc<Registry>,
+    /// Where records go.
+    pub records: Records,
+    /// TLS towards bots.
+    pub tls: TlsClient,
+    /// RTP ports.
+    pub rtp_ports: RtpPortRange,
+    sorry_clip: Arc<[i16]>,
+    began_s: u64,
+    streams: AtomicU64,
+}
+
+/// The names of a call, drawn before anything is known of it.
+#[derive(Debug, Clone)]
+pub struct CallNames {
+    /// Our id of the call.
+    pub call_id: CallId,
+    /// Our id of its stream.
+    pub stream_id: StreamId,
+}
+
+/// Who calls whom, as the phone leg says it.
+#[derive(Debug, Clone, Default)]
+pub struct Parties {
+    /// The phone leg's own id.
+    pub phone_leg_id: Box<str>,
+    /// Who calls.
+    pub from: PhoneNumber,
+    /// Who is called.
+    pub to: PhoneNumber,
+}
+
+impl Exchange {
+    /// What calls under `config` share.
+    ///
+    /// # Errors
+    /// When the built-in clip cannot be read, which a test rules out.
+    pub fn new(
+        config: Config,
+        clock: Clock,
+        tasks: Tasks,
+        registry: Arc<Registry>,
+        records: Records,
+    ) -> anyhow::Result<Arc<Self>> {
+        Ok(Arc::new(Self {
+            rtp_ports: RtpPortRange::new(&config.sip.rtp_ports),
+            config,
+            clock,
+            tasks,
+            registry,
+            records,
+            tls: TlsClient::new(),
+            sorry_clip: sorry_clip()?,
+            began_s: unix_ms() / 1_000,
+            streams: AtomicU64::new(0),
+        }))
+    }
+
+    /// Names for a new call.
+    ///
+    /// # Errors
+    /// [`Reason::Internal`] when the system has no randomness to give.
+    pub fn draw_names(&self) -> Result<CallNames, Reason> {
+        let number = self.streams.fetch_add(1, Ordering::Relaxed) + 1;
+        Ok(CallNames {
+            call_id: CallId::new(unix_ms(), random()?),
+            stream_id: StreamId::new(self.began_s, number),
+        })
+    }
+
+    /// Writes the record of a call that was refused at the door.
+    pub fn refuse(&self, names: CallNames, parties: Parties, phone_dialect: &'static str, reason: Reason) {
+        let at = self.clock.now();
+        let call = RefusedCall {
+            call_id: names.call_id,
+            stream_id: names.stream_id,
+            phone_leg_id: parties.phone_leg_id,
+            from: parties.from,
+            to: parties.to,
+            phone_dialect,
+            clock: self.clock.wall(),
+            at,
+        };
+        let record = refused_record(call, reason);
+        tracing::info!(call_id = %record.call_id, cause = %record.cause, "call refused");
+        self.registry.refused(&record);
+        self.records.append(Box::new(record));
+    }
+
+    /// The settings of a call.
+    pub fn settings(
+        &self,
+        names: CallNames,
+        parties: Parties,
+        phone: PhoneSettings,
+        bot: BotSettings,
+        fallback: Fallback,
+    ) -> CallSettings {
+        CallSettings {
+            call_id: names.call_id,
+            stream_id: names.stream_id,
+            phone_leg_id: parties.phone_leg_id,
+            account: self.config.server.account.as_str().into(),
+            from: parties.from,
+            to: parties.to,
+            country: None,
+            direction: Direction::Inbound,
+            clock: self.clock.wall(),
+            custom: Vec::new(),
+            phone,
+            bot,
+            fallback,
+            sorry_clip: self.sorry_clip.clone(),
+            deadlines: Deadlines {
+                // The dialler has the exact reason at its own deadline; the call's stands behind it.
+                bot_connect: CONNECT_TIMEOUT + Duration::from_millis(250),
+                ..Deadlines::default()
+            },
+        }
+    }
+
+    /// The bot's settings and its end of the call, for a phone that speaks `phone_format`.
+    pub fn bot(self: &Arc<Self>, choice: BotChoice<'_>, phone_format: MediaFormat) -> (BotSettings, BotEnd) {
+        match choice {
+            BotChoice::BuiltIn(bot) => {
+                let settings = BotSettings {
+                    name: bot.as_str().into(),
+                    dialect: bots::BUILT_IN,
+                    side: bots::built_in(bot, phone_format),
+                    audio: bots::audio(phone_format),
+                    place: BotPlace::BuiltIn,
+                };
+                (settings, BotEnd::BuiltIn)
+            }
+            BotChoice::Remote(bot) => {
+                let (row, audio) = (bot.dialect.row(), bot.audio);
+                let side = (row.bot_side)(&BotSideSettings {
+                    audio,
+                    record: if bot.cdr { RecordWish::Send } else { RecordWish::Omit },
+                    refusals: if bot.quiet { RefusalWish::Quiet } else { RefusalWish::Tell },
+                });
+                let settings = BotSettings {
+                    name: bot.name.as_str().into(),
+                    dialect: row.name,
+                    side,
+                    audio,
+                    place: BotPlace::Remote,
+                };
+                (settings, BotEnd::remote(self.clone(), bot.clone()))
+            }
+        }
+    }
+}
+
+/// Random beginnings of an RTP stream.
+///
+/// # Errors
+/// [`Reason::Internal`] when the system has no randomness to give.
+pub fn draw_rtp_identity() -> Result<RtpIdentity, Reason> {
+    let [a, b, c, d, e, f, g, h, i, j] = random()?;
+    Ok(RtpIdentity {
+        ssrc: u32::from_be_bytes([a, b, c, d]),
+        sequence: u16::from_be_bytes([e, f]),
+        timestamp: u32::from_be_bytes([g, h, i, j]),
+    })
+}
+
+/// Bytes that nobody can guess.
+///
+/// # Errors
+/// [`Reason::Internal`] when the system has none to give.
+pub fn random<const N: usize>() -> Result<[u8; N], Reason> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|_| Reason::Internal)?;
+    Ok(bytes)
+}
+
+fn sorry_clip() -> anyhow::Result<Arc<[i16]>> {
+    let mut clip = hound::WavReader::new(Cursor::new(SORRY_WAV)).context("the built-in clip")?;
+    let samples = clip.samples::<i16>().collect::<Result<Vec<_>, _>>().context("the built-in clip")?;
+    Ok(samples.into())
+}
+
+/// "We are sorry, this call cannot be taken at the moment. Please try again later." at 8 kHz.
+const SORRY_WAV: &[u8] = include_bytes!("../../assets/sorry.wav");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_apology_is_eight_kilohertz_mono_and_at_most_five_seconds_long() {
+        let clip = hound::WavReader::new(Cursor::new(SORRY_WAV)).unwrap();
+        let spec = clip.spec();
+        assert_eq!((spec.sample_rate, spec.channels, spec.bits_per_sample), (8_000, 1, 16));
+        let samples = sorry_clip().unwrap();
+        assert!((8_000..=40_000).contains(&samples.len()));
+        assert!(samples.iter().any(|sample| sample.unsigned_abs() > 4_000));
+    }
+}

@@ -1,0 +1,154 @@
+//! Phones that call us by SIP: each INVITE finds its bot and its session, or is refused with a reason.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use patchcord_core::call::{BotSettings, Fallback, PhoneMedia, PhoneSettings, RtpIdentity};
+use patchcord_core::media::MediaFormat;
+use patchcord_core::vocabulary::{Cause, PhoneNumber, Reason};
+use patchcord_sip::{CallLeg, IncomingCall, Invitation};
+use tokio::sync::mpsc;
+use tracing::{Instrument, error, info, info_span};
+
+use super::RETRY_AFTER_S;
+use super::bot_end::BotEnd;
+use super::call_task::CallTask;
+use super::exchange::{CallNames, Exchange, Parties, draw_rtp_identity};
+use super::phone_end::PhoneEnd;
+use super::registry::{CallOrder, Seat};
+use super::routing::{Dialled, route};
+use super::session::Session;
+use super::sip_end::{SipEnd, rejection};
+use crate::config::ExternalIp;
+use crate::net::{RtpSocket, local_address_towards};
+
+/// Takes calls until the SIP agent stops.
+pub async fn serve(exchange: Arc<Exchange>, mut calls: mpsc::Receiver<IncomingCall>) {
+    while let Some(call) = calls.recv().await {
+        take(&exchange, call);
+    }
+}
+
+fn take(exchange: &Arc<Exchange>, call: IncomingCall) {
+    let Ok(names) = exchange.draw_names() else {
+        // Without randomness there is no id to record it under; the dropped leg refuses the call.
+        error!("the system gives no random numbers: a call was refused");
+        return;
+    };
+    let span = info_span!("call", call_id = %names.call_id);
+    match exchange.registry.admit(&names.call_id) {
+        Ok(place) => exchange.tasks.spawn_call(run(exchange.clone(), names, call, place).instrument(span)),
+        Err(reason) => {
+            exchange.refuse(names, parties(&call.invitation), SIP, reason);
+            exchange.tasks.spawn("refuse", refuse(call.leg, reason).instrument(span));
+        }
+    }
+}
+
+/// The whole life of a call, on its media worker.
+async fn run(
+    exchange: Arc<Exchange>,
+    names: CallNames,
+    call: IncomingCall,
+    (seat, orders): (Seat, mpsc::Receiver<CallOrder>),
+) {
+    let IncomingCall { invitation, leg, events } = call;
+    let parties = parties(&invitation);
+    let Prepared { bot, bot_end, fallback, rtp, identity, session, description, media } =
+        match prepare(&exchange, &invitation) {
+            Ok(prepared) => prepared,
+            Err(reason) => {
+                seat.dismiss();
+                exchange.refuse(names, parties, SIP, reason);
+                return refuse(leg, reason).await;
+            }
+        };
+    info!(source = %invitation.source, bot = %bot.name, dialect = bot.dialect, "call came in");
+    drop(invitation);
+    let phone = PhoneSettings::Sip { rtp: identity, media };
+    let settings = exchange.settings(names, parties, phone, bot, fallback);
+    let end = SipEnd::new((leg, events), rtp, session, description, media);
+    let task = CallTask::new(exchange, settings, PhoneEnd::Sip(Box::new(end)), bot_end, (seat, orders));
+    task.run().await;
+}
+
+/// What a SIP call begins with.
+struct Prepared {
+    bot: BotSettings,
+    bot_end: BotEnd,
+    fallback: Fallback,
+    rtp: RtpSocket,
+    identity: RtpIdentity,
+    session: Session,
+    description: String,
+    media: Option<PhoneMedia>,
+}
+
+fn prepare(exchange: &Arc<Exchange>, invitation: &Invitation) -> Result<Prepared, Reason> {
+    let source = invitation.source.ip().to_canonical();
+    let dialled = Dialled {
+        request_user: &invitation.request_user,
+        to_user: &invitation.to_user,
+        from_loopback: source.is_loopback(),
+    };
+    let route = route(&exchange.config, dialled).ok_or(Reason::UnknownNumber)?;
+    let sip = &exchange.config.sip;
+    let rtp = exchange.rtp_ports.bind(media_address(source)).map_err(|error| {
+        error!(%error, "no RTP port could be opened");
+        Reason::Internal
+    })?;
+    let shown = match sip.external_ip {
+        ExternalIp::Fixed(ip) if !source.is_loopback() => ip,
+        ExternalIp::Fixed(_) | ExternalIp::Auto => {
+            local_address_towards(source).map_err(|_| Reason::Internal)?
+        }
+    };
+    let mut session = Session::new((shown, rtp.address().port()).into(), &sip.codecs)?;
+    let (description, media) = match &invitation.offer {
+        Some(offer) => {
+            let (media, answer) = session.answer(offer).map_err(|error| error.reason())?;
+            (answer, Some(media))
+        }
+        None => (session.offer(), None),
+    };
+    let format = media.map_or(MediaFormat::PCMU_8K, |media| media.format);
+    let (bot, bot_end) = exchange.bot(route.bot, format);
+    let identity = draw_rtp_identity()?;
+    Ok(Prepared { bot, bot_end, fallback: route.fallback, rtp, identity, session, description, media })
+}
+
+/// Where RTP is bound: media may take another way than signalling, but what is local stays local.
+fn media_address(source: IpAddr) -> IpAddr {
+    match source {
+        source if source.is_loopback() => source,
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
+fn parties(invitation: &Invitation) -> Parties {
+    let dialled =
+        if invitation.request_user.is_empty() { &invitation.to_user } else { &invitation.request_user };
+    Parties {
+        phone_leg_id: invitation.call_id.chars().take(LEG_ID_CHARS_MAX).collect::<String>().into(),
+        from: PhoneNumber::new(&invitation.from_user),
+        to: PhoneNumber::new(dialled),
+    }
+}
+
+async fn refuse(leg: CallLeg, reason: Reason) {
+    let cause = Cause::new(reason);
+    let status = cause.row().sip_status;
+    let mut rejection = rejection(status, cause);
+    if status == 503 {
+        rejection = rejection.with_retry_after(RETRY_AFTER_S);
+    }
+    // A caller that has gone needs no refusal.
+    let _ = leg.reject(rejection).await;
+}
+
+/// The language of this leg, in records.
+const SIP: &str = "sip";
+
+/// Characters of the phone's Call-ID that are kept.
+const LEG_ID_CHARS_MAX: usize = 128;

@@ -1,0 +1,20 @@
+//! Calls: how they come in, the task that owns each, who is up, and what is left of them.
+
+mod bot_end;
+mod call_task;
+mod exchange;
+pub mod inbound;
+mod phone_end;
+mod records;
+mod registry;
+mod routing;
+mod session;
+mod sip_end;
+pub mod vendor;
+
+pub use exchange::{CallNames, Exchange, Parties};
+pub use records::{Records, RecordsThread};
+pub use registry::{CALLS_MAX, CallHandle, CallOrder, Registry, Seat, Snapshot, Totals};
+
+/// What a refused caller is told to wait, in seconds.
+pub const RETRY_AFTER_S: u32 = 5;

@@ -1,0 +1,343 @@
+//! The file of ended calls: one JSON line each, appended by one thread, durable, never in a call's way.
+//!
+//! The thread writes what waits in one go and syncs once. When the disk refuses, records are counted as lost,
+//! one line is logged, and the file never keeps half a line.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use patchcord_core::vocabulary::{CallRecord, Direction, Moment};
+use serde::Serialize;
+use tracing::{error, info};
+
+use crate::tasks::spawn_thread;
+
+/// Where a call's record goes.
+#[derive(Debug, Clone)]
+pub struct Records {
+    queue: SyncSender<Entry>,
+    health: Arc<Health>,
+}
+
+/// The thread that writes, joined at the very end.
+#[derive(Debug)]
+pub struct RecordsThread {
+    queue: SyncSender<Entry>,
+    thread: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+enum Entry {
+    Record(Box<CallRecord>),
+    Stop,
+}
+
+#[derive(Debug, Default)]
+struct Health {
+    written: AtomicU64,
+    lost: AtomicU64,
+    failing: AtomicBool,
+}
+
+impl Records {
+    /// Opens (or creates) `calls.jsonl` in `data_dir` and starts its thread.
+    ///
+    /// # Errors
+    /// The system's, with the path in its text.
+    pub fn open(data_dir: &Path) -> io::Result<(Self, RecordsThread)> {
+        let path = data_dir.join(FILE_NAME);
+        let file = open_file(data_dir, &path)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+        let (queue, entries) = sync_channel(RECORDS_WAITING_MAX);
+        let health = Arc::<Health>::default();
+        let writer = Writer { path, file, health: health.clone() };
+        let thread = spawn_thread("records", move || writer.run(&entries))?;
+        Ok((Self { queue: queue.clone(), health }, RecordsThread { queue, thread }))
+    }
+
+    /// Hands a record over; if too many wait, it is counted as lost.
+    pub fn append(&self, record: Box<CallRecord>) {
+        if self.queue.try_send(Entry::Record(record)).is_err() {
+            self.health.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Records on the disk.
+    pub fn written(&self) -> u64 {
+        self.health.written.load(Ordering::Relaxed)
+    }
+
+    /// Records that could not be written.
+    pub fn lost(&self) -> u64 {
+        self.health.lost.load(Ordering::Relaxed)
+    }
+
+    /// Whether the disk refused the last record.
+    pub fn is_failing(&self) -> bool {
+        self.health.failing.load(Ordering::Relaxed)
+    }
+}
+
+impl RecordsThread {
+    /// Writes what still waits and ends.
+    pub fn join(self) {
+        let _ = self.queue.send(Entry::Stop);
+        let _ = self.thread.join();
+    }
+}
+
+struct Writer {
+    path: PathBuf,
+    file: File,
+    health: Arc<Health>,
+}
+
+impl Writer {
+    fn run(mut self, entries: &Receiver<Entry>) {
+        let mut lines = Vec::new();
+        while let Ok(first) = entries.recv() {
+            let mut count = 0;
+            let mut stop = false;
+            lines.clear();
+            for entry in std::iter::once(first).chain(entries.try_iter().take(RECORDS_WAITING_MAX)) {
+                match entry {
+                    Entry::Record(record) => {
+                        write_line(&record, &mut lines);
+                        count += 1;
+                    }
+                    Entry::Stop => stop = true,
+                }
+            }
+            if count > 0 {
+                self.append(&lines, count);
+            }
+            if stop {
+                return;
+            }
+        }
+    }
+
+    fn append(&mut self, lines: &[u8], count: u64) {
+        match self.try_append(lines) {
+            Ok(()) => {
+                self.health.written.fetch_add(count, Ordering::Relaxed);
+                if self.health.failing.swap(false, Ordering::Relaxed) {
+                    info!(path = %self.path.display(), "call records are written again");
+                }
+            }
+            Err(error) => {
+                self.health.lost.fetch_add(count, Ordering::Relaxed);
+                if !self.health.failing.swap(true, Ordering::Relaxed) {
+                    error!(path = %self.path.display(), %error, "call records cannot be written");
+                }
+            }
+        }
+    }
+
+    fn try_append(&mut self, lines: &[u8]) -> io::Result<()> {
+        let before = self.file.seek(SeekFrom::End(0))?;
+        let written = self.file.write_all(lines).and_then(|()| self.file.sync_data());
+        if written.is_err() {
+            // Half a line would spoil the next one too.
+            self.file.set_len(before)?;
+        }
+        written
+    }
+}
+
+fn open_file(data_dir: &Path, path: &Path) -> io::Result<File> {
+    std::fs::create_dir_all(data_dir)?;
+    let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
+    // A line that a crash cut short gets its end, so that it spoils nothing but itself.
+    if !ends_with_newline(&mut file)? {
+        file.write_all(b"\n")?;
+    }
+    Ok(file)
+}
+
+fn ends_with_newline(file: &mut File) -> io::Result<bool> {
+    use std::io::Read;
+    if file.seek(SeekFrom::End(0))? == 0 {
+        return Ok(true);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
+}
+
+fn write_line(record: &CallRecord, to: &mut Vec<u8>) {
+    // Strings and numbers only: serialisation into memory has nothing to fail at.
+    if serde_json::to_writer(&mut *to, &Line::of(record)).is_ok() {
+        to.push(b'\n');
+    }
+}
+
+/// A record as it stands in the file.
+#[derive(Serialize)]
+struct Line<'a> {
+    call_id: &'a str,
+    stream_id: &'a str,
+    phone_leg_id: &'a str,
+    from: &'a str,
+    to: &'a str,
+    direction: &'static str,
+    bot: &'a str,
+    phone_dialect: &'a str,
+    bot_dialect: &'a str,
+    started_at: String,
+    answered_at: Option<String>,
+    ended_at: String,
+    duration_s: u64,
+    billable_s: u64,
+    disposition: &'static str,
+    hung_up_by: &'static str,
+    cause: CauseFields,
+    counters: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Serialize)]
+struct CauseFields {
+    class: &'static str,
+    reason: &'static str,
+    q850: u8,
+}
+
+impl<'a> Line<'a> {
+    fn of(record: &'a CallRecord) -> Self {
+        let time = |at: Moment| record.clock.iso8601(at);
+        let row = record.cause.row();
+        Self {
+            call_id: record.call_id.as_str(),
+            stream_id: record.stream_id.as_str(),
+            phone_leg_id: &record.phone_leg_id,
+            from: record.from.as_str(),
+            to: record.to.as_str(),
+            direction: match record.direction {
+                Direction::Inbound => "inbound",
+                Direction::Outbound => "outbound",
+            },
+            bot: &record.bot,
+            phone_dialect: &record.phone_dialect,
+            bot_dialect: &record.bot_dialect,
+            started_at: time(record.started_at),
+            answered_at: record.answered_at.map(time),
+            ended_at: time(record.ended_at),
+            duration_s: record.duration_s(),
+            billable_s: record.billable_s(),
+            disposition: record.disposition(),
+            hung_up_by: record.hung_up_by.word(),
+            cause: CauseFields { class: row.class.word(), reason: row.word, q850: row.q850 },
+            counters: record.counters.named().collect(),
+        }
+    }
+}
+
+/// The file's name in the data folder.
+const FILE_NAME: &str = "calls.jsonl";
+
+/// Records that may wait for the disk.
+const RECORDS_WAITING_MAX: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use patchcord_core::vocabulary::{
+        CallId, Cause, Counters, HungUpBy, PhoneNumber, Reason, StreamId, WallClock,
+    };
+
+    fn record(n: u8) -> Box<CallRecord> {
+        Box::new(CallRecord {
+            call_id: CallId::new(1_707_204_900_000, [n; 12]),
+            stream_id: StreamId::new(1_707_204_900, n.into()),
+            phone_leg_id: "leg\n\"1\"".into(),
+            from: PhoneNumber::new("1001"),
+            to: PhoneNumber::new("echo"),
+            direction: Direction::Inbound,
+            bot: "echo".into(),
+            phone_dialect: "sip".into(),
+            bot_dialect: "built-in".into(),
+            clock: WallClock::new(1_707_204_900_000, Moment::START),
+            started_at: Moment::START,
+            answered_at: None,
+            ended_at: Moment::from_millis(1_500),
+            cause: Cause::new(Reason::Canceled),
+            hung_up_by: HungUpBy::Caller,
+            counters: Counters { rtp_received: 7, ..Counters::default() },
+        })
+    }
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("patchcord-records-{name}-{}", std::process::id()));
+            let _ = std::fs::remove_dir_all(&path);
+            Self(path)
+        }
+
+        fn lines(&self) -> Vec<String> {
+            std::fs::read_to_string(self.0.join(FILE_NAME)).unwrap().lines().map(str::to_owned).collect()
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn every_record_is_one_line_of_json_on_the_disk_when_the_thread_has_ended() {
+        let folder = Folder::new("lines");
+        let (records, thread) = Records::open(&folder.0).unwrap();
+        for n in 0..20 {
+            records.append(record(n));
+        }
+        thread.join();
+        let lines = folder.lines();
+        assert_eq!((lines.len(), records.written(), records.lost()), (20, 20, 0));
+        let first: serde_json::Value = serde_json::from_str(&lines[0]).unwrap();
+        assert_eq!(first["call_id"], "call_1707204900000_000000000000000000000000");
+        assert_eq!(first["phone_leg_id"], "leg\n\"1\"");
+        assert_eq!(first["cause"], serde_json::json!({"class": "caller", "reason": "canceled", "q850": 16}));
+        assert_eq!(first["answered_at"], serde_json::Value::Null);
+        assert_eq!(first["ended_at"], "2024-02-06T07:35:01.500Z");
+        assert_eq!(first["counters"]["rtp_received"], 7);
+    }
+
+    #[test]
+    fn a_line_that_a_crash_cut_short_spoils_only_itself() {
+        let folder = Folder::new("torn");
+        std::fs::create_dir_all(&folder.0).unwrap();
+        std::fs::write(folder.0.join(FILE_NAME), "{\"call_id\":\"ca").unwrap();
+        let (records, thread) = Records::open(&folder.0).unwrap();
+        records.append(record(1));
+        thread.join();
+        let lines = folder.lines();
+        assert_eq!((lines.len(), lines[0].as_str()), (2, "{\"call_id\":\"ca"));
+        assert!(serde_json::from_str::<serde_json::Value>(&lines[1]).is_ok());
+    }
+
+    #[test]
+    fn a_disk_that_refuses_is_counted_and_recovers_by_itself() {
+        let folder = Folder::new("full");
+        std::fs::create_dir_all(&folder.0).unwrap();
+        let path = folder.0.join(FILE_NAME);
+        let health = Arc::<Health>::default();
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut writer = Writer { path: path.clone(), file: full, health: health.clone() };
+        writer.append(b"{}\n", 1);
+        assert!(health.failing.load(Ordering::Relaxed));
+        writer.file = open_file(&folder.0, &path).unwrap();
+        writer.append(b"{}\n", 1);
+        let health = (health.lost.load(Ordering::Relaxed), health.failing.load(Ordering::Relaxed));
+        assert_eq!((health, folder.lines().len()), ((1, false), 1));
+    }
+}

@@ -1,0 +1,272 @@
+//! Which calls are up: who may come in, how others reach a call, and the sums of those that ended.
+//!
+//! A call's task owns the call; everybody else has a [`CallHandle`]. The lock is taken when a call begins,
+//! ends, changes its state, and once a second; never for a frame.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use patchcord_core::vocabulary::{CallId, CallRecord, Cause, Counters, Moment, Reason};
+use tokio::sync::{Notify, mpsc};
+
+/// All calls of the process.
+#[derive(Debug)]
+pub struct Registry {
+    ledger: Mutex<Ledger>,
+    calls_max: usize,
+    draining: AtomicBool,
+    emptied: Notify,
+}
+
+/// What others may do with a call.
+#[derive(Debug, Clone)]
+pub struct CallHandle {
+    /// Its id.
+    pub id: CallId,
+    /// Where orders go; when it is full the call is busy.
+    pub mailbox: mpsc::Sender<CallOrder>,
+    /// How it stands.
+    pub snapshot: Arc<Mutex<Snapshot>>,
+}
+
+/// What others may ask of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallOrder {
+    /// End, for that reason.
+    HangUp(Reason),
+}
+
+/// How a call stood when it last said so.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Snapshot {
+    /// When it was answered.
+    pub answered_at: Option<Moment>,
+    /// What was counted.
+    pub counters: Counters,
+}
+
+/// A call's place among the calls, given up when it is dropped.
+#[derive(Debug)]
+pub struct Seat {
+    registry: Arc<Registry>,
+    id: CallId,
+    snapshot: Arc<Mutex<Snapshot>>,
+    ended: bool,
+}
+
+/// The sums that `/metrics` shows.
+#[derive(Debug, Clone, Default)]
+pub struct Totals {
+    /// Calls that are up.
+    pub active: usize,
+    /// Ended calls by cause.
+    pub ended: BTreeMap<Reason, u64>,
+    /// Seconds from the answer to the end, over all ended calls.
+    pub billable_s: u64,
+    /// Everything counted, over ended calls and those that are up.
+    pub counters: Counters,
+}
+
+#[derive(Debug, Default)]
+struct Ledger {
+    calls: HashMap<CallId, CallHandle>,
+    totals: Totals,
+}
+
+impl Registry {
+    /// A registry for at most `calls_max` calls at a time.
+    pub fn new(calls_max: usize) -> Arc<Self> {
+        Arc::new(Self {
+            ledger: Mutex::default(),
+            calls_max,
+            draining: AtomicBool::new(false),
+            emptied: Notify::new(),
+        })
+    }
+
+    /// Gives a call its seat and its mailbox.
+    ///
+    /// # Errors
+    /// [`Reason::Drained`] while the process stops, [`Reason::OverCapacity`] when all seats are taken.
+    pub fn admit(self: &Arc<Self>, id: &CallId) -> Result<(Seat, mpsc::Receiver<CallOrder>), Reason> {
+        if self.is_draining() {
+            return Err(Reason::Drained);
+        }
+        let mut ledger = self.ledger();
+        if ledger.calls.len() >= self.calls_max {
+            return Err(Reason::OverCapacity);
+        }
+        let (mailbox, orders) = mpsc::channel(MAILBOX_ORDERS_MAX);
+        let snapshot = Arc::<Mutex<Snapshot>>::default();
+        let handle = CallHandle { id: id.clone(), mailbox, snapshot: snapshot.clone() };
+        ledger.calls.insert(id.clone(), handle);
+        Ok((Seat { registry: self.clone(), id: id.clone(), snapshot, ended: false }, orders))
+    }
+
+    /// Counts a call that was refused before it had a seat.
+    pub fn refused(&self, record: &CallRecord) {
+        self.ledger().totals.add(record);
+    }
+
+    /// Refuses new calls from here on.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// Whether new calls are refused because the process stops.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Resolves when no call is up.
+    pub async fn empty(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            if self.ledger().calls.is_empty() {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    /// Asks every call that is up to end. A call whose mailbox is full is asked by nobody else's fault but its
+    /// own; the end of the process takes it along.
+    pub fn hang_up_all(&self, reason: Reason) {
+        for handle in self.handles() {
+            let _ = handle.mailbox.try_send(CallOrder::HangUp(reason));
+        }
+    }
+
+    /// The calls that are up.
+    pub fn handles(&self) -> Vec<CallHandle> {
+        self.ledger().calls.values().cloned().collect()
+    }
+
+    /// The sums at this moment.
+    pub fn totals(&self) -> Totals {
+        let ledger = self.ledger();
+        let mut totals = ledger.totals.clone();
+        totals.active = ledger.calls.len();
+        for handle in ledger.calls.values() {
+            let snapshot = handle.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+            totals.counters.add(&snapshot.counters);
+        }
+        totals
+    }
+
+    fn remove(&self, id: &CallId) -> MutexGuard<'_, Ledger> {
+        let mut ledger = self.ledger();
+        ledger.calls.remove(id);
+        if ledger.calls.is_empty() {
+            self.emptied.notify_waiters();
+        }
+        ledger
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        // A panic elsewhere left whole entries behind: nothing here is changed in two steps.
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seat {
+    /// Shows others how the call stands.
+    pub fn show(&self, snapshot: Snapshot) {
+        *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = snapshot;
+    }
+
+    /// Gives the seat up with the call's record.
+    pub fn end(mut self, record: &CallRecord) {
+        self.leave(Some(record));
+    }
+
+    /// Gives the seat up for a call that never began.
+    pub fn dismiss(mut self) {
+        self.ended = true;
+        drop(self.registry.remove(&self.id));
+    }
+
+    fn leave(&mut self, record: Option<&CallRecord>) {
+        self.ended = true;
+        let mut ledger = self.registry.remove(&self.id);
+        match record {
+            Some(record) => ledger.totals.add(record),
+            None => *ledger.totals.ended.entry(Reason::Internal).or_default() += 1,
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if !self.ended {
+            tracing::error!(call_id = %self.id, "a call was dropped before its end");
+            self.leave(None);
+        }
+    }
+}
+
+impl Totals {
+    fn add(&mut self, record: &CallRecord) {
+        *self.ended.entry(record.cause.reason()).or_default() += 1;
+        self.billable_s += record.billable_s();
+        self.counters.add(&record.counters);
+    }
+
+    /// Ended calls with their causes.
+    pub fn causes(&self) -> impl Iterator<Item = (Cause, u64)> + '_ {
+        self.ended.iter().map(|(reason, count)| (Cause::new(*reason), *count))
+    }
+}
+
+/// Orders that may wait for one call.
+const MAILBOX_ORDERS_MAX: usize = 64;
+
+/// Calls at a time; one more is refused with 503.
+pub const CALLS_MAX: usize = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u8) -> CallId {
+        CallId::new(1, [n; 12])
+    }
+
+    #[test]
+    fn a_call_beyond_the_cap_is_refused_and_a_seat_that_is_given_up_is_free_again() {
+        let registry = Registry::new(2);
+        let (first, _) = registry.admit(&id(1)).unwrap();
+        let _second = registry.admit(&id(2)).unwrap();
+        assert_eq!(registry.admit(&id(3)).err(), Some(Reason::OverCapacity));
+        drop(first);
+        assert!(registry.admit(&id(3)).is_ok());
+    }
+
+    #[test]
+    fn a_draining_process_admits_nobody() {
+        let registry = Registry::new(2);
+        registry.drain();
+        assert_eq!(registry.admit(&id(1)).err(), Some(Reason::Drained));
+    }
+
+    #[tokio::test]
+    async fn orders_reach_the_call_and_the_drain_ends_when_the_last_call_has_left() {
+        let registry = Registry::new(2);
+        let (seat, mut orders) = registry.admit(&id(1)).unwrap();
+        registry.hang_up_all(Reason::Drained);
+        assert_eq!(orders.recv().await, Some(CallOrder::HangUp(Reason::Drained)));
+        let waiting = registry.clone();
+        let emptied = async move { waiting.empty().await };
+        let leaving = async move { drop(seat) };
+        tokio::join!(emptied, leaving);
+        assert_eq!(registry.totals().active, 0);
+    }
+
+    #[test]
+    fn a_call_that_is_dropped_before_its_end_is_counted_as_our_fault() {
+        let registry = Registry::new(2);
+        drop(registry.admit(&id(1)).unwrap());
+        assert_eq!(registry.totals().ended.get(&Reason::Internal), Some(&1));
+    }
+}

@@ -1,0 +1,93 @@
+//! Which bot a call is for.
+
+use patchcord_core::call::Fallback;
+
+use crate::config::{self, BotChoice, Config};
+
+/// Where a call goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Route<'a> {
+    /// The bot that takes it.
+    pub bot: BotChoice<'a>,
+    /// What the caller gets when the bot fails.
+    pub fallback: Fallback,
+}
+
+/// How a phone named whom it calls.
+#[derive(Debug, Clone, Copy)]
+pub struct Dialled<'a> {
+    /// The user part of the request URI, which counts first.
+    pub request_user: &'a str,
+    /// The user part of To.
+    pub to_user: &'a str,
+    /// Whether the phone is on this machine, where bots answer to their names.
+    pub from_loopback: bool,
+}
+
+/// The route of a call, if there is one: a number of the configuration, or from loopback a bot's name; the
+/// request URI first, then To.
+pub fn route<'a>(config: &'a Config, dialled: Dialled<'_>) -> Option<Route<'a>> {
+    [dialled.request_user, dialled.to_user]
+        .into_iter()
+        .filter(|user| !user.is_empty())
+        .find_map(|user| by_number(config, user).or_else(|| by_name(config, user, dialled.from_loopback)))
+}
+
+fn by_number<'a>(config: &'a Config, user: &str) -> Option<Route<'a>> {
+    let number = config.find_number(user)?;
+    let bot = config.find_bot(&number.bot)?;
+    Some(Route { bot, fallback: fallback(number.fallback) })
+}
+
+fn by_name<'a>(config: &'a Config, user: &str, from_loopback: bool) -> Option<Route<'a>> {
+    let bot = if from_loopback { config.find_bot(user)? } else { return None };
+    Some(Route { bot, fallback: Fallback::default() })
+}
+
+fn fallback(configured: config::Fallback) -> Fallback {
+    match configured {
+        config::Fallback::Busy => Fallback::Busy,
+        config::Fallback::Unavailable => Fallback::Unavailable,
+        config::Fallback::Sorry => Fallback::Sorry,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "\
+        [[numbers]]\nnumber = \"18001234567\"\nbot = \"tone\"\nfallback = \"busy\"\n\
+        [[numbers]]\nnumber = \"91*\"\nbot = \"dtmf\"\n";
+
+    /// The bot's name and the fallback.
+    fn routed(request_user: &str, to_user: &str, from_loopback: bool) -> Option<(String, Fallback)> {
+        let config = Config::parse(FILE).unwrap();
+        let route = route(&config, Dialled { request_user, to_user, from_loopback })?;
+        let name = match route.bot {
+            BotChoice::BuiltIn(bot) => bot.as_str().to_owned(),
+            BotChoice::Remote(bot) => bot.name.clone(),
+        };
+        Some((name, route.fallback))
+    }
+
+    #[test]
+    fn a_number_leads_to_its_bot_and_fallback_from_anywhere() {
+        assert_eq!(routed("18001234567", "", false), Some(("tone".to_owned(), Fallback::Busy)));
+        assert_eq!(routed("919876543210", "", false), Some(("dtmf".to_owned(), Fallback::Sorry)));
+    }
+
+    #[test]
+    fn the_request_uri_counts_before_to() {
+        assert_eq!(routed("18001234567", "919876543210", false).unwrap().0, "tone");
+        assert_eq!(routed("unknown", "919876543210", false).unwrap().0, "dtmf");
+    }
+
+    #[test]
+    fn a_bot_answers_to_its_name_on_this_machine_only() {
+        assert_eq!(routed("echo", "", true), Some(("echo".to_owned(), Fallback::Sorry)));
+        assert_eq!(routed("echo", "echo", false), None);
+        assert_eq!(routed("nobody", "", true), None);
+        assert_eq!(routed("", "", true), None);
+    }
+}

@@ -1,0 +1,196 @@
+//! What a call and its phone agree on about audio: SDP on one side, the core's media on the other (RFC 3264).
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use patchcord_core::call::{MediaDirection, PhoneMedia};
+use patchcord_core::media::MediaFormat;
+use patchcord_core::vocabulary::Reason;
+use patchcord_sip::sdp::{self, Choice, CodecSpec, Direction, LocalSession, Order, SdpAudio};
+
+use super::exchange::random;
+use crate::config::PhoneCodec;
+
+/// The session of one SIP leg.
+#[derive(Debug)]
+pub struct Session {
+    local: LocalSession,
+    codecs: Vec<CodecSpec>,
+    formats: Vec<MediaFormat>,
+    /// Where the phone took RTP last, for a hold that names no address.
+    remote: Option<SocketAddr>,
+}
+
+/// Why nothing was agreed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionError {
+    /// It is no SDP.
+    Unreadable,
+    /// No codec or transport in common.
+    NothingInCommon,
+}
+
+impl Session {
+    /// A session that takes RTP at `rtp`, with our codecs, preferred first.
+    ///
+    /// # Errors
+    /// [`Reason::Internal`] when the system has no randomness to give.
+    pub fn new(rtp: SocketAddr, codecs: &[PhoneCodec]) -> Result<Self, Reason> {
+        Ok(Self {
+            local: LocalSession::new(u64::from_be_bytes(random()?), rtp),
+            codecs: codecs.iter().map(|codec| spec(*codec)).collect(),
+            formats: codecs.iter().map(|codec| format(*codec)).collect(),
+            remote: None,
+        })
+    }
+
+    /// Our offer.
+    pub fn offer(&mut self) -> String {
+        self.local.offer(&self.codecs, PACKET_MS, Direction::SendRecv)
+    }
+
+    /// Answers the phone's offer.
+    ///
+    /// # Errors
+    /// [`SessionError`]; the session stays as it was.
+    pub fn answer(&mut self, offer: &str) -> Result<(PhoneMedia, String), SessionError> {
+        let offered = sdp::parse(offer).map_err(|_| SessionError::Unreadable)?;
+        let audio = offered.audio().ok_or(SessionError::NothingInCommon)?;
+        let (choice, media) = self.agree(&audio, Order::Ours)?;
+        Ok((media, self.local.answer(&offered, &audio, &choice)))
+    }
+
+    /// Takes the phone's answer to our offer.
+    ///
+    /// # Errors
+    /// [`SessionError`]; the session stays as it was.
+    pub fn accept(&mut self, answer: &str) -> Result<PhoneMedia, SessionError> {
+        let answered = sdp::parse(answer).map_err(|_| SessionError::Unreadable)?;
+        let audio = answered.audio().ok_or(SessionError::NothingInCommon)?;
+        self.agree(&audio, Order::Theirs).map(|(_, media)| media)
+    }
+
+    fn agree(&mut self, audio: &SdpAudio, order: Order) -> Result<(Choice, PhoneMedia), SessionError> {
+        let choice = sdp::choose(audio, &self.codecs, order).ok_or(SessionError::NothingInCommon)?;
+        let format = *self.formats.get(choice.preference).ok_or(SessionError::NothingInCommon)?;
+        let remote = match self.remote {
+            Some(last) if audio.media.ip().is_unspecified() => last,
+            _ => audio.media,
+        };
+        self.remote = Some(remote);
+        let telephone_event = choice.telephone_event.as_ref();
+        let media = PhoneMedia {
+            remote,
+            format,
+            payload_type: choice.codec.number,
+            telephone_event: telephone_event
+                .filter(|event| event.clock == format.sample_rate)
+                .map(|event| event.number),
+            ptime: Duration::from_millis(audio.packet_ms().into()),
+            direction: ours(audio.direction),
+        };
+        Ok((choice, media))
+    }
+}
+
+impl SessionError {
+    /// The call's reason.
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::Unreadable => Reason::BadOffer,
+            Self::NothingInCommon => Reason::NoCommonCodec,
+        }
+    }
+
+    /// The status that refuses a re-INVITE.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::Unreadable => 400,
+            Self::NothingInCommon => 488,
+        }
+    }
+}
+
+/// The phone's direction, seen from us.
+fn ours(theirs: Direction) -> MediaDirection {
+    match theirs.mirrored() {
+        Direction::SendRecv => MediaDirection::SendReceive,
+        Direction::SendOnly => MediaDirection::SendOnly,
+        Direction::RecvOnly => MediaDirection::ReceiveOnly,
+        Direction::Inactive => MediaDirection::Inactive,
+    }
+}
+
+fn spec(codec: PhoneCodec) -> CodecSpec {
+    match codec {
+        PhoneCodec::Pcmu => CodecSpec::new("PCMU", 8_000, 0),
+        PhoneCodec::Pcma => CodecSpec::new("PCMA", 8_000, 8),
+    }
+}
+
+fn format(codec: PhoneCodec) -> MediaFormat {
+    match codec {
+        PhoneCodec::Pcmu => MediaFormat::PCMU_8K,
+        PhoneCodec::Pcma => MediaFormat::PCMA_8K,
+    }
+}
+
+/// Audio per packet that we offer, in milliseconds.
+const PACKET_MS: u32 = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session() -> Session {
+        Session::new("192.0.2.1:20000".parse().unwrap(), &[PhoneCodec::Pcmu, PhoneCodec::Pcma]).unwrap()
+    }
+
+    fn offer(address: &str, formats: &str, rest: &str) -> String {
+        format!(
+            "v=0\r\no=- 1 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n\
+             m=audio 4000 RTP/AVP {formats}\r\n{rest}"
+        )
+    }
+
+    #[test]
+    fn our_order_of_codecs_decides_and_digits_come_along() {
+        let offer = offer("192.0.2.9", "8 0 101", "a=rtpmap:101 telephone-event/8000\r\na=ptime:30\r\n");
+        let (media, answer) = session().answer(&offer).unwrap();
+        assert_eq!((media.format, media.payload_type), (MediaFormat::PCMU_8K, 0));
+        assert_eq!((media.telephone_event, media.ptime), (Some(101), Duration::from_millis(30)));
+        assert_eq!(media.remote, "192.0.2.9:4000".parse().unwrap());
+        assert_eq!(media.direction, MediaDirection::SendReceive);
+        assert!(answer.contains("m=audio 20000 RTP/AVP 0 101\r\n"), "{answer}");
+    }
+
+    #[test]
+    fn hold_by_direction_or_by_zero_address_keeps_the_place_to_come_back_to() {
+        let mut session = session();
+        session.answer(&offer("192.0.2.9", "0", "")).unwrap();
+        let (held, answer) = session.answer(&offer("192.0.2.9", "0", "a=sendonly\r\n")).unwrap();
+        assert_eq!(held.direction, MediaDirection::ReceiveOnly);
+        assert!(answer.contains("a=recvonly"), "{answer}");
+        let (held, _) = session.answer(&offer("0.0.0.0", "0", "")).unwrap();
+        assert_eq!(held.direction, MediaDirection::ReceiveOnly);
+        assert_eq!(held.remote, "192.0.2.9:4000".parse().unwrap());
+    }
+
+    #[test]
+    fn no_common_codec_and_no_sdp_are_told_apart() {
+        let refused =
+            session().answer(&offer("192.0.2.9", "96", "a=rtpmap:96 opus/48000/2\r\n")).unwrap_err();
+        assert_eq!((refused.reason(), refused.status()), (Reason::NoCommonCodec, 488));
+        let refused = session().answer("hello").unwrap_err();
+        assert_eq!((refused.reason(), refused.status()), (Reason::BadOffer, 400));
+    }
+
+    #[test]
+    fn the_answer_to_our_offer_decides_the_codec() {
+        let mut session = session();
+        let ours = session.offer();
+        assert!(ours.contains("m=audio 20000 RTP/AVP 0 8"), "{ours}");
+        let media = session.accept(&offer("192.0.2.9", "8", "")).unwrap();
+        assert_eq!((media.format, media.payload_type), (MediaFormat::PCMA_8K, 8));
+    }
+}

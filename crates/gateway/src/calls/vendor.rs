@@ -1,0 +1,76 @@
+//! Vendors that dial us: a WebSocket that brings a call becomes one, joined to a bot.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use patchcord_core::call::{Fallback, PhoneSettings};
+use patchcord_core::dialect::registry::{DialectRow, PhoneSideSettings};
+use patchcord_core::vocabulary::Reason;
+use tracing::{Instrument, info, info_span, warn};
+
+use super::call_task::CallTask;
+use super::exchange::{Exchange, Parties, random};
+use super::phone_end::PhoneEnd;
+use crate::config::BotChoice;
+use crate::net::{WsLink, WsSocket};
+
+/// Takes the call that `socket` will bring, in `row`'s dialect, for the bot `choice`.
+///
+/// # Errors
+/// Why there is no place for it; a record of the refusal is written.
+pub fn take(
+    exchange: &Arc<Exchange>,
+    row: &'static DialectRow,
+    choice: BotChoice<'_>,
+    socket: impl Future<Output = io::Result<WsSocket>> + Send + 'static,
+) -> Result<(), Reason> {
+    let names = exchange.draw_names()?;
+    let refuse = |reason| {
+        exchange.refuse(names.clone(), Parties::default(), row.name, reason);
+        reason
+    };
+    let (seat, orders) = exchange.registry.admit(&names.call_id).map_err(refuse)?;
+    let audio = row.default_audio;
+    let prepared = random().map(u64::from_be_bytes).map(|seed| {
+        let side = (row.phone_side)(&PhoneSideSettings { audio, seed, clock: exchange.clock.wall() });
+        (side, exchange.bot(choice, audio.format))
+    });
+    let (side, (bot, bot_end)) = match prepared {
+        Ok(prepared) => prepared,
+        Err(reason) => {
+            seat.dismiss();
+            return Err(refuse(reason));
+        }
+    };
+    let span = info_span!("call", call_id = %names.call_id);
+    info!(parent: &span, dialect = row.name, bot = %bot.name, "vendor connected");
+    let exchange = exchange.clone();
+    let tasks = exchange.tasks.clone();
+    let call = async move {
+        let socket = match tokio::time::timeout(UPGRADE_TIMEOUT, socket).await {
+            Ok(Ok(socket)) => socket,
+            Ok(Err(error)) => {
+                warn!(%error, "the vendor left during its handshake");
+                seat.dismiss();
+                return exchange.refuse(names, Parties::default(), row.name, Reason::VendorReset);
+            }
+            Err(_) => {
+                seat.dismiss();
+                return exchange.refuse(names, Parties::default(), row.name, Reason::VendorSilent);
+            }
+        };
+        let phone = PhoneSettings::Vendor { dialect: row.name, side, audio };
+        let settings = exchange.settings(names, Parties::default(), phone, bot, Fallback::default());
+        let link = WsLink::new(socket, audio.frame, exchange.clock.now());
+        CallTask::new(exchange, settings, PhoneEnd::vendor(link, row.name), bot_end, (seat, orders))
+            .run()
+            .await;
+    };
+    tasks.spawn_call(call.instrument(span));
+    Ok(())
+}
+
+/// How long the answer to the handshake may take to leave.
+const UPGRADE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,0 +1,146 @@
+//! `patchcord serve`: the service, from its configuration to its last record.
+
+use std::io;
+
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::args::ServeArgs;
+use super::exit::Exit;
+use super::terminal::{Ink, data, paint, talk, tell_problems};
+use crate::app::{App, Parts, Places, StartError};
+use crate::config::{self, Config, Environment};
+use crate::logging;
+
+/// Runs `patchcord serve`.
+pub fn run(args: &ServeArgs) -> Exit {
+    let loaded = match config::load(args.config.as_deref(), &Environment::of_process()) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            tell_problems(&problems);
+            return Exit::Failed;
+        }
+    };
+    let as_json = args.json;
+    run_app(loaded.config, Parts::All, move |config, places| {
+        if as_json {
+            data(&format!("{}\n", places_as_json(places)));
+        } else {
+            banner(config, places);
+        }
+    })
+}
+
+/// Starts the parts, says where they listen, and runs until a signal asks for the end.
+pub(super) fn run_app(config: Config, parts: Parts, say: impl FnOnce(&Config, &Places)) -> Exit {
+    logging::start(&config.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(MAIN_THREADS)
+        .thread_name("main-worker")
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return cannot_start(&error.to_string()),
+    };
+    let exit = runtime.block_on(async move {
+        let drain = config.server.drain;
+        let (stop, hurry) = match (Signals::new(), Signals::new()) {
+            (Ok(stop), Ok(hurry)) => (stop, hurry),
+            (Err(error), _) | (_, Err(error)) => return cannot_start(&error.to_string()),
+        };
+        let app = match App::start(config, parts).await {
+            Ok(app) => app,
+            Err(StartError::Listen { key, problem }) => {
+                talk(&format!("{}: {}", paint(&key, Ink::Bold), paint(&problem, Ink::Red)));
+                talk(&format!("set {key} in patchcord.toml, or {}", variable(&key)));
+                return Exit::Unreachable;
+            }
+            Err(error) => return cannot_start(&error.to_string()),
+        };
+        say(&app.exchange().config, app.places());
+        stop.one().await;
+        app.stop(drain, hurry.two()).await;
+        Exit::Ok
+    });
+    runtime.shutdown_background();
+    exit
+}
+
+fn cannot_start(why: &str) -> Exit {
+    talk(&paint(&format!("cannot start: {why}"), Ink::Red));
+    Exit::Failed
+}
+
+/// The environment variable of a key; keys inside lists have none.
+fn variable(key: &str) -> String {
+    if key.contains('[') {
+        return "choose another address there".to_owned();
+    }
+    format!("PATCHCORD_{}", key.to_uppercase().replace('.', "__"))
+}
+
+/// The signals that ask for the end.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn one(mut self) {
+        self.next().await;
+    }
+
+    /// The second signal: whoever asks twice does not want to wait.
+    async fn two(mut self) {
+        self.next().await;
+        self.next().await;
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Where to look, what to dial, what to type next.
+fn banner(config: &Config, places: &Places) {
+    let sip = places.sip.first().map(|listen| listen.addr());
+    let dial = sip.map_or_else(String::new, |address| match address.port() {
+        5060 => address.ip().to_string(),
+        _ => address.to_string(),
+    });
+    talk(&paint(&format!("Patchcord {}", env!("CARGO_PKG_VERSION")), Ink::Bold));
+    if let Some(http) = places.http {
+        talk(&format!("  look   http://{http}/   (/health /ready /metrics)"));
+        talk(&format!("  dial   sip:echo@{dial}   sip:dtmf@{dial}   sip:tone@{dial}"));
+        talk(&format!("  bots   vendors connect to ws://{http}/ws or ws://{http}/ws/DIALECT/BOT"));
+    }
+    for (listener, place) in config.listeners.iter().zip(&places.listeners) {
+        if places.listeners.len() <= LISTENERS_SHOWN {
+            talk(&format!("  listen ws://{place} = {} for {}", listener.dialect.as_str(), listener.bot));
+        }
+    }
+    talk(&format!("  calls  {}", config.server.data_dir.join("calls.jsonl").display()));
+    talk("  next   patchcord call echo   (another terminal)   patchcord dialects   Ctrl-C stops");
+}
+
+fn places_as_json(places: &Places) -> serde_json::Value {
+    json!({
+        "http": places.http.map(|http| http.to_string()),
+        "sip": places.sip.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "listeners": places.listeners.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}
+
+/// Threads for SIP, HTTP and records' friends; media has its own.
+const MAIN_THREADS: usize = 2;
+
+/// The banner has ten lines at most.
+const LISTENERS_SHOWN: usize = 4;

@@ -1,0 +1,59 @@
+//! `/metrics`: the sums of all calls as Prometheus reads them, in base units, with closed sets of labels.
+//!
+//! Nothing is counted here: calls keep their own counters, and a scrape adds them up.
+
+use std::fmt::Write;
+
+use crate::calls::Exchange;
+
+/// The whole page.
+pub fn render(exchange: &Exchange) -> String {
+    let totals = exchange.registry.totals();
+    let mut page = Page(String::new());
+    page.head("patchcord_calls_active", "gauge", "Calls that are up.");
+    page.value("patchcord_calls_active", "", totals.active as f64);
+    page.head("patchcord_calls_ended_total", "counter", "Calls that ended, refused ones included, by cause.");
+    for (cause, count) in totals.causes() {
+        let labels = format!("{{class=\"{}\",reason=\"{}\"}}", cause.class().word(), cause.row().word);
+        page.value("patchcord_calls_ended_total", &labels, count as f64);
+    }
+    page.counter("patchcord_answered_seconds_total", "Time from answer to end.", totals.billable_s as f64);
+    for (name, count) in totals.counters.named() {
+        match name.strip_suffix("_ms") {
+            Some(audio) => page.counter(
+                &format!("patchcord_audio_{audio}_seconds_total"),
+                "Audio; see the call record.",
+                count as f64 / 1_000.0,
+            ),
+            None => page.counter(&format!("patchcord_{name}_total"), "See the call record.", count as f64),
+        }
+    }
+    let records = &exchange.records;
+    page.counter("patchcord_records_written_total", "Call records on the disk.", records.written() as f64);
+    page.counter(
+        "patchcord_records_lost_total",
+        "Call records that could not be written.",
+        records.lost() as f64,
+    );
+    page.head("patchcord_draining", "gauge", "Whether new calls are refused because of a stop.");
+    page.value("patchcord_draining", "", f64::from(u8::from(exchange.registry.is_draining())));
+    page.0
+}
+
+/// A page that is being written; writing to a string does not fail.
+struct Page(String);
+
+impl Page {
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn value(&mut self, name: &str, labels: &str, value: f64) {
+        let _ = writeln!(self.0, "{name}{labels} {value}");
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: f64) {
+        self.head(name, "counter", help);
+        self.value(name, "", value);
+    }
+}

@@ -1,0 +1,192 @@
+//! Which address leads where.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::connect_info::ConnectInfo;
+use axum::extract::{Path, Request, State};
+use axum::http::StatusCode;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use patchcord_core::dialect::registry;
+use patchcord_core::vocabulary::Reason;
+use serde_json::json;
+
+use super::metrics;
+use super::problem::Problem;
+use super::upgrade::Upgrade;
+use crate::calls::{Exchange, RETRY_AFTER_S, vendor};
+use crate::config::{Listener, VendorAccess};
+
+/// What is asked before `/ready` says yes.
+pub type Wellness = Arc<dyn Fn() -> Result<(), &'static str> + Send + Sync>;
+
+/// The main port.
+pub fn main_router(exchange: Arc<Exchange>, sip: Wellness) -> Router {
+    Router::new()
+        .route("/", get(front_page))
+        .route("/health", get(|| async { axum::Json(json!({ "status": "ok" })) }))
+        .route("/ready", get(move |state| ready(state, sip)))
+        .route("/metrics", get(show_metrics))
+        .route("/ws", get(default_vendor))
+        .route("/ws/{dialect}/{bot}", get(any_vendor))
+        .fallback(not_found)
+        .with_state(exchange)
+}
+
+/// A port of `[[listeners]]`: every path leads to its bot, in its dialect.
+pub fn listener_router(exchange: Arc<Exchange>, listener: &Listener) -> Router {
+    let door = Arc::new((exchange, listener.clone()));
+    Router::new().fallback(listener_vendor).with_state(door)
+}
+
+async fn front_page(State(exchange): State<Arc<Exchange>>) -> Response {
+    let http = exchange.config.http.listen;
+    let sip =
+        exchange.config.sip.listen.first().map_or_else(String::new, |socket| match socket.address.port() {
+            5060 => socket.address.ip().to_string(),
+            _ => socket.address.to_string(),
+        });
+    let page = format!(
+        "Patchcord {version} is running.\n\n\
+         Call sip:echo@{sip} from any SIP phone: you hear yourself.\n\
+         Other built-in bots: sip:dtmf@{sip}, sip:tone@{sip}.\n\
+         Vendors connect to ws://{http}/ws or ws://{http}/ws/DIALECT/BOT.\n\n\
+         /health   alive\n/ready    takes calls\n/metrics  for Prometheus\n",
+        version = env!("CARGO_PKG_VERSION"),
+    );
+    ([(CONTENT_TYPE, "text/plain; charset=utf-8")], page).into_response()
+}
+
+async fn ready(State(exchange): State<Arc<Exchange>>, sip: Wellness) -> Response {
+    let why_not = if exchange.registry.is_draining() {
+        Some("draining: the process is being stopped")
+    } else if exchange.records.is_failing() {
+        Some("records: calls.jsonl cannot be written")
+    } else {
+        sip().err()
+    };
+    match why_not {
+        None => axum::Json(json!({ "status": "ready" })).into_response(),
+        Some(why_not) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", why_not).into_response(),
+    }
+}
+
+async fn show_metrics(State(exchange): State<Arc<Exchange>>) -> Response {
+    let text = metrics::render(&exchange);
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+async fn not_found() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this address")
+}
+
+async fn default_vendor(
+    State(exchange): State<Arc<Exchange>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
+    let bot = exchange.config.http.ws_bot.clone();
+    let access = exchange.config.http.access.clone();
+    let door = Door { exchange: &exchange, access: &access, dialect: DEFAULT_DIALECT, bot: &bot };
+    door.open(peer, request)
+}
+
+async fn any_vendor(
+    State(exchange): State<Arc<Exchange>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path((dialect, bot)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let access = exchange.config.http.access.clone();
+    Door { exchange: &exchange, access: &access, dialect: &dialect, bot: &bot }.open(peer, request)
+}
+
+async fn listener_vendor(
+    State(door): State<Arc<(Arc<Exchange>, Listener)>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
+    let (exchange, listener) = &*door;
+    let (dialect, bot) = (listener.dialect.as_str(), listener.bot.as_str());
+    Door { exchange, access: &listener.access, dialect, bot }.open(peer, request)
+}
+
+/// One way in for vendors: who may come, what they speak, whom they meet.
+struct Door<'a> {
+    exchange: &'a Arc<Exchange>,
+    access: &'a VendorAccess,
+    dialect: &'a str,
+    bot: &'a str,
+}
+
+impl Door<'_> {
+    fn open(&self, peer: SocketAddr, request: Request) -> Response {
+        self.try_open(peer, request).unwrap_or_else(IntoResponse::into_response)
+    }
+
+    fn try_open(&self, peer: SocketAddr, mut request: Request) -> Result<Response, Problem> {
+        self.check_access(peer, &request)?;
+        let not_found = |code, detail: &str| Problem::new(StatusCode::NOT_FOUND, code, detail);
+        let row = registry::find(self.dialect).ok_or_else(|| {
+            not_found("unknown_dialect", "no dialect has this name; see `patchcord dialects`")
+        })?;
+        let bot = self
+            .exchange
+            .config
+            .find_bot(self.bot)
+            .ok_or_else(|| not_found("unknown_bot", "no bot has this name"))?;
+        let upgrade = Upgrade::of(&mut request)?;
+        let response = upgrade.response();
+        vendor::take(self.exchange, row, bot, upgrade.socket()).map_err(refusal)?;
+        Ok(response)
+    }
+
+    fn check_access(&self, peer: SocketAddr, request: &Request) -> Result<(), Problem> {
+        if self.access.admits(peer.ip(), token(request).as_deref()) {
+            return Ok(());
+        }
+        Err(match self.access.token {
+            None => Problem::new(StatusCode::FORBIDDEN, "not_admitted", "this address is not let in"),
+            Some(_) => {
+                Problem::new(StatusCode::UNAUTHORIZED, "token_required", "the token is missing or wrong")
+                    .with_header("www-authenticate", "Bearer")
+            }
+        })
+    }
+}
+
+fn refusal(reason: Reason) -> Problem {
+    match reason {
+        Reason::Drained => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "draining", "this server is being stopped")
+        }
+        Reason::OverCapacity => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "over_capacity", "all lines are taken")
+        }
+        _ => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the call could not be set up"),
+    }
+    .with_retry_after(RETRY_AFTER_S)
+}
+
+/// What the vendor presents: `Authorization: Bearer …`, or `?token=…` for clients that cannot set headers.
+fn token(request: &Request) -> Option<String> {
+    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if let Some((scheme, token)) = header.and_then(|value| value.split_once(' '))
+        && scheme.eq_ignore_ascii_case("bearer")
+    {
+        return Some(token.trim().to_owned());
+    }
+    let query = axum::extract::Query::<Presented>::try_from_uri(request.uri()).ok()?;
+    query.0.token
+}
+
+#[derive(serde::Deserialize)]
+struct Presented {
+    token: Option<String>,
+}
+
+/// The dialect of `/ws` (seed 001).
+const DEFAULT_DIALECT: &str = "ozonetel";

@@ -1,0 +1,17 @@
+//! Sockets: WebSocket links with a bounded outbox, the dialler of bots, RTP ports, TLS.
+//!
+//! Nothing here knows a call; `calls` owns one of each per leg.
+
+mod outbox;
+mod rtp_socket;
+mod tls;
+mod transport;
+mod ws_dial;
+mod ws_link;
+
+pub use outbox::{Outbox, Pushed};
+pub use rtp_socket::{RtpPort, RtpPortRange, RtpSocket, local_address_towards};
+pub use tls::{TlsClient, install_crypto};
+pub use transport::Transport;
+pub use ws_dial::{CONNECT_TIMEOUT, DialError, dial};
+pub use ws_link::{Received, WsLink, WsSocket, ws_config};
