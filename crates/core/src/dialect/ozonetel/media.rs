@@ -5,7 +5,7 @@
 
 use serde_json::value::RawValue;
 
-use super::wire::MediaData;
+use super::wire::Packet;
 use crate::dialect::Malformed;
 use crate::dialect::json::{Number, write_string};
 
@@ -63,7 +63,7 @@ impl<'a> Media<'a> {
     /// The field that is missing or wrong.
     pub(super) fn parse(data: Option<&'a RawValue>, seqid: Option<&'a str>) -> Result<Self, Malformed> {
         let data = data.ok_or(Malformed::Missing("data"))?;
-        let data: MediaData<'a> = serde_json::from_str(data.get()).map_err(|_| Malformed::Field("data"))?;
+        let data: Packet<'a> = serde_json::from_str(data.get()).map_err(|_| Malformed::Field("data"))?;
         let number = |field: Option<&RawValue>, name, when_missing| match field {
             None => Ok(when_missing),
             Some(raw) => {

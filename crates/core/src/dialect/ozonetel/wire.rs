@@ -38,7 +38,7 @@ pub(super) struct Message<'a> {
 /// `data` of a media message.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct MediaData<'a> {
+pub(super) struct Packet<'a> {
     #[serde(borrow, default)]
     pub(super) samples: Option<&'a RawValue>,
     #[serde(borrow, default)]
