@@ -23,6 +23,13 @@ pub enum Input<'a> {
         /// Its bytes; they need not be RTP.
         packet: &'a [u8],
     },
+    /// A datagram came to our RTCP port.
+    Rtcp {
+        /// Where from.
+        source: SocketAddr,
+        /// Its bytes; they need not be RTCP.
+        packet: &'a [u8],
+    },
     /// A message of the vendor.
     PhoneWire(Wire<'a>),
     /// The vendor's socket ended.

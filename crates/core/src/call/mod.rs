@@ -4,12 +4,303 @@
 //! (drain it completely after every call), [`Call::poll_timeout`] names the next deadline, at which
 //! [`Call::handle_timeout`] is due. See `docs/call-states.md` for the states and `ARCHITECTURE.md` for the rule.
 
+mod bot_leg;
+mod dialing;
+mod ending;
+mod fallback;
 mod input;
+mod key_tones;
+mod listener;
 mod output;
+mod pace;
+mod phone_leg;
+mod refused;
+mod rtp_leg;
 mod settings;
+mod setup;
+mod speaker;
+mod state;
+mod talking;
 
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::dialect::Capability;
+use crate::media::MediaFormat;
+use crate::vocabulary::{CallId, Counters, Direction, Moment, PhoneNumber, StreamId, WallClock};
+
+use self::bot_leg::BotLeg;
+use self::listener::Listener;
+use self::output::Outputs;
+use self::pace::Cadence;
+use self::phone_leg::{PhoneLeg, Presence, VendorLeg};
+use self::rtp_leg::RtpLeg;
+use self::speaker::Speaker;
+use self::state::{Inviting, State};
+
+pub use bot_leg::{BOT_CONTROLS_PER_SECOND_MAX, BOT_REFUSED_AUDIO_MS_MAX};
+pub use dialing::{DIAL_STEPS_MAX, DIGIT_GAP};
+pub use ending::PLAYOUT_LINGER;
 pub use input::{Input, SocketEnd};
+pub use listener::KEYS_FOUND_MAX;
 pub use output::Output;
+pub use refused::{RefusedCall, refused_record};
+pub use rtp_leg::DIGITS_HEARD_MAX;
 pub use settings::{
-    BotPlace, BotSettings, CallSettings, Deadlines, Fallback, MediaDirection, PhoneMedia, PhoneSettings, RtpIdentity,
+    BotPlace, BotSettings, CallSettings, Deadlines, Fallback, MediaDirection, PhoneMedia, PhoneSettings,
+    RtpIdentity,
 };
+pub use speaker::PLAYOUT_MAX;
+pub use state::StateName;
+pub use talking::{MARKS_PER_STEP_MAX, PAUSE_BOT_DEPTH_MAX};
+
+/// One call.
+pub struct Call {
+    names: Names,
+    deadlines: Deadlines,
+    fallback: Fallback,
+    sorry_clip: Arc<[i16]>,
+    state: State,
+    phone: PhoneLeg,
+    bot: BotLeg,
+    speaker: Speaker,
+    listener: Listener,
+    counters: Counters,
+    outputs: Outputs,
+    started_at: Moment,
+    answered_at: Option<Moment>,
+    ended_at: Moment,
+    /// When audio of the phone came last.
+    last_media: Moment,
+}
+
+/// Who is who.
+struct Names {
+    call_id: CallId,
+    stream_id: StreamId,
+    phone_leg_id: Box<str>,
+    account: Box<str>,
+    from: PhoneNumber,
+    to: PhoneNumber,
+    country: Option<Box<str>>,
+    direction: Direction,
+    clock: WallClock,
+    custom: Vec<(String, String)>,
+}
+
+impl Call {
+    /// Begins a call: a SIP phone rings at once, a vendor has to say whose call it is.
+    pub fn new(settings: CallSettings, now: Moment) -> Self {
+        let bot = BotLeg::new(settings.bot);
+        let mut media = None;
+        let (phone, cadence, format, frame) = match settings.phone {
+            PhoneSettings::Sip { rtp, media: agreed } => {
+                media = agreed;
+                let leg = PhoneLeg::Rtp(Box::new(RtpLeg::new(rtp)));
+                (leg, Cadence::Steady, MediaFormat::PCMU_8K, DEFAULT_PTIME)
+            }
+            PhoneSettings::Vendor { dialect, side, audio } => {
+                let leg = VendorLeg::new(dialect, side, audio.frame);
+                (PhoneLeg::Vendor(Box::new(leg)), Cadence::OnDemand, audio.format, audio.frame)
+            }
+        };
+        let mut call = Self {
+            speaker: Speaker::new(cadence, bot.audio.format, format, frame),
+            listener: Listener::new(format, bot.audio),
+            names: Names {
+                call_id: settings.call_id,
+                stream_id: settings.stream_id,
+                phone_leg_id: settings.phone_leg_id,
+                account: settings.account,
+                from: settings.from,
+                to: settings.to,
+                country: settings.country,
+                direction: settings.direction,
+                clock: settings.clock,
+                custom: settings.custom,
+            },
+            deadlines: settings.deadlines,
+            fallback: settings.fallback,
+            sorry_clip: settings.sorry_clip,
+            state: State::Inviting(Inviting { until: now + settings.deadlines.vendor_start }),
+            phone,
+            bot,
+            counters: Counters::default(),
+            outputs: Outputs::default(),
+            started_at: now,
+            answered_at: None,
+            ended_at: now,
+            last_media: now,
+        };
+        call.begin(media, now);
+        call
+    }
+
+    /// Takes one thing that happened.
+    pub fn handle(&mut self, now: Moment, input: Input<'_>) {
+        if matches!(self.state, State::Ended) {
+            return;
+        }
+        match input {
+            Input::PhoneMedia(media) => self.agree_on_media(media, now),
+            Input::PhoneDigit(press) => self.press(press, now),
+            Input::PhoneGone(reason) => self.phone_gone(reason, now),
+            Input::Rtp { source, packet } => self.hear_rtp(source, packet, now),
+            Input::Rtcp { source, packet } => self.hear_rtcp(source, packet, now),
+            Input::PhoneWire(wire) => self.hear_vendor(wire, now),
+            Input::PhoneClosed(end) => self.vendor_closed(end, now),
+            Input::BotConnected => self.bot_connected(now),
+            Input::BotFailed(reason) => self.bot_failed(reason, now),
+            Input::BotWire(wire) => self.hear_bot(wire, now),
+            Input::BotClosed(end) => self.bot_closed(end, now),
+            Input::BotAudioDropped => self.counters.outbox_dropped += 1,
+            Input::HangUp(reason) => self.end(reason, now),
+        }
+    }
+
+    /// A deadline of [`Call::poll_timeout`] has come.
+    pub fn handle_timeout(&mut self, now: Moment) {
+        if self.state.is_audible() {
+            self.speak(now);
+            self.wake_rtp(now);
+            self.listener.handle_timeout(now);
+            self.give_frames(now);
+            self.watch_media(now);
+            self.watch_playout(now);
+        }
+        self.wake_dialects(now);
+        if self.state.until().is_some_and(|until| until <= now) {
+            self.setup_timed_out(now);
+        }
+    }
+
+    /// When [`Call::handle_timeout`] is due; `None` once the call is over.
+    pub fn poll_timeout(&self) -> Option<Moment> {
+        let mut earliest = self.state.until();
+        let mut consider = |moment: Option<Moment>| {
+            if let Some(moment) = moment {
+                earliest = Some(earliest.map_or(moment, |other| other.min(moment)));
+            }
+        };
+        if self.state.is_audible() {
+            consider(self.speaker.poll_timeout());
+            consider(self.listener.poll_timeout());
+            consider(self.media_deadline());
+            consider(self.phone.poll_timeout());
+            consider(
+                self.speaker.drained_since().map(|since| since + PLAYOUT_LINGER).filter(|_| self.is_ending()),
+            );
+        }
+        if !matches!(self.state, State::Ended) {
+            consider(self.bot.side.poll_timeout());
+            if let PhoneLeg::Vendor(_) = &self.phone {
+                consider(self.phone.poll_timeout());
+            }
+        }
+        earliest
+    }
+
+    /// The next thing to do outside.
+    pub fn poll_output(&mut self) -> Option<Output<'_>> {
+        self.outputs.poll()
+    }
+
+    /// Where the call stands.
+    pub fn state(&self) -> StateName {
+        self.state.name()
+    }
+
+    /// The call's id.
+    pub fn call_id(&self) -> &CallId {
+        &self.names.call_id
+    }
+
+    /// What was counted so far.
+    pub fn counters(&self) -> Counters {
+        let mut counters = self.counters;
+        self.phone.count(&mut counters);
+        self.speaker.count(&mut counters);
+        self.listener.count(&mut counters);
+        counters
+    }
+
+    /// The phone's and the bot's audio: what the media path is.
+    pub fn formats(&self) -> (MediaFormat, MediaFormat) {
+        (self.speaker.leg(), self.bot.audio.format)
+    }
+
+    fn begin(&mut self, media: Option<PhoneMedia>, now: Moment) {
+        match &self.phone {
+            PhoneLeg::Rtp(_) => {
+                if let Some(media) = media {
+                    self.agree_on_media(media, now);
+                }
+                self.reach_bot(now);
+            }
+            PhoneLeg::Vendor(leg) => {
+                let has_digits = leg.side.capabilities().contains(&Capability::DigitsToBot);
+                self.listener.detect_digits(!has_digits && self.bot.can(Capability::DigitsToBot));
+            }
+        }
+    }
+
+    /// Sends every frame that is due.
+    fn speak(&mut self, now: Moment) {
+        while let Some(sound) = self.speaker.take_sound(now) {
+            match &mut self.phone {
+                PhoneLeg::Rtp(leg) => leg.send(&sound, &mut self.outputs),
+                PhoneLeg::Vendor(leg) => {
+                    let speaker::Sound::Audio(audio) = sound else { continue };
+                    if leg.presence == Presence::Gone {
+                        continue;
+                    }
+                    let mut out = std::mem::take(&mut leg.out);
+                    leg.side.encode_audio(audio, now, &mut out);
+                    self.take_from_vendor(out, now);
+                }
+            }
+        }
+        self.report_marks(now);
+        self.pace_bot();
+    }
+
+    fn wake_dialects(&mut self, now: Moment) {
+        let due = |timeout: Option<Moment>| timeout.is_some_and(|at| at <= now);
+        if due(self.bot.side.poll_timeout()) {
+            let mut out = std::mem::take(&mut self.bot.out);
+            self.bot.side.handle_timeout(now, &mut out);
+            self.carry_out(out, now);
+        }
+        let PhoneLeg::Vendor(leg) = &mut self.phone else { return };
+        if due(leg.side.poll_timeout()) {
+            let mut out = std::mem::take(&mut leg.out);
+            leg.side.handle_timeout(now, &mut out);
+            self.take_from_vendor(out, now);
+        }
+    }
+
+    fn media_deadline(&self) -> Option<Moment> {
+        let expected = match &self.phone {
+            PhoneLeg::Rtp(leg) => leg.expects_media(),
+            PhoneLeg::Vendor(_) => true,
+        };
+        (expected && matches!(self.state, State::Talking(_)))
+            .then(|| self.last_media + self.deadlines.media_timeout)
+    }
+
+    fn watch_media(&mut self, now: Moment) {
+        if self.media_deadline().is_some_and(|deadline| deadline <= now) {
+            self.end(crate::vocabulary::Reason::MediaTimeout, now);
+        }
+    }
+
+    fn is_ending(&self) -> bool {
+        matches!(self.state, State::Ending(_))
+    }
+}
+
+/// Audio per packet when the phone names none (RFC 3551 §4.2).
+const DEFAULT_PTIME: Duration = Duration::from_millis(20);

@@ -30,6 +30,13 @@ pub enum Output<'a> {
         /// The packet.
         packet: &'a [u8],
     },
+    /// Send a datagram from our RTCP port.
+    Rtcp {
+        /// Where to.
+        to: SocketAddr,
+        /// The compound packet.
+        packet: &'a [u8],
+    },
     /// Send a message to the vendor.
     PhoneWire(WireClass, Wire<'a>),
     /// Close the vendor's WebSocket with that code, after what was sent.
@@ -60,7 +67,7 @@ pub(super) struct Outputs {
 #[derive(Debug)]
 enum Waiting {
     Plain(PlainOutput),
-    Rtp(SocketAddr, Range<usize>),
+    Datagram(Port, SocketAddr, Range<usize>),
     Wire { to: Leg, class: WireClass, binary: bool, span: Range<usize> },
     Ended(Box<CallRecord>),
 }
@@ -80,6 +87,13 @@ pub(super) enum PlainOutput {
     Answered,
 }
 
+/// One of the two ports of an RTP leg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Port {
+    Rtp,
+    Rtcp,
+}
+
 /// One of the two ends of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Leg {
@@ -96,11 +110,11 @@ impl Outputs {
         self.waiting.push_back(Waiting::Ended(record));
     }
 
-    /// Queues one RTP packet; `write` appends it.
-    pub(super) fn rtp(&mut self, to: SocketAddr, write: impl FnOnce(&mut Vec<u8>)) {
+    /// Queues one datagram; `write` appends it.
+    pub(super) fn datagram(&mut self, port: Port, to: SocketAddr, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();
         write(&mut self.bytes);
-        self.waiting.push_back(Waiting::Rtp(to, start..self.bytes.len()));
+        self.waiting.push_back(Waiting::Datagram(port, to, start..self.bytes.len()));
     }
 
     pub(super) fn wire(&mut self, to: Leg, class: WireClass, wire: Wire<'_>) {
@@ -122,7 +136,8 @@ impl Outputs {
         Some(match next {
             Waiting::Plain(plain) => plain.into(),
             Waiting::Ended(record) => Output::Ended(record),
-            Waiting::Rtp(to, span) => Output::Rtp { to, packet: &self.bytes[span] },
+            Waiting::Datagram(Port::Rtp, to, span) => Output::Rtp { to, packet: &self.bytes[span] },
+            Waiting::Datagram(Port::Rtcp, to, span) => Output::Rtcp { to, packet: &self.bytes[span] },
             Waiting::Wire { to, class, binary, span } => {
                 let bytes = &self.bytes[span];
                 let wire = match std::str::from_utf8(bytes) {

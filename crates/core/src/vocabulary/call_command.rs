@@ -51,7 +51,9 @@ impl DialDigits {
     /// Says in a sentence which character is wrong or that there are none or too many.
     pub fn parse(text: &str, tone: Duration) -> Result<Self, String> {
         if text.is_empty() {
-            return Err("no digits given: expected 1 to 64 of 0-9, *, #, A-D, or a pause ',' or 'w'".to_owned());
+            return Err(
+                "no digits given: expected 1 to 64 of 0-9, *, #, A-D, or a pause ',' or 'w'".to_owned()
+            );
         }
         let mut steps = Vec::with_capacity(text.len().min(DIAL_DIGITS_MAX));
         for (at, key) in text.chars().enumerate() {
@@ -60,7 +62,9 @@ impl DialDigits {
             }
             match key {
                 ',' | 'w' => steps.push(None),
-                key => steps.push(Some(Digit::try_from(key).map_err(|error| format!("character {}: {error}", at + 1))?)),
+                key => steps.push(Some(
+                    Digit::try_from(key).map_err(|error| format!("character {}: {error}", at + 1))?,
+                )),
             }
         }
         Ok(Self { steps, tone })

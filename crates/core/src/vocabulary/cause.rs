@@ -189,7 +189,6 @@ const fn row(
 }
 
 const NORMAL: (u8, &str) = (16, "Normal Clearing");
-const BUSY: (u8, &str) = (17, "User Busy");
 const NO_USER: (u8, &str) = (18, "No User Responding");
 const NO_ANSWER: (u8, &str) = (19, "No Answer");
 const REJECTED: (u8, &str) = (21, "Call Rejected");
@@ -220,7 +219,15 @@ pub const REASONS: [ReasonRow; 27] = {
         row(R::Canceled, "canceled", CALLER, NORMAL, 487, "ORIGINATOR_CANCEL", "CANCELED"),
         row(R::NoAck, "no_ack", CALLER_BY_SYSTEM, TIMER, 408, "NORMAL_CLEARING", "FAILED"),
         row(R::MediaTimeout, "media_timeout", CALLER_BY_SYSTEM, TIMER, 408, "NORMAL_CLEARING", "FAILED"),
-        row(R::UnknownNumber, "unknown_number", CALLER_BY_SYSTEM, UNALLOCATED, 404, "CALL_REJECTED", "FAILED"),
+        row(
+            R::UnknownNumber,
+            "unknown_number",
+            CALLER_BY_SYSTEM,
+            UNALLOCATED,
+            404,
+            "CALL_REJECTED",
+            "FAILED",
+        ),
         row(R::NoCommonCodec, "no_common_codec", UPSTREAM, INCOMPATIBLE, 488, "CALL_REJECTED", "FAILED"),
         row(R::BadOffer, "bad_offer", UPSTREAM, PROTOCOL, 400, "CALL_REJECTED", "FAILED"),
         row(R::VendorReset, "vendor_reset", UPSTREAM, OUT_OF_ORDER, 480, "NORMAL_CLEARING", "CANCELED"),
@@ -243,9 +250,6 @@ pub const REASONS: [ReasonRow; 27] = {
         row(R::Internal, "internal", US, TEMPORARY, 500, "NORMAL_CLEARING", "FAILED"),
     ]
 };
-
-/// The Q.850 cause that says "busy" where a fallback asks for it.
-pub const Q850_BUSY: (u8, &str) = BUSY;
 
 #[cfg(test)]
 mod tests {

@@ -75,7 +75,10 @@ mod tests {
 
     #[test]
     fn ids_have_the_forms_of_seed_000() {
-        assert_eq!(CallId::new(1_707_204_900_000, [0xa1; 12]).as_str(), "call_1707204900000_a1a1a1a1a1a1a1a1a1a1a1a1");
+        assert_eq!(
+            CallId::new(1_707_204_900_000, [0xa1; 12]).as_str(),
+            "call_1707204900000_a1a1a1a1a1a1a1a1a1a1a1a1"
+        );
         assert_eq!(StreamId::new(1_707_204_900, 123).as_str(), "1707204900.123");
     }
 }

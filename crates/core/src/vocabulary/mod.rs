@@ -7,17 +7,19 @@ mod call_command;
 mod call_event;
 mod call_start;
 mod cause;
-mod digit;
 mod ids;
 mod moment;
 mod phone;
 mod record;
 
-pub use call_command::{CallCommand, DialDigits, DialOrder, HangUpWhen, Transfer, TransferTo};
+pub use crate::media::{Digit, DigitError};
+
+pub use call_command::{
+    CallCommand, DIAL_DIGITS_MAX, DIAL_PAUSE, DialDigits, DialOrder, HangUpWhen, Transfer, TransferTo,
+};
 pub use call_event::{CallEvent, CommandRefusal, DigitPress, EndedStream, MarkOutcome, RawMessage};
 pub use call_start::{CallStart, Direction};
 pub use cause::{Cause, CauseClass, HungUpBy, REASONS, Reason};
-pub use digit::{Digit, DigitError};
 pub use ids::{CallId, StreamId};
 pub use moment::{Moment, WallClock};
 pub use phone::PhoneNumber;

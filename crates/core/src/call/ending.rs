@@ -1,0 +1,288 @@
+//! How a call ends: the first cause counts, the last words are heard, both ends are told, one record is left.
+
+use crate::dialect::Capability;
+use crate::media::MediaFormat;
+use crate::vocabulary::{CallCommand, CallEvent, CallRecord, Cause, EndedStream, HangUpWhen, Moment, Reason};
+
+use super::bot_leg::BotLink;
+use super::output::PlainOutput;
+use super::phone_leg::{PhoneLeg, Presence};
+use super::state::{Ending, EndingStep, State};
+use super::{Call, Fallback, SocketEnd, fallback};
+
+impl Call {
+    /// The bot cannot be reached, or failed: the caller gets the fallback.
+    pub(super) fn bot_failed(&mut self, reason: Reason, now: Moment) {
+        self.let_bot_go(1011);
+        match self.state {
+            State::ConnectingBot(_) | State::Ringing(_) => self.fall_back_unanswered(reason, now),
+            State::Talking(_) => self.play_fallback(reason, now),
+            // Whatever ended the call came first; before a vendor's start there is no bot.
+            State::Inviting(_) | State::Ending(_) | State::Ended => {}
+        }
+    }
+
+    /// The bot's socket ended.
+    pub(super) fn bot_closed(&mut self, end: SocketEnd, now: Moment) {
+        if self.bot.link != BotLink::Open {
+            return;
+        }
+        match end {
+            SocketEnd::Closed(1000 | 1005) => {
+                self.let_bot_go(1000);
+                self.end_after_playout(Reason::BotHungUp, now);
+            }
+            SocketEnd::Closed(_) => self.bot_failed(Reason::BotClosedWithError, now),
+            SocketEnd::Reset => self.bot_failed(Reason::BotReset, now),
+        }
+    }
+
+    /// The vendor says that the call is over.
+    pub(super) fn vendor_ended(&mut self, now: Moment) {
+        if let PhoneLeg::Vendor(leg) = &mut self.phone {
+            leg.presence = leg.presence.max(Presence::Ended);
+        }
+        match &self.state {
+            State::Ending(Ending { step: EndingStep::VendorLeaving, .. }) => self.vendor_may_have_left(),
+            State::Ended => {}
+            State::Inviting(_) => self.end(Reason::VendorSilent, now),
+            State::ConnectingBot(_) | State::Ringing(_) => self.end(Reason::Canceled, now),
+            State::Talking(_) => self.end(Reason::CallerHungUp, now),
+            State::Ending(ending) => self.end(ending.cause.reason(), now),
+        }
+    }
+
+    /// The vendor sent its own record: the last that it has to say.
+    pub(super) fn vendor_recorded(&mut self) {
+        if let PhoneLeg::Vendor(leg) = &mut self.phone {
+            leg.recorded = true;
+        }
+        if let State::Ending(Ending { step: EndingStep::VendorLeaving, .. }) = self.state {
+            self.vendor_may_have_left();
+        }
+    }
+
+    /// The vendor's socket ended; a close without a stop is a hang-up too, a break is not.
+    pub(super) fn vendor_closed(&mut self, end: SocketEnd, now: Moment) {
+        if let PhoneLeg::Vendor(leg) = &mut self.phone {
+            leg.presence = Presence::Gone;
+        }
+        let reset = end == SocketEnd::Reset;
+        match &self.state {
+            State::Inviting(_) => {
+                self.end(if reset { Reason::VendorReset } else { Reason::VendorSilent }, now)
+            }
+            State::ConnectingBot(_) | State::Ringing(_) => {
+                self.end(if reset { Reason::VendorReset } else { Reason::Canceled }, now);
+            }
+            State::Talking(_) => {
+                self.end(if reset { Reason::VendorReset } else { Reason::CallerHungUp }, now)
+            }
+            State::Ending(Ending { step: EndingStep::PlayingOut, cause, .. }) => {
+                self.end(cause.reason(), now)
+            }
+            State::Ending(_) => self.finish(),
+            State::Ended => {}
+        }
+    }
+
+    /// The SIP phone is gone.
+    pub(super) fn phone_gone(&mut self, reason: Reason, now: Moment) {
+        let PhoneLeg::Rtp(leg) = &mut self.phone else { return };
+        leg.gone = true;
+        let reason = match &self.state {
+            State::Ending(ending) => ending.cause.reason(),
+            _ => reason,
+        };
+        self.end(reason, now);
+    }
+
+    /// Ends the call when the caller has heard what waits.
+    pub(super) fn end_after_playout(&mut self, reason: Reason, now: Moment) {
+        match self.state {
+            State::Talking(_) => {
+                self.speaker.end_of_utterance();
+                self.play_out(reason, now);
+            }
+            State::Inviting(_) | State::ConnectingBot(_) | State::Ringing(_) => self.end(reason, now),
+            State::Ending(_) | State::Ended => {}
+        }
+    }
+
+    /// Looks whether all that waited was heard.
+    pub(super) fn watch_playout(&mut self, now: Moment) {
+        if let State::Ending(Ending { step: EndingStep::PlayingOut, cause, .. }) = &self.state {
+            let reason = cause.reason();
+            if self.speaker.drained_since().is_some_and(|since| now - since >= PLAYOUT_LINGER) {
+                self.end(reason, now);
+            }
+        }
+    }
+
+    /// Waiting for the last words has lasted long enough.
+    pub(super) fn waited_enough(&mut self, now: Moment) {
+        match &self.state {
+            State::Ending(Ending { step: EndingStep::PlayingOut, cause, .. }) => {
+                self.end(cause.reason(), now)
+            }
+            State::Ending(_) => self.finish(),
+            _ => {}
+        }
+    }
+
+    /// Ends the call at once: the phone and the bot are told, the record is made.
+    pub(super) fn end(&mut self, reason: Reason, now: Moment) {
+        if matches!(self.state, State::Ended | State::Ending(Ending { step: EndingStep::VendorLeaving, .. }))
+        {
+            return;
+        }
+        let cause = Cause::new(reason);
+        self.ended_at = now;
+        let until = now + self.deadlines.vendor_end;
+        self.state = State::Ending(Ending { cause, step: EndingStep::VendorLeaving, until });
+        self.tell_bot_the_end(cause, now);
+        self.tell_phone_the_end(cause, now);
+        self.vendor_may_have_left();
+    }
+
+    /// Closes the vendor's socket and ends the waiting for it.
+    pub(super) fn close_vendor(&mut self, code: u16) {
+        if let PhoneLeg::Vendor(leg) = &mut self.phone {
+            if leg.presence < Presence::Gone {
+                leg.presence = Presence::Gone;
+                self.outputs.plain(PlainOutput::ClosePhone(code));
+            }
+        }
+    }
+
+    fn tell_bot_the_end(&mut self, cause: Cause, now: Moment) {
+        self.tell_bot(&CallEvent::Ended(EndedStream::CallEnded(cause)), now);
+        let record = self.record(cause);
+        self.tell_bot(&CallEvent::Record(record), now);
+        self.let_bot_go(1000);
+    }
+
+    fn tell_phone_the_end(&mut self, cause: Cause, now: Moment) {
+        match &self.phone {
+            PhoneLeg::Rtp(leg) if leg.gone => {}
+            PhoneLeg::Rtp(_) if self.answered_at.is_some() => {
+                self.send_rtcp_bye();
+                self.outputs.plain(PlainOutput::HangUpPhone(cause));
+            }
+            PhoneLeg::Rtp(_) => self.outputs.plain(PlainOutput::Reject(cause.row().sip_status, cause)),
+            PhoneLeg::Vendor(leg) if leg.presence > Presence::Here => {}
+            PhoneLeg::Vendor(_) => self.tell_vendor(&CallCommand::HangUp(HangUpWhen::Now), now),
+        }
+    }
+
+    /// Ends the call if the vendor has nothing left to say.
+    fn vendor_may_have_left(&mut self) {
+        let left = match &self.phone {
+            PhoneLeg::Rtp(_) => true,
+            PhoneLeg::Vendor(leg) => {
+                let record_due = leg.side.capabilities().contains(&Capability::Record) && !leg.recorded;
+                leg.presence == Presence::Gone || (leg.presence == Presence::Ended && !record_due)
+            }
+        };
+        if left {
+            self.finish();
+        }
+    }
+
+    /// Writes the record; nothing follows.
+    fn finish(&mut self) {
+        let State::Ending(Ending { cause, .. }) = self.state else { return };
+        self.close_vendor(1000);
+        let record = self.record(cause);
+        self.state = State::Ended;
+        self.outputs.ended(record);
+    }
+
+    fn fall_back_unanswered(&mut self, reason: Reason, now: Moment) {
+        let is_sip = matches!(self.phone, PhoneLeg::Rtp(_));
+        match self.fallback {
+            Fallback::Sorry => {
+                self.answer(now);
+                self.play_fallback(reason, now);
+            }
+            Fallback::Busy if is_sip => self.reject(486, reason, now),
+            Fallback::Unavailable if is_sip => self.reject(503, reason, now),
+            Fallback::Busy | Fallback::Unavailable => self.end(reason, now),
+        }
+    }
+
+    fn reject(&mut self, status: u16, reason: Reason, now: Moment) {
+        let cause = Cause::new(reason);
+        self.outputs.plain(PlainOutput::Reject(status, cause));
+        if let PhoneLeg::Rtp(leg) = &mut self.phone {
+            leg.gone = true;
+        }
+        self.end(reason, now);
+    }
+
+    /// Lets the caller hear the fallback instead of what the bot still had to say.
+    fn play_fallback(&mut self, reason: Reason, now: Moment) {
+        self.speaker.clear();
+        while self.speaker.poll_mark().is_some() {
+            self.counters.marks_cleared += 1;
+        }
+        match self.fallback {
+            Fallback::Sorry => self.speaker.push_clip(&self.sorry_clip, now),
+            Fallback::Busy => self.speaker.push_clip(&fallback::busy_tone(), now),
+            Fallback::Unavailable => self.speaker.push_clip(&fallback::congestion_tone(), now),
+        }
+        self.play_out(reason, now);
+    }
+
+    fn play_out(&mut self, reason: Reason, now: Moment) {
+        let until = now + self.speaker.depth() + PLAYOUT_SLACK;
+        self.state = State::Ending(Ending { cause: Cause::new(reason), step: EndingStep::PlayingOut, until });
+        // What was played long ago needs no waiting.
+        self.watch_playout(now);
+    }
+
+    /// Ends the connection to the bot, or the attempt at one.
+    fn let_bot_go(&mut self, code: u16) {
+        if matches!(self.bot.link, BotLink::Dialling | BotLink::Open)
+            && self.bot.place == super::BotPlace::Remote
+        {
+            self.outputs.plain(PlainOutput::CloseBot(code));
+        }
+        self.bot.link = BotLink::Gone;
+    }
+
+    fn record(&self, cause: Cause) -> Box<CallRecord> {
+        let names = &self.names;
+        let (phone_dialect, phone_leg_id): (&str, Box<str>) = match &self.phone {
+            PhoneLeg::Rtp(_) => ("sip", names.phone_leg_id.clone()),
+            PhoneLeg::Vendor(leg) => (leg.dialect, leg.id.clone()),
+        };
+        Box::new(CallRecord {
+            call_id: names.call_id.clone(),
+            stream_id: names.stream_id.clone(),
+            phone_leg_id,
+            from: names.from.clone(),
+            to: names.to.clone(),
+            direction: names.direction,
+            bot: self.bot.name.clone(),
+            phone_dialect: phone_dialect.into(),
+            bot_dialect: self.bot.dialect.into(),
+            clock: names.clock,
+            started_at: self.started_at,
+            answered_at: self.answered_at,
+            ended_at: self.ended_at,
+            cause,
+            hung_up_by: cause.by(),
+            counters: self.counters(),
+        })
+    }
+}
+
+/// The format of the fallback's clips and tones.
+pub(super) const CLIP_FORMAT: MediaFormat = MediaFormat::linear16(8_000);
+
+/// From the last sound to the hang-up: what waits in the phone's jitter buffer is heard as well.
+pub const PLAYOUT_LINGER: std::time::Duration = std::time::Duration::from_millis(160);
+
+/// Beyond the audio that waits, the longest that playing it out may take.
+const PLAYOUT_SLACK: std::time::Duration = std::time::Duration::from_secs(2);

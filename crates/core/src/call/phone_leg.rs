@@ -1,0 +1,63 @@
+//! The phone leg: a SIP phone's RTP, or a vendor's WebSocket.
+
+use std::time::Duration;
+
+use crate::dialect::{Out, PhoneSide};
+use crate::vocabulary::{CallEvent, Counters, Moment};
+
+use super::rtp_leg::RtpLeg;
+
+/// The phone of one call.
+pub(super) enum PhoneLeg {
+    /// A SIP phone.
+    Rtp(Box<RtpLeg>),
+    /// A vendor.
+    Vendor(Box<VendorLeg>),
+}
+
+/// A vendor that streams the call to us.
+pub(super) struct VendorLeg {
+    pub(super) dialect: &'static str,
+    pub(super) side: Box<PhoneSide>,
+    pub(super) frame: Duration,
+    /// The vendor's own id of the call, once it said one.
+    pub(super) id: Box<str>,
+    pub(super) presence: Presence,
+    /// It sent its own record.
+    pub(super) recorded: bool,
+    /// Reused for every message.
+    pub(super) out: Out<CallEvent>,
+}
+
+/// How much of a vendor is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Presence {
+    /// The call is up.
+    Here,
+    /// It said that the call is over.
+    Ended,
+    /// Its socket is gone, or closed by us.
+    Gone,
+}
+
+impl VendorLeg {
+    pub(super) fn new(dialect: &'static str, side: Box<PhoneSide>, frame: Duration) -> Self {
+        let (id, presence, recorded, out) = ("".into(), Presence::Here, false, Out::new());
+        Self { dialect, side, frame, id, presence, recorded, out }
+    }
+}
+
+impl PhoneLeg {
+    pub(super) fn poll_timeout(&self) -> Option<Moment> {
+        match self {
+            Self::Rtp(leg) => leg.poll_timeout(),
+            Self::Vendor(leg) => leg.side.poll_timeout(),
+        }
+    }
+
+    pub(super) fn count(&self, counters: &mut Counters) {
+        if let Self::Rtp(leg) = self {
+            leg.count(counters);
+        }
+    }
+}

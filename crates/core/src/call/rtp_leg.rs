@@ -1,0 +1,284 @@
+//! A SIP phone's audio: RTP and RTCP both ways, under what was negotiated.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::media::MediaFormat;
+use crate::rtp::rtcp::{self, SenderInfo};
+use crate::rtp::{RtpEvent, RtpReceiveSettings, RtpReceiver, RtpSendSettings, RtpSender};
+use crate::vocabulary::{Counters, DigitPress, Moment, WallClock};
+
+use super::listener::Listener;
+use super::output::{Outputs, Port};
+use super::phone_leg::PhoneLeg;
+use super::speaker::Sound;
+use super::{Call, PhoneMedia, RtpIdentity};
+
+/// One phone's RTP session; silent until the media were agreed on.
+pub(super) struct RtpLeg {
+    identity: RtpIdentity,
+    session: Option<Session>,
+    /// The SIP dialog is over.
+    pub(super) gone: bool,
+    /// Keys that were heard and not yet passed on.
+    digits: VecDeque<DigitPress>,
+    /// The packet that is being written.
+    packet: Vec<u8>,
+    sent: u64,
+}
+
+struct Session {
+    media: PhoneMedia,
+    receiver: RtpReceiver,
+    sender: RtpSender,
+    report_at: Moment,
+    /// No packet of the phone has come yet.
+    awaits_first: bool,
+}
+
+impl RtpLeg {
+    pub(super) fn new(identity: RtpIdentity) -> Self {
+        let (digits, packet) = (VecDeque::new(), Vec::new());
+        Self { identity, session: None, gone: false, digits, packet, sent: 0 }
+    }
+
+    /// Takes a first or a new agreement.
+    fn agree(&mut self, media: PhoneMedia, listener: &mut Listener, now: Moment) {
+        let settings = RtpReceiveSettings {
+            remote: media.remote,
+            payloads: vec![(media.payload_type, media.format)],
+            telephone_event: media
+                .telephone_event
+                .map(|payload_type| (payload_type, media.format.sample_rate)),
+            ptime: media.ptime,
+        };
+        if let Some(session) = &mut self.session {
+            let mut ear = Ear { listener, digits: &mut self.digits, format: session.media.format, now };
+            session.receiver.renegotiate(now, settings, &mut |event| ear.take(event));
+            session.sender.renegotiate(media.payload_type, media.telephone_event, media.format.sample_rate);
+            session.media = media;
+            return;
+        }
+        let RtpIdentity { ssrc, sequence, timestamp } = self.identity;
+        let sender = RtpSender::new(RtpSendSettings {
+            ssrc,
+            sequence,
+            timestamp,
+            payload_type: media.payload_type,
+            event_payload_type: media.telephone_event,
+            clock_rate: media.format.sample_rate,
+        });
+        let (receiver, report_at) = (RtpReceiver::new(settings), now + REPORT_INTERVAL);
+        self.session = Some(Session { media, receiver, sender, report_at, awaits_first: true });
+    }
+
+    /// Whether the phone is expected to speak.
+    pub(super) fn expects_media(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.media.direction.receives())
+    }
+
+    pub(super) fn has_agreed(&self) -> bool {
+        self.session.is_some()
+    }
+
+    /// Sends one step of the speaker's.
+    pub(super) fn send(&mut self, sound: &Sound<'_>, outputs: &mut Outputs) {
+        let Some(session) = &mut self.session else { return };
+        let to = session.receiver.remote();
+        if !session.media.direction.sends() {
+            if let Sound::Audio(audio) = sound {
+                session.sender.skip(samples_of(session.media.format, audio));
+            }
+            return;
+        }
+        let packet = &mut self.packet;
+        let mut put = |packet: &[u8]| {
+            outputs.datagram(Port::Rtp, to, |out| out.extend_from_slice(packet));
+            self.sent += 1;
+        };
+        match sound {
+            Sound::Audio(audio) => {
+                session.sender.audio(audio, samples_of(session.media.format, audio), packet);
+                put(packet);
+            }
+            Sound::Event(frame) => {
+                if session.sender.event(*frame, packet) {
+                    put(packet);
+                }
+                // RFC 4733 §2.5.1.4: the end is sent three times.
+                for _ in 0..if frame.last { 2 } else { 0 } {
+                    if session.sender.repeat_event(packet) {
+                        put(packet);
+                    }
+                }
+            }
+            Sound::Nothing => {}
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Moment> {
+        let session = self.session.as_ref()?;
+        let hold = session.receiver.poll_timeout().unwrap_or(session.report_at);
+        Some(hold.min(session.report_at))
+    }
+
+    pub(super) fn count(&self, counters: &mut Counters) {
+        counters.rtp_sent += self.sent;
+        let Some(session) = &self.session else { return };
+        let counts = session.receiver.counts();
+        counters.rtp_received += counts.received;
+        counters.rtp_lost += counts.lost;
+        counters.rtp_late += counts.late;
+        counters.rtp_duplicate += counts.duplicates;
+        counters.rtp_reordered += counts.reordered;
+        counters.rtp_strangers += counts.strangers;
+        counters.rtp_malformed += counts.malformed;
+    }
+
+    /// Sends a report about both directions (RFC 3550 §6.4).
+    fn report(&mut self, cname: &str, clock: WallClock, now: Moment, outputs: &mut Outputs) {
+        let Some(session) = &mut self.session else { return };
+        session.report_at = now + REPORT_INTERVAL;
+        let (packets, octets) = session.sender.sent();
+        let sent = SenderInfo {
+            ntp: rtcp::ntp_of_unix_ms(clock.unix_ms(now)),
+            rtp_timestamp: session.sender.timestamp(),
+            packets,
+            octets,
+        };
+        let heard = session.receiver.report_block(now);
+        let sent = Some(sent).filter(|_| packets > 0);
+        rtcp::write_report(session.sender.ssrc(), sent, heard, cname, &mut self.packet);
+        put_rtcp(session, &self.packet, outputs);
+    }
+}
+
+impl Call {
+    /// The phone's audio was agreed on or changed.
+    pub(super) fn agree_on_media(&mut self, media: PhoneMedia, now: Moment) {
+        let PhoneLeg::Rtp(leg) = &mut self.phone else { return };
+        leg.agree(media, &mut self.listener, now);
+        self.pass_heard(now);
+        self.last_media = now;
+        self.speaker.set_leg(media.format, media.ptime);
+        self.speaker.send_events(media.telephone_event.is_some());
+        self.listener.set_phone(media.format);
+        self.listener.detect_digits(media.telephone_event.is_none());
+        // After a delayed offer the answer came before the agreement.
+        if self.state.is_audible() && self.speaker.poll_timeout().is_none() {
+            self.speaker.start(now);
+        }
+    }
+
+    pub(super) fn hear_rtp(&mut self, source: SocketAddr, packet: &[u8], now: Moment) {
+        let PhoneLeg::Rtp(leg) = &mut self.phone else { return };
+        let Some(session) = &mut leg.session else { return };
+        let mut ear =
+            Ear { listener: &mut self.listener, digits: &mut leg.digits, format: session.media.format, now };
+        let wanted = self.state.is_audible() && session.media.direction.receives();
+        let known = session.receiver.handle_packet(now, source, packet, &mut |event| {
+            if wanted {
+                ear.take(event);
+            }
+        });
+        if known {
+            self.last_media = now;
+            if std::mem::take(&mut session.awaits_first) {
+                self.speaker.align(now);
+            }
+        }
+        self.pass_heard(now);
+    }
+
+    pub(super) fn hear_rtcp(&mut self, source: SocketAddr, packet: &[u8], now: Moment) {
+        if let PhoneLeg::Rtp(leg) = &mut self.phone
+            && let Some(session) = &mut leg.session
+        {
+            // The stream's goodbye ends nothing: SIP ends calls.
+            session.receiver.handle_rtcp(now, source, packet);
+        }
+    }
+
+    /// Serves the deadlines of the RTP session: what was held for its order, and our reports.
+    pub(super) fn wake_rtp(&mut self, now: Moment) {
+        let PhoneLeg::Rtp(leg) = &mut self.phone else { return };
+        let Some(session) = &mut leg.session else { return };
+        if session.receiver.poll_timeout().is_some_and(|at| at <= now) {
+            let mut ear = Ear {
+                listener: &mut self.listener,
+                digits: &mut leg.digits,
+                format: session.media.format,
+                now,
+            };
+            session.receiver.handle_timeout(now, &mut |event| ear.take(event));
+        }
+        if session.report_at <= now {
+            leg.report(self.names.call_id.as_str(), self.names.clock, now, &mut self.outputs);
+        }
+        self.pass_heard(now);
+    }
+
+    /// Says goodbye on RTCP: our stream ends (RFC 3550 §6.6).
+    pub(super) fn send_rtcp_bye(&mut self) {
+        let PhoneLeg::Rtp(leg) = &mut self.phone else { return };
+        let Some(session) = &leg.session else { return };
+        rtcp::write_goodbye(session.sender.ssrc(), self.names.call_id.as_str(), &mut leg.packet);
+        put_rtcp(session, &leg.packet, &mut self.outputs);
+    }
+
+    /// Passes on what the ear took: audio as frames, keys as keys.
+    fn pass_heard(&mut self, now: Moment) {
+        while let PhoneLeg::Rtp(leg) = &mut self.phone
+            && let Some(press) = leg.digits.pop_front()
+        {
+            self.press(press, now);
+        }
+        self.give_frames(now);
+    }
+}
+
+/// Takes what the receiver tells, while the receiver is busy telling.
+struct Ear<'a> {
+    listener: &'a mut Listener,
+    digits: &'a mut VecDeque<DigitPress>,
+    format: MediaFormat,
+    now: Moment,
+}
+
+impl Ear<'_> {
+    fn take(&mut self, event: RtpEvent<'_>) {
+        match event {
+            // Another format than the agreed one cannot come: there is one payload type.
+            RtpEvent::Audio { payload, format, .. } if format == self.format => {
+                self.listener.hear(payload, self.now);
+            }
+            RtpEvent::Audio { .. } => {}
+            RtpEvent::Lost { samples } => self.listener.conceal(samples),
+            RtpEvent::Paused { samples } => self.listener.pause(samples),
+            RtpEvent::Silence { samples } => self.listener.hear_silence(samples, self.now),
+            RtpEvent::Digit { digit, duration } => {
+                if self.digits.len() < DIGITS_HEARD_MAX {
+                    self.digits.push_back(DigitPress { digit, duration: Some(duration) });
+                }
+            }
+        }
+    }
+}
+
+fn put_rtcp(session: &Session, packet: &[u8], outputs: &mut Outputs) {
+    let mut to = session.receiver.remote();
+    // RFC 3550 §11: the odd port above the even one.
+    to.set_port(to.port().saturating_add(1));
+    outputs.datagram(Port::Rtcp, to, |out| out.extend_from_slice(packet));
+}
+
+fn samples_of(format: MediaFormat, audio: &[u8]) -> u32 {
+    u32::try_from(format.samples_of(audio.len())).unwrap_or(0)
+}
+
+/// Keys heard in one packet or at one deadline.
+pub const DIGITS_HEARD_MAX: usize = 16;
+
+/// Between two reports (RFC 3550 §6.2).
+const REPORT_INTERVAL: Duration = Duration::from_secs(5);

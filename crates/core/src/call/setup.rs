@@ -1,0 +1,119 @@
+//! From the first sign of a call to the answer: the vendor's start, the bot's connection, the answer gate.
+
+use crate::dialect::Capability;
+use crate::vocabulary::{CallCommand, CallEvent, CallStart, Moment, Reason};
+
+use super::bot_leg::BotLink;
+use super::output::PlainOutput;
+use super::phone_leg::PhoneLeg;
+use super::state::{ConnectingBot, Ringing, State, Talking};
+use super::{BotPlace, Call};
+
+impl Call {
+    /// Rings at the phone and reaches for the bot.
+    pub(super) fn reach_bot(&mut self, now: Moment) {
+        if let PhoneLeg::Rtp(_) = self.phone {
+            self.outputs.plain(PlainOutput::Ring);
+        }
+        self.state = State::ConnectingBot(ConnectingBot { until: now + self.deadlines.bot_connect });
+        match self.bot.place {
+            BotPlace::BuiltIn => self.bot_connected(now),
+            BotPlace::Remote => {
+                self.bot.link = BotLink::Dialling;
+                self.outputs.plain(PlainOutput::ConnectBot);
+            }
+        }
+    }
+
+    /// The vendor said whose call it is.
+    pub(super) fn vendor_started(&mut self, start: &CallStart, now: Moment) {
+        // A second start changes nothing: the socket is the call.
+        if !matches!(self.state, State::Inviting(_)) {
+            self.counters.malformed_messages += 1;
+            return;
+        }
+        if let PhoneLeg::Vendor(leg) = &mut self.phone {
+            leg.id = start.call_id.as_str().into();
+            let format = leg.side.format();
+            self.speaker.set_leg(format, leg.frame);
+            self.listener.set_phone(format);
+        }
+        self.names.from = start.from.clone();
+        self.names.to = start.to.clone();
+        self.names.custom.extend(start.custom.iter().cloned());
+        self.reach_bot(now);
+    }
+
+    /// Messages can be exchanged with the bot: it learns of the call.
+    pub(super) fn bot_connected(&mut self, now: Moment) {
+        if !matches!(self.state, State::ConnectingBot(_)) {
+            // The caller was faster; the shell closes what it opened.
+            self.outputs.plain(PlainOutput::CloseBot(1000));
+            return;
+        }
+        self.bot.link = BotLink::Open;
+        let gated = self.bot.can(Capability::AnswerGate);
+        if gated {
+            self.state = State::Ringing(Ringing { until: now + self.deadlines.ring });
+        }
+        self.tell_bot(&CallEvent::Started(Box::new(self.start_for_bot())), now);
+        if !gated {
+            self.answer(now);
+        }
+    }
+
+    /// The bot answers.
+    pub(super) fn bot_answers(&mut self, now: Moment) {
+        // Repeated answers, and those of bots that are not asked, change nothing.
+        if matches!(self.state, State::Ringing(_)) {
+            self.answer(now);
+        }
+    }
+
+    /// Answers the phone and lets audio flow.
+    pub(super) fn answer(&mut self, now: Moment) {
+        match &self.phone {
+            PhoneLeg::Rtp(_) => self.outputs.plain(PlainOutput::Answer),
+            PhoneLeg::Vendor(_) => self.tell_vendor(&CallCommand::Answer, now),
+        }
+        self.answered_at = Some(now);
+        self.last_media = now;
+        self.state = State::Talking(Talking { until: now + self.deadlines.max_duration });
+        // Until the phone has answered our offer there is nowhere to speak to.
+        if !matches!(&self.phone, PhoneLeg::Rtp(leg) if !leg.has_agreed()) {
+            self.speaker.start(now);
+        }
+        self.listener.start(now);
+        self.outputs.plain(PlainOutput::Answered);
+    }
+
+    /// What is waited for did not happen in time.
+    pub(super) fn setup_timed_out(&mut self, now: Moment) {
+        match self.state {
+            State::Inviting(_) => self.end(Reason::VendorSilent, now),
+            State::ConnectingBot(_) => self.bot_failed(Reason::BotNoHandshake, now),
+            State::Ringing(_) => self.bot_failed(Reason::BotNoAnswer, now),
+            State::Talking(_) => self.end(Reason::MaxDuration, now),
+            State::Ending(_) => self.waited_enough(now),
+            State::Ended => {}
+        }
+    }
+
+    fn start_for_bot(&self) -> CallStart {
+        let names = &self.names;
+        CallStart {
+            call_id: names.call_id.clone(),
+            stream_id: names.stream_id.clone(),
+            other_leg_id: format!("{}.phone", names.call_id),
+            account: names.account.to_string(),
+            from: names.from.clone(),
+            to: names.to.clone(),
+            country: names.country.as_deref().map(str::to_owned),
+            direction: names.direction,
+            format: self.bot.audio.format,
+            custom: names.custom.clone(),
+            raw: None,
+            clock: names.clock,
+        }
+    }
+}

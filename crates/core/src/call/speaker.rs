@@ -1,0 +1,329 @@
+//! Towards the phone: the bot's audio in the phone's format, paced, with digits in between.
+
+use std::time::Duration;
+
+use crate::media::{Converter, MarkOutcome as Outcome, MediaFormat, Playout, SilenceGate};
+use crate::rtp::EventFrame;
+use crate::vocabulary::{CallEvent, CommandRefusal, Counters, DialDigits, MarkOutcome, Moment};
+
+use super::dialing::{DialFrame, Dialing};
+use super::ending::CLIP_FORMAT;
+use super::pace::{Cadence, Pace};
+
+/// What one phone hears.
+pub(super) struct Speaker {
+    bot: MediaFormat,
+    leg: MediaFormat,
+    frame: Duration,
+    converter: Option<Converter>,
+    converted: Vec<u8>,
+    playout: Playout,
+    pace: Pace,
+    dialing: Dialing,
+    source: SourceGauge,
+    /// The frame that leaves.
+    sound: Vec<u8>,
+    drained_since: Option<Moment>,
+}
+
+/// What leaves at one step of the grid.
+#[derive(Debug)]
+pub(super) enum Sound<'a> {
+    /// A frame of audio in the leg's format; silence when nothing waits.
+    Audio(&'a [u8]),
+    /// A part of an RFC 4733 event instead of audio.
+    Event(EventFrame),
+    /// Nothing: an on-demand leg is quiet.
+    Nothing,
+}
+
+impl Speaker {
+    pub(super) fn new(cadence: Cadence, bot: MediaFormat, leg: MediaFormat, frame: Duration) -> Self {
+        Self {
+            bot,
+            leg,
+            frame,
+            converter: Converter::new(bot, leg).ok(),
+            converted: Vec::new(),
+            playout: Playout::new(leg, PLAYOUT_MAX),
+            pace: Pace::new(cadence, frame),
+            dialing: Dialing::new(leg),
+            source: SourceGauge::default(),
+            sound: vec![0; leg.bytes_in(frame)],
+            drained_since: None,
+        }
+    }
+
+    /// The phone's format or frame changed; what waits in another format is lost only if the format differs.
+    pub(super) fn set_leg(&mut self, leg: MediaFormat, frame: Duration) {
+        if leg != self.leg {
+            self.leg = leg;
+            self.converter = Converter::new(self.bot, leg).ok();
+            self.playout = Playout::new(leg, PLAYOUT_MAX);
+            self.dialing.set_leg(leg);
+        }
+        self.frame = frame;
+        self.pace.set_frame(frame);
+        self.sound.resize(leg.bytes_in(frame), 0);
+    }
+
+    /// Whether digits leave as RFC 4733 events rather than as tones.
+    pub(super) fn send_events(&mut self, events: bool) {
+        self.dialing.send_events(events);
+    }
+
+    pub(super) fn start(&mut self, now: Moment) {
+        self.pace.start(now);
+    }
+
+    /// The phone's first audio came.
+    pub(super) fn align(&mut self, now: Moment) {
+        self.pace.align(now);
+    }
+
+    /// Takes audio of the bot; gives the milliseconds for which there was no room.
+    pub(super) fn push(&mut self, audio: &[u8], now: Moment) -> u64 {
+        self.pace.arrived(now, self.playout.depth());
+        self.source.pushed(self.bot.duration_of(audio.len()), now);
+        self.drained_since = None;
+        let pushed = match &mut self.converter {
+            Some(converter) if !converter.is_untouched() => {
+                self.converted.clear();
+                converter.convert(audio, &mut self.converted);
+                self.playout.push(&self.converted, None)
+            }
+            _ => self.playout.push(audio, None),
+        };
+        if self.converted.capacity() > CONVERTED_BYTES_KEPT_MAX {
+            self.converted = Vec::new();
+        }
+        millis(self.leg.duration_of(pushed.refused_bytes))
+    }
+
+    /// Takes a clip of our own, linear 16-bit at 8 kHz.
+    pub(super) fn push_clip(&mut self, samples: &[i16], now: Moment) {
+        let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        if let Ok(mut converter) = Converter::new(CLIP_FORMAT, self.leg) {
+            let mut clip = Vec::new();
+            converter.convert(&bytes, &mut clip);
+            converter.finish(&mut clip);
+            self.pace.arrived(now, self.playout.depth());
+            self.drained_since = None;
+            self.playout.push(&clip, None);
+            self.playout.end_of_utterance();
+        }
+    }
+
+    /// Marks the end of what was pushed so far; beyond the bound it is done at once.
+    pub(super) fn mark(&mut self, name: &str) {
+        // With more marks waiting than anybody sets, the newest is lost rather than the call.
+        let _ = self.playout.mark(name);
+    }
+
+    /// Drops what waits, also inside the converter.
+    pub(super) fn clear(&mut self) {
+        self.playout.clear();
+        if let Some(converter) = &mut self.converter {
+            converter.reset();
+        }
+    }
+
+    /// The bot has said its last word: also what the converter holds is played.
+    pub(super) fn end_of_utterance(&mut self) {
+        if let Some(converter) = &mut self.converter {
+            self.converted.clear();
+            converter.finish(&mut self.converted);
+            self.playout.push(&self.converted, None);
+            if !self.playout.is_empty() {
+                self.drained_since = None;
+            }
+        }
+        self.playout.end_of_utterance();
+    }
+
+    /// Queues digits to send.
+    pub(super) fn dial(&mut self, digits: &DialDigits) -> Result<(), CommandRefusal> {
+        self.dialing.dial(digits)
+    }
+
+    pub(super) fn poll_mark(&mut self) -> Option<CallEvent> {
+        let done = self.playout.poll_mark()?;
+        let outcome = match done.outcome {
+            Outcome::Played => MarkOutcome::Played,
+            Outcome::Cleared => MarkOutcome::Cleared,
+        };
+        Some(CallEvent::Mark { name: done.name.into(), outcome })
+    }
+
+    /// The frame that is due at `now`, if one is.
+    pub(super) fn take_sound(&mut self, now: Moment) -> Option<Sound<'_>> {
+        if !self.dialing.is_idle() {
+            self.pace.start_if_idle(now);
+        }
+        if !self.pace.take_due(now) {
+            return None;
+        }
+        if let Some(frame) = self.dialing.next_frame(self.frame, &mut self.sound) {
+            return Some(match frame {
+                DialFrame::Tone => Sound::Audio(&self.sound),
+                DialFrame::Event(event) => Sound::Event(event),
+            });
+        }
+        self.win_time_back(now);
+        let pulled = self.playout.pull(&mut self.sound);
+        if pulled.audio_bytes == 0 {
+            if self.playout.is_empty() {
+                self.drained_since.get_or_insert(now);
+                self.pace.ran_dry(now);
+            }
+            if self.pace.is_on_demand() {
+                return Some(Sound::Nothing);
+            }
+        }
+        Some(Sound::Audio(&self.sound))
+    }
+
+    /// Since when nothing waits, neither audio nor digits.
+    pub(super) fn drained_since(&self) -> Option<Moment> {
+        self.drained_since.filter(|_| self.dialing.is_idle())
+    }
+
+    pub(super) fn leg(&self) -> MediaFormat {
+        self.leg
+    }
+
+    pub(super) fn depth(&self) -> Duration {
+        self.playout.depth()
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Moment> {
+        self.pace.poll_timeout()
+    }
+
+    pub(super) fn count(&self, counters: &mut Counters) {
+        let counts = self.playout.counts();
+        let to_ms = |bytes: u64| millis(self.leg.duration_of(usize::try_from(bytes).unwrap_or(usize::MAX)));
+        counters.pushed_ms += to_ms(counts.pushed);
+        counters.played_ms += to_ms(counts.played);
+        counters.cleared_ms += to_ms(counts.cleared);
+        counters.trimmed_ms += to_ms(counts.trimmed);
+        counters.refused_ms += to_ms(counts.refused);
+    }
+
+    /// A real-time source that fell behind is brought back by taking out silence.
+    fn win_time_back(&mut self, now: Moment) {
+        if self.source.is_real_time(now) && self.playout.depth() > DEPTH_TOLERATED {
+            self.playout.trim_silence(DEPTH_TARGET, SilenceGate::new(SILENCE_DBFS));
+        }
+    }
+}
+
+/// Tells a source that speaks in real time from one that speaks in bursts.
+#[derive(Debug, Default)]
+struct SourceGauge {
+    window: Moment,
+    pushed: Duration,
+    windows_in_time: u32,
+}
+
+impl SourceGauge {
+    fn pushed(&mut self, audio: Duration, now: Moment) {
+        self.roll(now);
+        self.pushed += audio;
+    }
+
+    /// Whether the last windows all brought as much audio as they lasted.
+    fn is_real_time(&mut self, now: Moment) -> bool {
+        self.roll(now);
+        self.windows_in_time >= REAL_TIME_WINDOWS
+    }
+
+    fn roll(&mut self, now: Moment) {
+        let lasted = now - self.window;
+        if lasted < SOURCE_WINDOW {
+            return;
+        }
+        let in_time = self.pushed * 10 >= lasted * 9 && self.pushed * 10 <= lasted * 11;
+        self.windows_in_time = if in_time { self.windows_in_time + 1 } else { 0 };
+        (self.window, self.pushed) = (now, Duration::ZERO);
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Bot audio that waits to be played on one call.
+pub const PLAYOUT_MAX: Duration = Duration::from_secs(300);
+
+/// Bytes of the conversion buffer that are kept after a burst.
+const CONVERTED_BYTES_KEPT_MAX: usize = 16_384;
+/// What a real-time source may be behind before time is won back.
+const DEPTH_TOLERATED: Duration = Duration::from_millis(80);
+/// Where it is brought back to.
+const DEPTH_TARGET: Duration = Duration::from_millis(40);
+/// Below this level audio is a pause between words.
+const SILENCE_DBFS: f32 = -50.0;
+/// Length of one look at the source's speed.
+const SOURCE_WINDOW: Duration = Duration::from_millis(500);
+/// Looks in a row that must be in time.
+const REAL_TIME_WINDOWS: u32 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FRAME: Duration = Duration::from_millis(20);
+
+    fn speaker() -> Speaker {
+        let mut speaker = Speaker::new(Cadence::Steady, MediaFormat::PCMU_8K, MediaFormat::PCMU_8K, FRAME);
+        speaker.start(Moment::START);
+        speaker
+    }
+
+    #[test]
+    fn a_stalled_real_time_source_is_back_at_its_depth_within_three_seconds() {
+        let mut speaker = speaker();
+        let mut now = Moment::START;
+        // Words of 300 ms with pauses of 200 ms.
+        let frame = |at: u64| if at % 500 < 300 { [0x10u8; 160] } else { [0xFFu8; 160] };
+        let mut settled_after = None;
+        for at in (0..10_000u64).step_by(20) {
+            let stalled = (3_000..3_600).contains(&at);
+            if at == 3_600 {
+                (3_000..3_600).step_by(20).for_each(|late| {
+                    speaker.push(&frame(late), now);
+                });
+            }
+            if !stalled {
+                speaker.push(&frame(at), now);
+            }
+            speaker.take_sound(now);
+            if at > 3_700 && speaker.depth() <= DEPTH_TOLERATED + FRAME {
+                settled_after.get_or_insert(at - 3_600);
+            }
+            now = now + FRAME;
+        }
+        let settled_after = settled_after.expect("the backlog stayed");
+        assert!(settled_after <= 3_000, "{settled_after} ms");
+        let counts = speaker.playout.counts();
+        assert!(counts.trimmed > 0);
+        assert_eq!(
+            counts.played + counts.cleared + counts.trimmed + speaker.playout.waiting() as u64,
+            counts.pushed
+        );
+    }
+
+    #[test]
+    fn a_burst_of_speech_is_never_trimmed() {
+        let mut speaker = speaker();
+        let mut now = Moment::START;
+        let silence = vec![0xFFu8; 8_000 * 10];
+        speaker.push(&silence, now);
+        for _ in 0..400 {
+            speaker.take_sound(now);
+            now = now + FRAME;
+        }
+        assert_eq!(speaker.playout.counts().trimmed, 0);
+    }
+}

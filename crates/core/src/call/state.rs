@@ -1,0 +1,133 @@
+//! The states of a call. A state holds what exists only in it; a transition makes the next one.
+
+use crate::vocabulary::{Cause, Moment};
+
+/// Where a call stands.
+#[derive(Debug)]
+pub(super) enum State {
+    /// A vendor is connected and has not said whose call it is.
+    Inviting(Inviting),
+    /// The phone rings and the bot is being reached.
+    ConnectingBot(ConnectingBot),
+    /// The phone rings and the bot has to answer.
+    Ringing(Ringing),
+    /// Both hear each other.
+    Talking(Talking),
+    /// The cause is known; what was said is played out, the last words are exchanged.
+    Ending(Ending),
+    /// The record is written.
+    Ended,
+}
+
+/// A vendor is connected.
+#[derive(Debug)]
+pub(super) struct Inviting {
+    /// Until when its start must have come.
+    pub(super) until: Moment,
+}
+
+/// The bot is being reached.
+#[derive(Debug)]
+pub(super) struct ConnectingBot {
+    /// Until when it must be connected.
+    pub(super) until: Moment,
+}
+
+/// The bot has to answer.
+#[derive(Debug)]
+pub(super) struct Ringing {
+    /// Until when it must have answered.
+    pub(super) until: Moment,
+}
+
+/// Both hear each other.
+#[derive(Debug)]
+pub(super) struct Talking {
+    /// Until when it must be over.
+    pub(super) until: Moment,
+}
+
+/// The call is being ended.
+#[derive(Debug)]
+pub(super) struct Ending {
+    /// Why.
+    pub(super) cause: Cause,
+    /// What is still waited for.
+    pub(super) step: EndingStep,
+    /// When waiting is over, whatever is missing.
+    pub(super) until: Moment,
+}
+
+/// What an ending call waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum EndingStep {
+    /// The bot's last words, or the fallback, are being played.
+    PlayingOut,
+    /// The vendor was told; its last message or its close is missing.
+    VendorLeaving,
+}
+
+/// The name of a state, for logs and snapshots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StateName {
+    /// A vendor is connected and has not said whose call it is.
+    Inviting,
+    /// The phone rings and the bot is being reached.
+    ConnectingBot,
+    /// The phone rings and the bot has to answer.
+    Ringing,
+    /// Both hear each other.
+    Talking,
+    /// The call is being ended.
+    Ending,
+    /// The call is over.
+    Ended,
+}
+
+impl State {
+    pub(super) fn name(&self) -> StateName {
+        match self {
+            Self::Inviting(_) => StateName::Inviting,
+            Self::ConnectingBot(_) => StateName::ConnectingBot,
+            Self::Ringing(_) => StateName::Ringing,
+            Self::Talking(_) => StateName::Talking,
+            Self::Ending(_) => StateName::Ending,
+            Self::Ended => StateName::Ended,
+        }
+    }
+
+    /// When this state ends by itself.
+    pub(super) fn until(&self) -> Option<Moment> {
+        match self {
+            Self::Inviting(state) => Some(state.until),
+            Self::ConnectingBot(state) => Some(state.until),
+            Self::Ringing(state) => Some(state.until),
+            Self::Talking(state) => Some(state.until),
+            Self::Ending(state) => Some(state.until),
+            Self::Ended => None,
+        }
+    }
+
+    /// Whether audio flows: while both talk, and while the last words are played.
+    pub(super) fn is_audible(&self) -> bool {
+        match self {
+            Self::Talking(_) => true,
+            Self::Ending(ending) => ending.step == EndingStep::PlayingOut,
+            Self::Inviting(_) | Self::ConnectingBot(_) | Self::Ringing(_) | Self::Ended => false,
+        }
+    }
+}
+
+impl StateName {
+    /// The word in logs and in the API.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Inviting => "inviting",
+            Self::ConnectingBot => "connecting_bot",
+            Self::Ringing => "ringing",
+            Self::Talking => "talking",
+            Self::Ending => "ending",
+            Self::Ended => "ended",
+        }
+    }
+}

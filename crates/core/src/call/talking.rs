@@ -1,0 +1,289 @@
+//! While both talk: what the bot asks of the phone and what the phone tells the bot.
+
+use crate::dialect::{Capability, Heard, Malformed, Out, Wire};
+use crate::vocabulary::{
+    CallCommand, CallEvent, CommandRefusal, DialDigits, DigitPress, HangUpWhen, Moment, Reason, Transfer,
+};
+
+use super::bot_leg::BotLink;
+use super::output::{Leg, Outputs, PlainOutput};
+use super::phone_leg::{PhoneLeg, Presence};
+use super::state::State;
+use super::{BotPlace, Call};
+
+impl Call {
+    /// Tells the bot something; what a built-in bot says to it is carried out at once.
+    pub(super) fn tell_bot(&mut self, event: &CallEvent, now: Moment) {
+        if self.bot.link != BotLink::Open {
+            return;
+        }
+        let mut out = std::mem::take(&mut self.bot.out);
+        self.bot.side.encode(event, now, &mut out);
+        self.carry_out(out, now);
+    }
+
+    /// Gives one frame of the caller's audio to the bot.
+    pub(super) fn give_bot(&mut self, frame: &[u8], now: Moment) {
+        if self.bot.link != BotLink::Open {
+            return;
+        }
+        let mut out = std::mem::take(&mut self.bot.out);
+        self.bot.side.encode_audio(frame, now, &mut out);
+        self.carry_out(out, now);
+    }
+
+    /// Reads a message of the bot.
+    pub(super) fn hear_bot(&mut self, wire: Wire<'_>, now: Moment) {
+        if self.bot.link != BotLink::Open || matches!(self.state, State::Ended) {
+            return;
+        }
+        self.counters.bot_messages_in += 1;
+        let mut out = std::mem::take(&mut self.bot.out);
+        let read = self.bot.side.decode(wire, now, &mut out);
+        let is_audio = read.is_ok() && matches!(out.heard(), [Heard::Audio(_), ..]);
+        self.carry_out(out, now);
+        self.count_malformed(read);
+        if !is_audio && self.bot.flood.control(now) {
+            self.bot_failed(Reason::BotFlooded, now);
+        }
+    }
+
+    /// Reads a message of the vendor.
+    pub(super) fn hear_vendor(&mut self, wire: Wire<'_>, now: Moment) {
+        let PhoneLeg::Vendor(leg) = &mut self.phone else { return };
+        self.counters.vendor_messages_in += 1;
+        let mut out = std::mem::take(&mut leg.out);
+        let read = leg.side.decode(wire, now, &mut out);
+        self.take_from_vendor(out, now);
+        self.count_malformed(read);
+    }
+
+    /// Tells the vendor something.
+    pub(super) fn tell_vendor(&mut self, command: &CallCommand, now: Moment) {
+        let PhoneLeg::Vendor(leg) = &mut self.phone else { return };
+        if leg.presence == Presence::Gone {
+            return;
+        }
+        let mut out = std::mem::take(&mut leg.out);
+        leg.side.encode(command, now, &mut out);
+        self.take_from_vendor(out, now);
+    }
+
+    /// Sends what the bot's dialect wrote and does what it heard; gives the buffers back.
+    pub(super) fn carry_out(&mut self, mut out: Out<CallCommand>, now: Moment) {
+        if self.bot.place == BotPlace::Remote {
+            self.counters.bot_messages_out += send(&out, Leg::Bot, &mut self.outputs);
+        }
+        if let Some(code) = out.close_code() {
+            self.outputs.plain(PlainOutput::CloseBot(code));
+        }
+        let heard = out.take_heard();
+        for item in &heard {
+            match item {
+                Heard::Audio(span) => self.play(out.audio(span), now),
+                Heard::Item(command) => self.obey(command, now),
+            }
+        }
+        out.return_heard(heard);
+        out.clear();
+        self.bot.out = out;
+    }
+
+    /// Sends what the vendor's dialect wrote and passes on what it heard; gives the buffers back.
+    pub(super) fn take_from_vendor(&mut self, mut out: Out<CallEvent>, now: Moment) {
+        self.counters.vendor_messages_out += send(&out, Leg::Phone, &mut self.outputs);
+        if let Some(code) = out.close_code() {
+            self.close_vendor(code);
+        }
+        let heard = out.take_heard();
+        for item in &heard {
+            match item {
+                Heard::Audio(span) => self.listen(out.audio(span), now),
+                Heard::Item(event) => self.pass_on(event, now),
+            }
+        }
+        out.return_heard(heard);
+        out.clear();
+        if let PhoneLeg::Vendor(leg) = &mut self.phone {
+            leg.out = out;
+        }
+    }
+
+    /// Takes audio of the bot for playout.
+    fn play(&mut self, audio: &[u8], now: Moment) {
+        let refused_ms = self.speaker.push(audio, now);
+        if refused_ms > 0 && self.bot.flood.refused(refused_ms) {
+            self.bot_failed(Reason::BotFlooded, now);
+        }
+        self.pace_bot();
+    }
+
+    /// Gives audio of the caller, in the phone's format, to the bot.
+    pub(super) fn listen(&mut self, audio: &[u8], now: Moment) {
+        self.last_media = now;
+        if self.state.is_audible() {
+            self.listener.hear(audio, now);
+            self.give_frames(now);
+        }
+    }
+
+    /// Gives the bot every whole frame that waits.
+    pub(super) fn give_frames(&mut self, now: Moment) {
+        while let Some(press) = self.listener.poll_digit() {
+            self.press(press, now);
+        }
+        while let Some(frame) = self.listener.take_frame() {
+            self.give_bot(&frame, now);
+            self.listener.return_frame(frame);
+        }
+    }
+
+    /// Does what the bot asks.
+    fn obey(&mut self, command: &CallCommand, now: Moment) {
+        match command {
+            CallCommand::Answer => self.bot_answers(now),
+            CallCommand::Digits(digits) => self.dial(digits, now),
+            CallCommand::Mark { name } => {
+                self.speaker.mark(name);
+                self.report_marks(now);
+            }
+            CallCommand::Clear => self.clear(now),
+            CallCommand::Transfer(Transfer { command, .. }) => self.refuse(
+                &CommandRefusal {
+                    code: "not_supported",
+                    message: "transfers are not available on this gateway".to_owned(),
+                    command: (*command).into(),
+                },
+                now,
+            ),
+            CallCommand::HangUp(when) => self.bot_hangs_up(*when, now),
+            CallCommand::Invalid(refusal) => self.refuse(refusal, now),
+            CallCommand::Unknown(_) => self.counters.unknown_messages += 1,
+        }
+    }
+
+    /// Tells the bot that a command was not carried out.
+    fn refuse(&mut self, refusal: &CommandRefusal, now: Moment) {
+        self.counters.refused_commands += 1;
+        self.tell_bot(&CallEvent::Refused(refusal.clone()), now);
+    }
+
+    /// Drops what waits for the caller and says so: marks first, then the clear itself.
+    pub(super) fn clear(&mut self, now: Moment) {
+        self.counters.clears += 1;
+        self.speaker.clear();
+        if self.phone_can(Capability::Clear) {
+            self.tell_vendor(&CallCommand::Clear, now);
+        }
+        self.report_marks(now);
+        self.tell_bot(&CallEvent::Cleared, now);
+        self.pace_bot();
+    }
+
+    /// Tells the bot which marks were reached.
+    pub(super) fn report_marks(&mut self, now: Moment) {
+        // A bot may answer a mark with the next one; the bound keeps one that never stops from holding the call.
+        for _ in 0..MARKS_PER_STEP_MAX {
+            let Some(event) = self.speaker.poll_mark() else { return };
+            if let CallEvent::Mark { outcome, .. } = &event {
+                match outcome {
+                    crate::vocabulary::MarkOutcome::Played => self.counters.marks_played += 1,
+                    crate::vocabulary::MarkOutcome::Cleared => self.counters.marks_cleared += 1,
+                }
+            }
+            self.tell_bot(&event, now);
+        }
+    }
+
+    /// Sends digits to the caller: by the vendor's message where it has one, else as events or tones.
+    fn dial(&mut self, digits: &DialDigits, now: Moment) {
+        self.counters.digits_out += digits.steps().iter().flatten().count() as u64;
+        if self.phone_can(Capability::DigitsToPhone) {
+            self.tell_vendor(&CallCommand::Digits(digits.clone()), now);
+        } else if let Err(refusal) = self.speaker.dial(digits) {
+            self.refuse(&refusal, now);
+        }
+    }
+
+    /// The caller pressed a key: the bot's message where it has one, else a tone in the caller's audio.
+    pub(super) fn press(&mut self, press: DigitPress, now: Moment) {
+        if !self.state.is_audible() {
+            return;
+        }
+        self.counters.digits_in += 1;
+        if self.bot.can(Capability::DigitsToBot) {
+            self.tell_bot(&CallEvent::Digit(press), now);
+        } else {
+            self.listener.sound(press);
+        }
+    }
+
+    /// Passes on what a vendor tells.
+    fn pass_on(&mut self, event: &CallEvent, now: Moment) {
+        match event {
+            CallEvent::Started(start) => self.vendor_started(start, now),
+            CallEvent::Digit(press) => self.press(*press, now),
+            // Marks are completed by our own playout; the vendor's echo of one says nothing new.
+            CallEvent::Mark { .. } | CallEvent::Refused(_) => {}
+            CallEvent::Cleared => {
+                self.speaker.clear();
+                self.counters.clears += 1;
+                self.report_marks(now);
+                self.tell_bot(&CallEvent::Cleared, now);
+            }
+            CallEvent::Ended(_) => self.vendor_ended(now),
+            CallEvent::Record(_) => self.vendor_recorded(),
+            CallEvent::Unknown(_) => self.counters.unknown_messages += 1,
+        }
+    }
+
+    /// Keeps the audio of a bot that cannot clear short: it is read no faster than it is played.
+    pub(super) fn pace_bot(&mut self) {
+        if self.bot.place == BotPlace::BuiltIn || self.bot.can(Capability::Clear) {
+            return;
+        }
+        let depth = self.speaker.depth();
+        if !self.bot.paused && depth > PAUSE_BOT_DEPTH_MAX {
+            self.bot.paused = true;
+            self.outputs.plain(PlainOutput::PauseBot);
+        } else if self.bot.paused && depth <= PAUSE_BOT_DEPTH_MAX / 2 {
+            self.bot.paused = false;
+            self.outputs.plain(PlainOutput::ResumeBot);
+        }
+    }
+
+    /// The bot wants to hang up.
+    fn bot_hangs_up(&mut self, when: HangUpWhen, now: Moment) {
+        match when {
+            HangUpWhen::AfterPlayout => self.end_after_playout(Reason::BotHungUp, now),
+            HangUpWhen::Now => self.end(Reason::BotHungUp, now),
+        }
+    }
+
+    fn count_malformed(&mut self, read: Result<(), Malformed>) {
+        self.counters.malformed_messages += u64::from(read.is_err());
+    }
+
+    fn phone_can(&self, capability: Capability) -> bool {
+        match &self.phone {
+            PhoneLeg::Rtp(_) => false,
+            PhoneLeg::Vendor(leg) => leg.side.capabilities().contains(&capability),
+        }
+    }
+}
+
+/// Queues the messages of `out` for a leg; says how many.
+fn send<T>(out: &Out<T>, to: Leg, outputs: &mut Outputs) -> u64 {
+    let mut sent = 0;
+    for (class, wire) in out.messages() {
+        outputs.wire(to, class, wire);
+        sent += 1;
+    }
+    sent
+}
+
+/// Audio that waits for the caller when the bot's dialect cannot clear it.
+pub const PAUSE_BOT_DEPTH_MAX: std::time::Duration = std::time::Duration::from_millis(400);
+
+/// Marks reported at one step.
+pub const MARKS_PER_STEP_MAX: usize = 256;

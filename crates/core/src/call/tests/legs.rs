@@ -1,0 +1,107 @@
+//! Vendors that dial us, joined to bots of other dialects.
+
+use super::bots::Echo;
+use super::*;
+
+const START: &str = r#"{"event":"start","ucid":"unique-call-id-123","type":"text"}"#;
+
+fn samples(value: i16) -> String {
+    let list = vec![value.to_string(); 80].join(",");
+    format!(
+        r#"{{"event":"media","type":"media","ucid":"unique-call-id-123","data":{{"samples":[{list}],"bitsPerSample":16,"sampleRate":8000,"channelCount":1,"numberOfFrames":80,"type":"data"}}}}"#
+    )
+}
+
+#[test]
+fn a_vendor_hears_its_echo_and_its_stop_ends_the_call() {
+    let mut desk = Desk::vendor("ozonetel", built_in(Box::new(Echo)));
+    desk.vendor_says(START);
+    for _ in 0..100 {
+        desk.vendor_says(&samples(1_000));
+        desk.pass(Duration::from_millis(10));
+    }
+    let media = desk.to_phone().into_iter().filter(|text| text.contains(r#""numberOfFrames":80"#)).count();
+    assert!((95..=100).contains(&media), "{media} packets");
+    desk.vendor_says(r#"{"event":"stop","ucid":"another","type":"text"}"#);
+    assert_eq!(cause_of(&desk).to_string(), "completed/caller_hung_up");
+    assert!(desk.saw(&Seen::ClosePhone(1000)));
+    assert_eq!(&*desk.ended().phone_leg_id, "unique-call-id-123");
+}
+
+#[test]
+fn a_close_without_a_stop_is_a_hang_up_and_a_break_is_the_vendors_fault() {
+    for (end, cause) in
+        [(SocketEnd::Closed(1000), "completed/caller_hung_up"), (SocketEnd::Reset, "upstream/vendor_reset")]
+    {
+        let mut desk = Desk::vendor("ozonetel", built_in(Box::new(Echo)));
+        desk.vendor_says(START);
+        desk.input(Input::PhoneClosed(end));
+        assert_eq!(cause_of(&desk).to_string(), cause);
+        assert!(!desk.saw(&Seen::ClosePhone(1000)));
+    }
+}
+
+#[test]
+fn an_ozonetel_vendor_rings_at_an_incoming_call_bot_and_the_bots_hang_up_reaches_it() {
+    let mut desk = Desk::vendor("ozonetel", remote("incoming-call"));
+    desk.vendor_says(START);
+    assert!(desk.saw(&Seen::ConnectBot));
+    desk.input(Input::BotConnected);
+    assert!(desk.to_bot()[0].starts_with(r#"{"event":"incoming_call","#));
+    desk.bot_says(r#"{"event":"answer"}"#);
+    for _ in 0..20 {
+        desk.vendor_says(&samples(1_000));
+        desk.pass(Duration::from_millis(10));
+    }
+    assert!(desk.saw(&Seen::ToBotBinary(320)));
+    desk.input(Input::BotWire(Wire::Binary(&[0x10; 3_200])));
+    desk.pass(Duration::from_millis(300));
+    desk.bot_says(r#"{"event":"hangup"}"#);
+    desk.pass(Duration::from_millis(500));
+    assert!(desk.to_phone().contains(&r#"{"command":"callDisconnect"}"#), "{:?}", desk.to_phone().last());
+    assert!(desk.records.is_empty(), "the vendor has a few seconds for its stop");
+    desk.vendor_says(r#"{"event":"stop","ucid":"unique-call-id-123","type":"text"}"#);
+    assert_eq!(cause_of(&desk).to_string(), "completed/bot_hung_up");
+}
+
+#[test]
+fn a_vendor_that_says_nothing_after_our_hang_up_is_closed_after_five_seconds() {
+    let mut desk = Desk::vendor("incoming-call", built_in(Box::new(Echo)));
+    desk.vendor_says(r#"{"event":"incoming_call","callerId":"1","didNumber":"2","sessionId":"s"}"#);
+    assert!(desk.to_phone().contains(&r#"{"event":"answer"}"#));
+    desk.input(Input::HangUp(Reason::Asked));
+    let asked = desk.now;
+    assert!(desk.to_phone().contains(&r#"{"event":"hangup"}"#));
+    desk.pass(Duration::from_secs(10));
+    assert_eq!(desk.when(&Seen::ClosePhone(1000)) - asked, Duration::from_secs(5));
+    assert_eq!(desk.records.len(), 1);
+}
+
+#[test]
+fn an_incoming_call_vendor_may_send_its_cdr_after_its_hang_up() {
+    let mut desk = Desk::vendor("incoming-call", built_in(Box::new(Echo)));
+    desk.vendor_says(r#"{"event":"incoming_call","callerId":"1","didNumber":"2","sessionId":"s"}"#);
+    desk.vendor_says(r#"{"event":"hangup"}"#);
+    assert!(desk.records.is_empty());
+    desk.vendor_says(
+        r#"{"event":"cdr","sessionId":"s","destination":"2","startTime":"2026-01-07T06:15:49Z","answerTime":"2026-01-07T06:15:54Z","endTime":"2026-01-07T06:16:06Z","duration":17,"billableSeconds":12,"disposition":"ANSWERED","hangupBy":"caller","hangupCauseCode":"16","hangupCauseText":"Normal Clearing"}"#,
+    );
+    assert_eq!(cause_of(&desk).to_string(), "completed/caller_hung_up");
+    assert!(desk.saw(&Seen::ClosePhone(1000)));
+}
+
+#[test]
+fn keys_of_a_phone_become_tones_for_a_bot_that_has_no_digits() {
+    let mut desk = Desk::sip(remote("ozonetel"), Fallback::Sorry);
+    desk.input(Input::BotConnected);
+    let press = crate::vocabulary::DigitPress { digit: crate::vocabulary::Digit::ALL[5], duration: None };
+    desk.input(Input::PhoneDigit(press));
+    let before = desk.to_bot().len();
+    for _ in 0..10 {
+        desk.phone_speaks(0xFF);
+        desk.pass(FRAME);
+    }
+    let told = desk.to_bot().split_off(before);
+    assert!(!told.iter().any(|text| text.contains("dtmf")));
+    assert!(told.iter().any(|text| text.contains(r#""samples":["#) && text.len() > 500), "no tone: {told:?}");
+}

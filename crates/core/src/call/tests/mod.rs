@@ -1,0 +1,256 @@
+//! Calls in virtual time: a scripted shell drives the machine and keeps what it put out.
+
+mod bots;
+mod ending;
+mod legs;
+mod setup;
+mod talking;
+mod traces;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::*;
+use crate::dialect::registry::{self, BotSideSettings, PhoneSideSettings, RecordWish, RefusalWish};
+use crate::dialect::{BotSide, Wire, WireAudio};
+use crate::vocabulary::{CallRecord, Cause, Reason};
+
+/// One output, kept.
+#[derive(Debug, Clone, PartialEq)]
+enum Seen {
+    Ring,
+    Answer,
+    Answered,
+    Reject(u16),
+    HangUpPhone(Reason),
+    Rtp(Vec<u8>),
+    Rtcp(Vec<u8>),
+    ToPhone(String),
+    ToPhoneBinary(usize),
+    ClosePhone(u16),
+    ConnectBot,
+    ToBot(String),
+    ToBotBinary(usize),
+    CloseBot(u16),
+    PauseBot,
+    ResumeBot,
+    Ended(Reason),
+}
+
+/// A shell in virtual time.
+struct Desk {
+    call: Call,
+    now: Moment,
+    seen: Vec<(Moment, Seen)>,
+    records: Vec<CallRecord>,
+    sequence: u16,
+}
+
+const PHONE: &str = "127.0.0.1:40000";
+const FRAME: Duration = Duration::from_millis(20);
+
+impl Desk {
+    /// A SIP phone with PCMU and a bot.
+    fn sip(bot: BotSettings, fallback: Fallback) -> Self {
+        let media = Some(media());
+        Self::new(
+            PhoneSettings::Sip { rtp: RtpIdentity { ssrc: 7, sequence: 1, timestamp: 0 }, media },
+            bot,
+            fallback,
+        )
+    }
+
+    /// A vendor that speaks `dialect`, and a bot.
+    fn vendor(dialect: &'static str, bot: BotSettings) -> Self {
+        let row = registry::find(dialect).unwrap();
+        let clock = WallClock::new(1_700_000_000_000, Moment::START);
+        let settings = PhoneSideSettings { audio: row.default_audio, seed: 1, clock };
+        let phone = PhoneSettings::Vendor {
+            dialect: row.name,
+            side: (row.phone_side)(&settings),
+            audio: row.default_audio,
+        };
+        Self::new(phone, bot, Fallback::Sorry)
+    }
+
+    fn new(phone: PhoneSettings, bot: BotSettings, fallback: Fallback) -> Self {
+        let now = Moment::from_millis(1_000);
+        let settings = CallSettings {
+            call_id: CallId::new(1_707_204_900_000, [7; 12]),
+            stream_id: StreamId::new(1_707_204_900, 123),
+            phone_leg_id: "sip-1".into(),
+            account: "patchcord".into(),
+            from: PhoneNumber::new("9876543210"),
+            to: PhoneNumber::new("18001234567"),
+            country: None,
+            direction: Direction::Inbound,
+            clock: WallClock::new(1_707_204_900_000, now),
+            custom: Vec::new(),
+            phone,
+            bot,
+            fallback,
+            sorry_clip: vec![3_000; 8_000].into(),
+            deadlines: Deadlines::default(),
+        };
+        let call = Call::new(settings, now);
+        let mut desk = Self { call, now, seen: Vec::new(), records: Vec::new(), sequence: 0 };
+        desk.drain();
+        desk
+    }
+
+    fn input(&mut self, input: Input<'_>) {
+        self.call.handle(self.now, input);
+        self.drain();
+    }
+
+    fn bot_says(&mut self, text: &str) {
+        self.input(Input::BotWire(Wire::Text(text)));
+    }
+
+    fn vendor_says(&mut self, text: &str) {
+        self.input(Input::PhoneWire(Wire::Text(text)));
+    }
+
+    /// The phone sends one packet of `byte`s; time stands still.
+    fn phone_speaks(&mut self, byte: u8) {
+        self.sequence += 1;
+        let mut packet = vec![0x80, 0];
+        packet.extend_from_slice(&self.sequence.to_be_bytes());
+        packet.extend_from_slice(&(u32::from(self.sequence) * 160).to_be_bytes());
+        packet.extend_from_slice(&99u32.to_be_bytes());
+        packet.extend_from_slice(&[byte; 160]);
+        self.input(Input::Rtp { source: phone(), packet: &packet });
+    }
+
+    /// Lets time pass, serving every deadline on the way.
+    fn pass(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        let mut at_this_moment = 0;
+        while let Some(due) = self.call.poll_timeout().filter(|due| *due <= end) {
+            at_this_moment = if due > self.now { 0 } else { at_this_moment + 1 };
+            assert!(at_this_moment < 10, "a deadline that serving does not move");
+            self.now = self.now.max(due);
+            self.call.handle_timeout(self.now);
+            self.drain();
+        }
+        self.now = end;
+    }
+
+    /// A phone that speaks for that long, 20 ms at a time.
+    fn talk(&mut self, duration: Duration) {
+        for _ in 0..duration.as_millis() / 20 {
+            self.phone_speaks(0x20);
+            self.pass(FRAME);
+        }
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.call.poll_output() {
+            let seen = match output {
+                Output::Ring => Seen::Ring,
+                Output::Answer => Seen::Answer,
+                Output::Answered => Seen::Answered,
+                Output::Reject { status, .. } => Seen::Reject(status),
+                Output::HangUpPhone(cause) => Seen::HangUpPhone(cause.reason()),
+                Output::Rtp { packet, .. } => Seen::Rtp(packet.to_vec()),
+                Output::Rtcp { packet, .. } => Seen::Rtcp(packet.to_vec()),
+                Output::PhoneWire(_, Wire::Text(text)) => Seen::ToPhone(text.to_owned()),
+                Output::PhoneWire(_, Wire::Binary(bytes)) => Seen::ToPhoneBinary(bytes.len()),
+                Output::ClosePhone(code) => Seen::ClosePhone(code),
+                Output::ConnectBot => Seen::ConnectBot,
+                Output::BotWire(_, Wire::Text(text)) => Seen::ToBot(text.to_owned()),
+                Output::BotWire(_, Wire::Binary(bytes)) => Seen::ToBotBinary(bytes.len()),
+                Output::CloseBot(code) => Seen::CloseBot(code),
+                Output::PauseBot => Seen::PauseBot,
+                Output::ResumeBot => Seen::ResumeBot,
+                Output::Ended(record) => {
+                    let reason = record.cause.reason();
+                    self.records.push(*record);
+                    Seen::Ended(reason)
+                }
+            };
+            self.seen.push((self.now, seen));
+        }
+    }
+
+    fn saw(&self, wanted: &Seen) -> bool {
+        self.seen.iter().any(|(_, seen)| seen == wanted)
+    }
+
+    fn when(&self, wanted: &Seen) -> Moment {
+        self.seen
+            .iter()
+            .find(|(_, seen)| seen == wanted)
+            .map(|(at, _)| *at)
+            .unwrap_or_else(|| panic!("{wanted:?}"))
+    }
+
+    fn to_bot(&self) -> Vec<&str> {
+        self.seen
+            .iter()
+            .filter_map(|(_, seen)| if let Seen::ToBot(text) = seen { Some(text.as_str()) } else { None })
+            .collect()
+    }
+
+    fn to_phone(&self) -> Vec<&str> {
+        self.seen
+            .iter()
+            .filter_map(|(_, seen)| if let Seen::ToPhone(text) = seen { Some(text.as_str()) } else { None })
+            .collect()
+    }
+
+    /// The payloads of the RTP sent since `from`, with their moments.
+    fn heard_since(&self, from: Moment) -> Vec<(Moment, &[u8])> {
+        self.seen
+            .iter()
+            .filter_map(|(at, seen)| match seen {
+                Seen::Rtp(packet) if *at >= from && packet[1] & 0x7F == 0 => Some((*at, &packet[12..])),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn ended(&self) -> &CallRecord {
+        assert_eq!(self.records.len(), 1, "records: {:?}", self.records);
+        &self.records[0]
+    }
+}
+
+fn phone() -> SocketAddr {
+    PHONE.parse().unwrap()
+}
+
+fn media() -> PhoneMedia {
+    PhoneMedia {
+        remote: phone(),
+        format: MediaFormat::PCMU_8K,
+        payload_type: 0,
+        telephone_event: Some(101),
+        ptime: FRAME,
+        direction: MediaDirection::SendReceive,
+    }
+}
+
+/// A bot behind a WebSocket.
+fn remote(dialect: &str) -> BotSettings {
+    let row = registry::find(dialect).unwrap();
+    let audio = row.default_audio;
+    let settings = BotSideSettings { audio, record: RecordWish::Send, refusals: RefusalWish::Tell };
+    BotSettings {
+        name: "bot".into(),
+        dialect: row.name,
+        side: (row.bot_side)(&settings),
+        audio,
+        place: BotPlace::Remote,
+    }
+}
+
+/// A bot in this process.
+fn built_in(side: Box<BotSide>) -> BotSettings {
+    let audio = WireAudio { format: side.format(), frame: FRAME };
+    BotSettings { name: "bot".into(), dialect: "built-in", side, audio, place: BotPlace::BuiltIn }
+}
+
+fn cause_of(desk: &Desk) -> Cause {
+    desk.ended().cause
+}

@@ -1,0 +1,110 @@
+//! From the ring to the answer.
+
+use super::bots::Echo;
+use super::*;
+
+#[test]
+fn a_call_to_a_built_in_bot_rings_and_is_answered_at_once() {
+    let desk = Desk::sip(built_in(Box::new(Echo)), Fallback::Sorry);
+    let seen: Vec<_> = desk.seen.iter().map(|(_, seen)| seen.clone()).collect();
+    assert_eq!(seen, [Seen::Ring, Seen::Answer, Seen::Answered]);
+}
+
+#[test]
+fn a_remote_bot_is_connected_before_the_answer_and_learns_of_the_call_first() {
+    let mut desk = Desk::sip(remote("ivr-solutions"), Fallback::Sorry);
+    assert!(desk.saw(&Seen::ConnectBot) && !desk.saw(&Seen::Answer));
+    desk.pass(Duration::from_millis(300));
+    desk.input(Input::BotConnected);
+    assert!(desk.saw(&Seen::Answer));
+    assert_eq!(desk.to_bot()[0], r#"{"event":"connected"}"#);
+    assert!(desk.to_bot()[1].starts_with(r#"{"event":"start","sequence_number":1,"#));
+    desk.talk(Duration::from_millis(40));
+    assert!(desk.to_bot()[2].starts_with(r#"{"event":"media","#));
+}
+
+#[test]
+fn an_answer_gate_rings_until_the_bot_answers_and_audio_flows_only_then() {
+    let mut desk = Desk::sip(remote("incoming-call"), Fallback::Sorry);
+    desk.input(Input::BotConnected);
+    desk.talk(Duration::from_secs(2));
+    assert!(!desk.saw(&Seen::Answer));
+    assert_eq!(desk.seen.iter().filter(|(_, seen)| matches!(seen, Seen::ToBotBinary(_))).count(), 0);
+    desk.bot_says(r#"{"event":"answer"}"#);
+    assert!(desk.saw(&Seen::Answer));
+    desk.talk(Duration::from_millis(200));
+    assert!(desk.seen.iter().filter(|(_, seen)| *seen == Seen::ToBotBinary(320)).count() >= 10);
+    desk.bot_says(r#"{"event":"answer"}"#);
+    assert_eq!(desk.seen.iter().filter(|(_, seen)| *seen == Seen::Answer).count(), 1);
+}
+
+#[test]
+fn a_bot_that_does_not_answer_within_the_ring_time_gets_the_fallback() {
+    let mut desk = Desk::sip(remote("incoming-call"), Fallback::Unavailable);
+    desk.input(Input::BotConnected);
+    desk.pass(Duration::from_secs(31));
+    assert!(desk.saw(&Seen::Reject(503)) && desk.saw(&Seen::CloseBot(1011)));
+    assert_eq!(cause_of(&desk).to_string(), "bot/no_answer");
+}
+
+#[test]
+fn each_fallback_of_an_unreachable_bot_is_what_was_configured() {
+    for (fallback, status) in [(Fallback::Busy, 486), (Fallback::Unavailable, 503)] {
+        let mut desk = Desk::sip(remote("ivr-solutions"), fallback);
+        desk.input(Input::BotFailed(Reason::BotRefused));
+        assert!(desk.saw(&Seen::Reject(status)) && !desk.saw(&Seen::Answer));
+        assert_eq!(cause_of(&desk).to_string(), "bot/refused");
+        assert_eq!(desk.ended().answered_at, None);
+    }
+    let mut desk = Desk::sip(remote("ivr-solutions"), Fallback::Sorry);
+    desk.input(Input::BotFailed(Reason::BotDns));
+    assert!(desk.saw(&Seen::Answer));
+    let answered = desk.now;
+    desk.pass(Duration::from_secs(3));
+    let apology: usize =
+        desk.heard_since(answered).iter().flat_map(|(_, audio)| *audio).filter(|b| **b != 0xFF).count();
+    assert!((7_900..=8_000).contains(&apology), "{apology} samples");
+    assert!(desk.saw(&Seen::HangUpPhone(Reason::BotDns)));
+    assert_eq!(cause_of(&desk).to_string(), "bot/dns");
+}
+
+#[test]
+fn a_handshake_that_never_ends_is_given_up_after_five_seconds() {
+    let mut desk = Desk::sip(remote("ivr-solutions"), Fallback::Busy);
+    desk.pass(Duration::from_millis(4_999));
+    assert!(desk.records.is_empty());
+    desk.pass(Duration::from_millis(1));
+    assert_eq!(cause_of(&desk).to_string(), "bot/no_handshake");
+}
+
+#[test]
+fn a_caller_who_gives_up_while_it_rings_leaves_a_canceled_call_and_no_answer() {
+    let mut desk = Desk::sip(remote("ivr-solutions"), Fallback::Sorry);
+    desk.input(Input::PhoneGone(Reason::Canceled));
+    assert_eq!(cause_of(&desk).to_string(), "caller/canceled");
+    assert!(desk.saw(&Seen::CloseBot(1000)));
+    desk.input(Input::BotConnected);
+    assert!(!desk.saw(&Seen::Answer));
+    assert_eq!(desk.records.len(), 1);
+}
+
+#[test]
+fn a_delayed_offer_is_answered_and_speaks_when_the_phone_has_agreed() {
+    let identity = RtpIdentity { ssrc: 7, sequence: 1, timestamp: 0 };
+    let phone = PhoneSettings::Sip { rtp: identity, media: None };
+    let mut desk = Desk::new(phone, built_in(Box::new(Echo)), Fallback::Sorry);
+    assert!(desk.saw(&Seen::Answer));
+    desk.pass(Duration::from_millis(200));
+    assert!(desk.heard_since(Moment::START).is_empty());
+    desk.input(Input::PhoneMedia(media()));
+    desk.pass(Duration::from_millis(200));
+    assert!(desk.heard_since(Moment::START).len() >= 9);
+}
+
+#[test]
+fn a_vendor_that_never_starts_is_let_go_after_fifteen_seconds() {
+    let mut desk = Desk::vendor("ozonetel", built_in(Box::new(Echo)));
+    desk.pass(Duration::from_millis(20_100));
+    assert_eq!(cause_of(&desk).to_string(), "upstream/vendor_silent");
+    assert!(desk.saw(&Seen::ClosePhone(1000)));
+}
