@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
+use super::Digit;
 use super::format::MediaFormat;
 use super::tone::SineTone;
-use crate::vocabulary::Digit;
 
 /// Sounds one key at a time.
 #[derive(Debug)]

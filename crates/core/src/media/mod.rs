@@ -5,6 +5,7 @@
 
 mod conceal;
 mod converter;
+mod digit;
 mod dtmf;
 mod format;
 pub mod g711;
@@ -16,6 +17,7 @@ mod tone;
 
 pub use conceal::Concealer;
 pub use converter::{ConvertError, Converter};
+pub use digit::{Digit, DigitError};
 pub use dtmf::{DetectedKey, DtmfDetector, DtmfTones};
 pub use format::{Encoding, MediaFormat};
 pub use level::{Level, SilenceGate};
