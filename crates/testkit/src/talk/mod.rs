@@ -1,6 +1,6 @@
 //! Talks: one end of a dialect at work, as a text file that is replayed (`docs/talks.md`).
 //!
-//! Reading is here, doing in [`replay`]. The files stand beside their dialect; core's tests replay all of them.
+//! Reading is here, doing in `replay`. The files stand beside their dialect; core's tests replay all of them.
 
 mod replay;
 mod sound;
