@@ -92,7 +92,7 @@ fn the_numbers_of_proven_and_open_rows_are_told_and_right() {
             }
         }
     }
-    println!("requirements: {proven} rows proven, {open} open");
+    eprintln!("requirements: {proven} rows proven, {open} open");
     let sentence = format!("Proven rows: {proven}. Open rows: {open}.");
     assert!(document.contains(&sentence), "docs/requirements.md should say \"{sentence}\"");
 }
