@@ -210,13 +210,11 @@ impl Window {
         let digit = KEYS.get(row * 4 + column).and_then(|code| Digit::from_event(*code))?;
         let level = low.min(high) >= POWER_MIN;
         let share = (low + high) / (self.energy / WINDOW as f32);
-        if sounding == Some(digit) {
-            return (level && share >= SHARE_ON_MIN).then_some((digit, low + high));
-        }
         let twist = high <= low * TWIST_MAX && low <= high * REVERSE_TWIST_MAX;
+        let shaped = twist && row_stands_out && column_stands_out;
         // Speech that holds two such tones holds others beside them.
-        let pure = row_stands_out && column_stands_out && share >= SHARE_MIN;
-        (level && twist && pure).then_some((digit, low + high))
+        let present = level && share >= SHARE_MIN && (shaped || sounding == Some(digit));
+        present.then_some((digit, low + high))
     }
 }
 
@@ -269,8 +267,6 @@ const PEAK_MIN: f32 = 6.3;
 const STEADY_MAX: f32 = 1.41;
 /// The two tones are that much of everything that is heard.
 const SHARE_MIN: f32 = 0.7;
-/// The same while a key goes on: half a window may be missing.
-const SHARE_ON_MIN: f32 = 0.4;
 
 #[cfg(test)]
 #[path = "dtmf_tests.rs"]

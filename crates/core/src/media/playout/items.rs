@@ -95,6 +95,12 @@ impl Items {
             .reduce(|a, b| (a.0 + b.0, a.1 + b.1, a.2 + b.2))
     }
 
+    /// All that waits.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> u64 {
+        self.stretches.iter().map(|stretch| stretch.waiting).sum()
+    }
+
     /// The item whose audio is next, or was last.
     pub(super) fn current(&self) -> Option<&str> {
         let at = self.done.min(self.stretches.len().checked_sub(1)?);

@@ -34,6 +34,7 @@ fn marks(playout: &mut Playout) -> Vec<(String, MarkOutcome)> {
 fn lawful(playout: &Playout) -> bool {
     let counts = playout.counts();
     counts.pushed == counts.played + counts.cleared + counts.trimmed + playout.waiting() as u64
+        && playout.items.waiting() == playout.waiting() as u64
 }
 
 /// `ms` of a loud 400 Hz square wave, or of silence.
@@ -214,6 +215,27 @@ fn what_was_heard_of_an_item_is_known_in_samples() {
 }
 
 #[test]
+fn an_item_that_goes_on_after_a_gap_is_still_one_item() {
+    let mut playout = Playout::new(MU, ROOMY);
+    for _ in 0..2 {
+        playout.push(&[1; FRAME], Some("a"));
+        pull(&mut playout);
+    }
+    assert_eq!(playout.heard_position("a"), Some(Heard { samples: 320, waiting: 0, pushed: 320 }));
+}
+
+#[test]
+fn a_bot_that_names_every_sample_costs_bounded_memory() {
+    let mut playout = Playout::new(MU, ROOMY);
+    for item in 0..5_000 {
+        playout.push(&[1], Some(&item.to_string()));
+    }
+    assert!(playout.heard_position("1000").is_some() && playout.heard_position("4999").is_none());
+    assert_eq!(pull_all(&mut playout).len(), 5_000);
+    assert!(lawful(&playout));
+}
+
+#[test]
 fn marks_have_a_bound() {
     let mut playout = Playout::new(MU, ROOMY);
     playout.push(&[1], None);
@@ -253,6 +275,17 @@ fn trimming_stops_at_its_target() {
     playout.push(&sound(1_000, false), None);
     playout.trim_silence(Duration::from_millis(200), SilenceGate::default());
     assert_eq!(playout.depth(), Duration::from_millis(200));
+}
+
+#[test]
+fn silence_after_what_was_played_keeps_its_frame_too() {
+    let mut playout = Playout::new(MU, ROOMY);
+    playout.push(&sound(100, false), None);
+    playout.trim_silence(Duration::from_millis(50), SilenceGate::default());
+    pull_all(&mut playout);
+    playout.push(&sound(200, false), None);
+    playout.trim_silence(Duration::ZERO, SilenceGate::default());
+    assert_eq!(playout.depth(), Duration::from_millis(20));
 }
 
 #[test]
