@@ -157,7 +157,7 @@ impl Filter {
         Some(slot.get_or_init(|| Self::build(up, down)))
     }
 
-    /// Output j is the sum over inputs i of x[i] · h(j · down - i · up), counted on the common fine grid.
+    /// Output j is the sum over inputs i of `x[i] · h(j · down - i · up)`, counted on the common fine grid.
     fn build(up: usize, down: usize) -> Self {
         let length = TAPS * up.max(down);
         let span = (length - 1 + (down - 1) * up) / (up * down) + 1;
