@@ -19,10 +19,7 @@ fail() {
   exit 1
 }
 
-serve() {
-  PATCHCORD_HTTP__LISTEN=127.0.0.1:$http PATCHCORD_SIP__LISTEN=udp:127.0.0.1:$sip,tcp:127.0.0.1:$sip \
-    "$binary" "$@"
-}
+export PATCHCORD_HTTP__LISTEN=127.0.0.1:$http PATCHCORD_SIP__LISTEN=udp:127.0.0.1:$sip,tcp:127.0.0.1:$sip
 
 # answers PATH: the status line of a GET, without curl.
 answers() {
@@ -36,7 +33,7 @@ megabytes=$(($(stat -c %s "$binary") / 1000000))
 ((megabytes <= 30)) || fail "the binary has $megabytes MB, more than 30"
 
 cd "$folder"
-serve >out.log 2>err.log &
+"$binary" >out.log 2>err.log &
 pid=$!
 started=$(date +%s%N)
 until answers /ready 2>/dev/null | grep -q ' 200 '; do
@@ -58,7 +55,7 @@ kilobytes=$(awk '/^VmRSS/ { print $2 }' "/proc/$pid/status")
 
 # A second one finds the port taken.
 code=0
-serve >second.log 2>&1 || code=$?
+"$binary" >second.log 2>&1 || code=$?
 [[ $code -eq 3 ]] || fail "a taken port ends with exit code $code, not 3"
 grep -q "$http\|$sip" second.log || fail "the error does not name the port"
 grep -q 'http.listen\|sip.listen' second.log || fail "the error does not name the key"
