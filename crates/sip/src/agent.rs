@@ -22,7 +22,7 @@ use crate::net::front::Front;
 use crate::net::links::{LinkError, Links};
 use crate::net::tcp::{self, TcpSide};
 use crate::net::udp::{LocalAddr, UdpReader};
-use crate::net::{Arrival, BindError, bind_error, tcp_listener, udp_socket};
+use crate::net::{Arrival, BindError, bind_error, local_ip_towards, tcp_listener, udp_socket};
 
 /// A running SIP user agent. Dropping it stops its tasks at once; [`SipAgent::shutdown`] says goodbye first.
 pub struct SipAgent {
@@ -62,7 +62,7 @@ impl SipAgent {
             tasks: TaskTracker::new(),
             stop: stop.clone(),
         });
-        let (udp, bound, readers) = open(&config, &tally, &tcp, &udp_arrivals)?;
+        let Opened { udp, bound, readers } = open(&config, &tally, &tcp, &udp_arrivals)?;
         for reader in readers {
             let stop = stop.clone();
             tcp.tasks.spawn(async move { stop.run_until_cancelled(reader).await });
@@ -104,6 +104,17 @@ impl SipAgent {
         self.desk.ask(Ask::Invite { flow, request: Box::new(request), reply }).await?;
         let (leg, events) = answer.await.map_err(|_| SipError::Stopped)??;
         Ok(OutgoingCall { leg: CallLeg::new(leg, self.desk.clone()), events })
+    }
+
+    /// Our address as the target of a call sees it: what an SDP offer names when nothing else is configured.
+    ///
+    /// # Errors
+    /// [`SipError`] when the target is no SIP URI or cannot be reached.
+    pub async fn local_ip_towards(&self, target: &str) -> Result<IpAddr, SipError> {
+        let target = SipUri::parse(target).map_err(|_| SipError::BadTarget)?;
+        let peer = resolve(&target).await?;
+        let known = self.tcp.advertise.or_else(|| local_ip_towards(peer));
+        known.ok_or_else(|| SipError::Unreachable(std::io::ErrorKind::AddrNotAvailable.into()))
     }
 
     /// A snapshot of the counters.
@@ -149,15 +160,23 @@ impl Drop for SipAgent {
 
 type Reader = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// The open sockets and what reads them.
+#[derive(Default)]
+struct Opened {
+    udp: Vec<UdpPort>,
+    bound: Vec<ListenAddr>,
+    readers: Vec<Reader>,
+}
+
 /// Opens all sockets before any is read, so that a taken port leaves nothing behind.
 fn open(
     config: &SipConfig,
     tally: &Arc<Tally>,
     tcp: &Arc<TcpSide>,
     arrivals: &mpsc::Sender<Arrival>,
-) -> Result<(Vec<UdpPort>, Vec<ListenAddr>, Vec<Reader>), BindError> {
+) -> Result<Opened, BindError> {
     let front = Arc::new(Front::new(config));
-    let (mut udp, mut bound, mut readers) = (Vec::new(), Vec::new(), Vec::<Reader>::new());
+    let Opened { mut udp, mut bound, mut readers } = Opened::default();
     for &listen in &config.listen {
         let failed = |error| bind_error(listen, error);
         match listen {
@@ -186,7 +205,7 @@ fn open(
             }
         }
     }
-    Ok((udp, bound, readers))
+    Ok(Opened { udp, bound, readers })
 }
 
 fn listening_port(bound: &[ListenAddr], peer: SocketAddr) -> Option<u16> {

@@ -3,9 +3,9 @@
 //! Numbers and digits are in here, so the `Debug` of these types prints none of them.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use crate::machine::{Transport, TxId};
+use crate::machine::{Flow, Transport, TxId};
 use crate::message::{Message, NameAddr, SipUri};
 
 /// An INVITE that wants to become a call.
@@ -25,6 +25,8 @@ pub struct Invitation {
     pub request_host: String,
     /// Where the INVITE came from.
     pub source: SocketAddr,
+    /// Our address as the caller sees it: what an SDP answer names when nothing else is configured.
+    pub local_ip: IpAddr,
     /// Over what.
     pub transport: Transport,
     /// Every header field, long names, in order.
@@ -218,7 +220,7 @@ impl fmt::Debug for LegEvent {
 }
 
 impl Invitation {
-    pub(crate) fn of(request: &Message, source: SocketAddr, transport: Transport, uri: &str) -> Self {
+    pub(crate) fn of(request: &Message, flow: Flow, uri: &str) -> Self {
         let address = |name| request.headers.first(name).and_then(NameAddr::parse);
         let user = |uri: &str| SipUri::parse(uri).map(|u| u.user_decoded()).unwrap_or_default();
         let request_uri = SipUri::parse(uri).ok();
@@ -230,8 +232,9 @@ impl Invitation {
             to_user: address("To").map(|t| user(&t.uri)).unwrap_or_default(),
             request_user: user(uri),
             request_host: request_uri.map(|u| u.host).unwrap_or_default(),
-            source,
-            transport,
+            source: flow.peer,
+            local_ip: flow.local.ip(),
+            transport: flow.transport,
             headers: request.headers.iter().map(|h| (h.name().to_owned(), h.value.clone())).collect(),
             offer: crate::body::sdp_text(request),
         }

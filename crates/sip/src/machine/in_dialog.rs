@@ -26,13 +26,13 @@ impl Machine {
             "INVITE" => self.handle_reinvite(now, flow, key, &request, id),
             "UPDATE" => self.handle_update(now, flow, key, &request, id),
             "INFO" => self.handle_info(now, flow, key, &request, id),
-            "OPTIONS" => self.answer_once(now, flow, key, &request, 200, "OK", add_capabilities),
+            "OPTIONS" => self.answer_once(now, flow, key, &request, (200, "OK"), add_capabilities),
             _ => self.refuse(flow, &request, 405, "Method Not Allowed"),
         }
     }
 
     fn handle_bye(&mut self, now: Instant, flow: Flow, key: ServerKey, request: &Message, id: LegId) {
-        self.answer_once(now, flow, key, request, 200, "OK", |_| {});
+        self.answer_once(now, flow, key, request, (200, "OK"), |_| {});
         let reason = request.headers.first("Reason").map(str::to_owned);
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let gone = Phase::Up(Up::default());
@@ -58,14 +58,14 @@ impl Machine {
     fn handle_info(&mut self, now: Instant, flow: Flow, key: ServerKey, request: &Message, id: LegId) {
         let content_type = request.headers.first("Content-Type").unwrap_or("");
         if request.body.is_empty() {
-            return self.answer_once(now, flow, key, request, 200, "OK", |_| {});
+            return self.answer_once(now, flow, key, request, (200, "OK"), |_| {});
         }
         if !crate::body::is_digit_type(content_type) {
-            return self.answer_once(now, flow, key, request, 415, "Unsupported Media Type", |r| {
+            return self.answer_once(now, flow, key, request, (415, "Unsupported Media Type"), |r| {
                 r.headers.push("Accept", "application/dtmf-relay, application/dtmf");
             });
         }
-        self.answer_once(now, flow, key, request, 200, "OK", |_| {});
+        self.answer_once(now, flow, key, request, (200, "OK"), |_| {});
         let body = request.body.to_vec();
         self.emit(id, LegEvent::Info { content_type: content_type.to_owned(), body });
     }
@@ -78,8 +78,7 @@ impl Machine {
         flow: Flow,
         key: ServerKey,
         request: &Message,
-        code: u16,
-        reason: &str,
+        (code, reason): (u16, &str),
         shape: impl FnOnce(&mut Message),
     ) {
         match self.open_server(flow, key, request) {

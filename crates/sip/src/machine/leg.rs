@@ -60,7 +60,7 @@ pub(super) struct Up {
     /// Our offer that they have not answered.
     pub(super) reoffer_out: Option<TxId>,
     /// A re-INVITE that overtook the ACK.
-    pub(super) held: Option<Held>,
+    pub(super) held: Option<Box<Held>>,
 }
 
 #[derive(Debug)]
@@ -195,9 +195,8 @@ impl Machine {
         }
         let (flow, reconnect) = leg.dialog.next_hop();
         let tx = self.open_client(now, flow, reconnect, branch, bye, Some(id));
-        match self.legs.get_mut(&id).map(|l| &mut l.phase) {
-            Some(Phase::Leaving(leaving)) => leaving.bye = Some(tx),
-            Some(_) | None => {}
+        if let Some(Phase::Leaving(leaving)) = self.legs.get_mut(&id).map(|l| &mut l.phase) {
+            leaving.bye = Some(tx);
         }
     }
 

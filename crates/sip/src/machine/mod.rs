@@ -70,7 +70,6 @@ pub struct Flow {
 }
 
 /// What the machine wants done.
-#[derive(Debug)]
 pub enum Output {
     /// Octets to send.
     Send {
@@ -90,7 +89,6 @@ pub enum Output {
 }
 
 /// What the holder of a leg wants.
-#[derive(Debug)]
 pub enum Command {
     /// 180.
     Ringing,

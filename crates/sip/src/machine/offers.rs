@@ -22,7 +22,7 @@ impl Machine {
         let waits_for_ack = leg.unacked.is_some();
         let Phase::Up(up) = &mut leg.phase else { return self.refuse_busy(flow, request) };
         if up.reoffer_out.is_some() {
-            return self.answer_once(now, flow, key, request, 491, "Request Pending", |_| {});
+            return self.answer_once(now, flow, key, request, (491, "Request Pending"), |_| {});
         }
         if up.reoffer_in.is_some() || up.held.as_ref().is_some_and(|h| h.key != key) {
             return self.refuse_busy(flow, request);
@@ -30,7 +30,8 @@ impl Machine {
         if waits_for_ack {
             // It overtook the ACK of our 200: wait a little for it.
             if up.held.is_none() {
-                up.held = Some(Held { flow, key, request: request.clone(), until: now + HELD_MAX });
+                let until = now + HELD_MAX;
+                up.held = Some(Box::new(Held { flow, key, request: request.clone(), until }));
                 self.arm_leg(id);
             }
             return;
@@ -49,11 +50,12 @@ impl Machine {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         if request.body.is_empty() {
             leg.dialog.refresh_target(request);
-            return self.answer_once(now, flow, key, request, 200, "OK", |r| add_dialog_fields(r, flow, &[]));
+            return self
+                .answer_once(now, flow, key, request, (200, "OK"), |r| add_dialog_fields(r, flow, &[]));
         }
         match &leg.phase {
             Phase::Up(up) if up.reoffer_out.is_some() => {
-                self.answer_once(now, flow, key, request, 491, "Request Pending", |_| {});
+                self.answer_once(now, flow, key, request, (491, "Request Pending"), |_| {});
             }
             Phase::Up(up) if up.reoffer_in.is_none() && leg.unacked.is_none() => {
                 self.offer_to_user(now, flow, key, request, id);
@@ -67,7 +69,7 @@ impl Machine {
     fn offer_to_user(&mut self, now: Instant, flow: Flow, key: ServerKey, request: &Message, id: LegId) {
         let offer = crate::body::sdp_text(request);
         if offer.is_none() && !request.body.is_empty() {
-            return self.answer_once(now, flow, key, request, 415, "Unsupported Media Type", |r| {
+            return self.answer_once(now, flow, key, request, (415, "Unsupported Media Type"), |r| {
                 r.headers.push("Accept", "application/sdp");
             });
         }

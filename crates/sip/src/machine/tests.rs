@@ -1,1 +1,460 @@
+//! The machine in virtual time: timers, races, routes, and two of them over a link that loses messages.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails by panicking")]
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::*;
+use crate::call::EndedBy;
+use crate::message::parse;
+
+/// One machine, a clock that stands still until told, and what came out of it.
+struct Bench {
+    machine: Machine,
+    now: Instant,
+    start: Instant,
+    sent: Vec<(Flow, Message, Duration)>,
+    events: Vec<(LegId, LegEvent)>,
+    incoming: Vec<LegId>,
+    closed: usize,
+}
+
+const PEER: &str = "198.51.100.7:5062";
+
+impl Bench {
+    fn new() -> Self {
+        Self::with_limits(Limits::default())
+    }
+
+    fn with_limits(limits: Limits) -> Self {
+        let settings = Settings {
+            user_agent: "bench".to_owned(),
+            t1: Duration::from_millis(500),
+            t2: Duration::from_secs(4),
+            t4: Duration::from_secs(5),
+            limits,
+        };
+        let now = Instant::now();
+        Self {
+            machine: Machine::new(settings),
+            now,
+            start: now,
+            sent: Vec::new(),
+            events: Vec::new(),
+            incoming: Vec::new(),
+            closed: 0,
+        }
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.machine.poll_output() {
+            match output {
+                Output::Send { flow, octets, .. } => {
+                    let parsed = parse(&octets, 256);
+                    assert_eq!(parsed.fault, None, "we send what we would refuse");
+                    self.sent.push((flow, parsed.message, self.now - self.start));
+                }
+                Output::Incoming(leg, _) => self.incoming.push(leg),
+                Output::Event(leg, event) => self.events.push((leg, event)),
+                Output::Closed(_) => self.closed += 1,
+            }
+        }
+    }
+
+    fn receive(&mut self, text: &str) {
+        self.receive_over(flow(Transport::Udp), text);
+    }
+
+    fn receive_over(&mut self, flow: Flow, text: &str) {
+        let parsed = parse(&Bytes::copy_from_slice(text.as_bytes()), 256);
+        assert_eq!(parsed.fault, None, "{text}");
+        self.machine.handle_message(self.now, flow, parsed.message);
+        self.drain();
+    }
+
+    fn command(&mut self, leg: LegId, command: Command) -> Result<(), CommandError> {
+        let done = self.machine.handle_command(self.now, leg, command);
+        self.drain();
+        done
+    }
+
+    /// Lets time pass, stopping at every deadline.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(at) = self.machine.poll_timeout().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.machine.handle_timeout(self.now);
+            self.drain();
+        }
+        self.now = end;
+    }
+
+    fn sent_codes(&self) -> Vec<u16> {
+        self.sent.iter().filter_map(|(_, m, _)| m.code()).collect()
+    }
+
+    fn last(&self) -> &Message {
+        &self.sent.last().unwrap().1
+    }
+
+    fn is_empty(&self) -> bool {
+        let counts = self.machine.counts();
+        counts.legs == 0 && counts.transactions == 0 && self.machine.dialogs.is_empty()
+    }
+
+    /// An answered inbound call, acknowledged.
+    fn answered(&mut self) -> (LegId, String) {
+        self.receive(&inbound("INVITE", 1, "", "", SDP));
+        let leg = self.incoming[0];
+        self.command(leg, Command::Answer(SDP.to_owned())).unwrap();
+        let tag = self.last().tag("To").unwrap();
+        self.receive(&inbound("ACK", 1, &tag, "", ""));
+        (leg, tag)
+    }
+}
+
+fn flow(transport: Transport) -> Flow {
+    let local: SocketAddr = "192.0.2.1:5060".parse().unwrap();
+    Flow { transport, link: 0, local, peer: PEER.parse().unwrap() }
+}
+
+fn inbound(method: &str, cseq: u32, to_tag: &str, extra: &str, body: &str) -> String {
+    let tag = if to_tag.is_empty() { String::new() } else { format!(";tag={to_tag}") };
+    let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+    let branch = if method == "CANCEL" { "INVITE" } else { method };
+    format!(
+        "{method} sip:bob@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.9;branch=z9hG4bK{branch}{cseq}\r\n\
+         From: <sip:alice@10.0.0.9>;tag=a\r\nTo: <sip:bob@192.0.2.1>{tag}\r\nCall-ID: c1\r\n\
+         CSeq: {cseq} {method}\r\nContact: <sip:alice@10.0.0.9:5099>\r\n{extra}{content}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+const SDP: &str = "v=0\r\n";
+
+#[test]
+fn a_200_without_ack_is_repeated_and_then_the_call_is_ended() {
+    let mut bench = Bench::new();
+    bench.receive(&inbound("INVITE", 1, "", "", SDP));
+    let leg = bench.incoming[0];
+    bench.command(leg, Command::Answer(SDP.to_owned())).unwrap();
+    bench.pass(Duration::from_secs(33));
+    let times: Vec<u128> =
+        bench.sent.iter().filter(|(_, m, _)| m.code() == Some(200)).map(|(.., at)| at.as_millis()).collect();
+    assert_eq!(times[..6], [0, 500, 1500, 3500, 7500, 11_500]);
+    assert!(
+        matches!(bench.events[..], [(_, LegEvent::Ended { by: EndedBy::Timeout, .. })]),
+        "{:?}",
+        bench.events
+    );
+    assert!(bench.sent.iter().any(|(_, m, _)| m.method() == Some("BYE")));
+    bench.pass(Duration::from_secs(100));
+    assert!(bench.is_empty());
+}
+
+#[test]
+fn cancel_and_answer_have_one_winner_in_either_order() {
+    let mut first = Bench::new();
+    first.receive(&inbound("INVITE", 1, "", "", SDP));
+    let leg = first.incoming[0];
+    first.receive(&inbound("CANCEL", 1, "", "Reason: SIP;cause=200\r\n", ""));
+    assert_eq!(first.command(leg, Command::Answer(SDP.to_owned())), Err(CommandError::Ended));
+    assert_eq!(first.sent_codes(), [100, 200, 487]);
+    assert!(matches!(first.events[..], [(_, LegEvent::Cancelled { .. })]));
+
+    let mut second = Bench::new();
+    second.receive(&inbound("INVITE", 1, "", "", SDP));
+    let leg = second.incoming[0];
+    second.command(leg, Command::Answer(SDP.to_owned())).unwrap();
+    second.receive(&inbound("CANCEL", 1, "", "", ""));
+    assert_eq!(second.sent_codes(), [100, 200, 200]);
+    assert!(second.events.is_empty());
+}
+
+#[test]
+fn a_cancel_from_another_address_is_refused() {
+    let mut bench = Bench::new();
+    bench.receive(&inbound("INVITE", 1, "", "", SDP));
+    let stranger = Flow { peer: "203.0.113.66:5060".parse().unwrap(), ..flow(Transport::Udp) };
+    bench.receive_over(stranger, &inbound("CANCEL", 1, "", "", ""));
+    assert_eq!(bench.sent_codes(), [100, 481]);
+    assert!(bench.events.is_empty());
+}
+
+#[test]
+fn a_reinvite_before_the_ack_waits_200_ms_for_it() {
+    for ack_comes in [true, false] {
+        let mut bench = Bench::new();
+        bench.receive(&inbound("INVITE", 1, "", "", SDP));
+        let leg = bench.incoming[0];
+        bench.command(leg, Command::Answer(SDP.to_owned())).unwrap();
+        let tag = bench.last().tag("To").unwrap();
+        bench.receive(&inbound("INVITE", 2, &tag, "", SDP));
+        bench.pass(Duration::from_millis(100));
+        if ack_comes {
+            bench.receive(&inbound("ACK", 1, &tag, "", ""));
+            assert!(matches!(bench.events.last(), Some((_, LegEvent::Reoffer { .. }))));
+        }
+        bench.pass(Duration::from_millis(150));
+        assert_eq!(bench.sent_codes().contains(&500), !ack_comes);
+    }
+}
+
+#[test]
+fn an_unanswered_reoffer_is_refused_and_the_call_lives() {
+    let mut bench = Bench::new();
+    let (leg, tag) = bench.answered();
+    bench.receive(&inbound("INVITE", 2, &tag, "", SDP));
+    bench.receive(&inbound("INVITE", 3, &tag, "", SDP));
+    assert_eq!(bench.last().code(), Some(500), "one offer at a time");
+    assert!(bench.last().headers.first("Retry-After").is_some());
+    assert_eq!(bench.command(leg, Command::Reoffer(SDP.to_owned())), Err(CommandError::WrongState));
+    bench.pass(Duration::from_secs(11));
+    assert!(bench.sent_codes().iter().filter(|c| **c == 500).count() >= 2);
+    bench.command(leg, Command::Hangup(None)).unwrap();
+    assert!(matches!(bench.events.last(), Some((_, LegEvent::Ended { by: EndedBy::Local, .. }))));
+}
+
+#[test]
+fn a_bye_to_a_phone_behind_nat_goes_to_its_source_and_along_the_route_behind_a_proxy() {
+    let mut direct = Bench::new();
+    let (leg, _) = direct.answered();
+    direct.command(leg, Command::Hangup(None)).unwrap();
+    let (flow, bye, _) = direct.sent.last().unwrap();
+    assert_eq!(flow.peer, PEER.parse().unwrap());
+    assert!(bye.encode().starts_with(b"BYE sip:alice@10.0.0.9:5099 SIP/2.0"));
+
+    let mut proxied = Bench::new();
+    let routes = "Record-Route: <sip:203.0.113.5:5070;lr>, <sip:p2.example.com;lr>\r\n";
+    proxied.receive(&inbound("INVITE", 1, "", routes, SDP));
+    let leg = proxied.incoming[0];
+    proxied.command(leg, Command::Answer(SDP.to_owned())).unwrap();
+    assert_eq!(proxied.last().headers.list("Record-Route").count(), 2);
+    let tag = proxied.last().tag("To").unwrap();
+    proxied.receive(&inbound("ACK", 1, &tag, "", ""));
+    proxied.command(leg, Command::Hangup(None)).unwrap();
+    let (flow, bye, _) = proxied.sent.last().unwrap();
+    assert_eq!(flow.peer, "203.0.113.5:5070".parse().unwrap());
+    let routes: Vec<&str> = bye.headers.list("Route").collect();
+    assert_eq!(routes, ["<sip:203.0.113.5:5070;lr>", "<sip:p2.example.com;lr>"]);
+
+    let mut strict = Bench::new();
+    strict.receive(&inbound("INVITE", 1, "", "Record-Route: <sip:203.0.113.5>\r\n", SDP));
+    let leg = strict.incoming[0];
+    strict.command(leg, Command::Answer(SDP.to_owned())).unwrap();
+    let tag = strict.last().tag("To").unwrap();
+    strict.receive(&inbound("ACK", 1, &tag, "", ""));
+    strict.command(leg, Command::Hangup(None)).unwrap();
+    assert!(strict.last().encode().starts_with(b"BYE sip:203.0.113.5 SIP/2.0"));
+    assert_eq!(strict.last().headers.first("Route"), Some("<sip:alice@10.0.0.9:5099>"));
+}
+
+fn place(bench: &mut Bench) -> LegId {
+    let request = InviteRequest {
+        target: "sip:bob@198.51.100.7:5062".to_owned(),
+        from_user: "a b".to_owned(),
+        from_display: String::new(),
+        offer: SDP.to_owned(),
+        headers: Vec::new(),
+    };
+    let leg = bench.machine.invite(bench.now, flow(Transport::Udp), &request).unwrap();
+    bench.drain();
+    leg
+}
+
+/// The peer's response to the last request of this method.
+fn response(bench: &Bench, method: &str, code: u16, tag: &str) -> String {
+    let request =
+        bench.sent.iter().rev().find(|(_, m, _)| m.method() == Some(method)).map(|(_, m, _)| m).unwrap();
+    let header = |name| request.headers.first(name).unwrap();
+    let to = header("To");
+    let to = if to.contains("tag=") { to.to_owned() } else { format!("{to};tag={tag}") };
+    format!(
+        "SIP/2.0 {code} X\r\nVia: {}\r\nFrom: {}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
+         Contact: <sip:bob@198.51.100.7:5062>\r\nContent-Length: 0\r\n\r\n",
+        header("Via"),
+        header("From"),
+        header("Call-ID"),
+        header("CSeq")
+    )
+}
+
+#[test]
+fn an_invite_that_nobody_answers_times_out_and_one_that_rings_for_ever_is_cancelled() {
+    let mut bench = Bench::new();
+    place(&mut bench);
+    bench.pass(Duration::from_secs(33));
+    assert_eq!(bench.sent.len(), 7, "timer A");
+    assert!(matches!(bench.events[..], [(_, LegEvent::Failed { code: 408, .. })]));
+    assert!(bench.is_empty());
+
+    let mut ringing = Bench::new();
+    place(&mut ringing);
+    let text = response(&ringing, "INVITE", 180, "b");
+    ringing.receive(&text);
+    ringing.pass(Duration::from_secs(300));
+    assert!(ringing.sent.iter().any(|(_, m, _)| m.method() == Some("CANCEL")));
+    assert!(matches!(ringing.events.last(), Some((_, LegEvent::Failed { code: 408, .. }))));
+    assert!(ringing.is_empty());
+}
+
+#[test]
+fn a_cancel_waits_for_a_provisional_response_and_a_200_that_crosses_it_is_ended() {
+    let mut bench = Bench::new();
+    let leg = place(&mut bench);
+    bench.command(leg, Command::Hangup(None)).unwrap();
+    assert_eq!(bench.sent.len(), 1);
+    let text = response(&bench, "INVITE", 180, "b");
+    bench.receive(&text);
+    assert_eq!(bench.last().method(), Some("CANCEL"));
+    let text = response(&bench, "INVITE", 200, "b");
+    bench.receive(&text);
+    let methods: Vec<_> = bench.sent.iter().filter_map(|(_, m, _)| m.method()).collect();
+    assert_eq!(methods, ["INVITE", "CANCEL", "ACK", "BYE"]);
+    assert!(matches!(bench.events[..], [(_, LegEvent::Failed { code: 487, .. })]));
+    let text = response(&bench, "BYE", 200, "b");
+    bench.receive(&text);
+    bench.pass(Duration::from_secs(100));
+    assert!(bench.is_empty());
+}
+
+#[test]
+fn a_second_fork_is_ended_and_a_repeated_200_gets_its_ack_again() {
+    let mut bench = Bench::new();
+    place(&mut bench);
+    let text = response(&bench, "INVITE", 200, "b");
+    bench.receive(&text);
+    bench.receive(&text);
+    let acks = bench.sent.iter().filter(|(_, m, _)| m.method() == Some("ACK")).count();
+    assert_eq!(acks, 2);
+    let text = response(&bench, "INVITE", 200, "other");
+    bench.receive(&text);
+    assert_eq!(bench.last().method(), Some("BYE"));
+    assert_eq!(bench.last().tag("To").as_deref(), Some("other"));
+    assert!(matches!(bench.events[..], [(_, LegEvent::Answered { .. })]));
+    assert_eq!(bench.machine.counts().legs, 1);
+}
+
+#[test]
+fn a_caller_cannot_forge_header_fields() {
+    let bench = &mut Bench::new();
+    for (name, value) in
+        [("X-A", "b\r\nVia: x"), ("Via", "x"), ("v", "x"), ("X A", "x"), ("Route", "<sip:x>")]
+    {
+        let request = InviteRequest {
+            target: "sip:bob@198.51.100.7".to_owned(),
+            from_user: "a".to_owned(),
+            from_display: "x\r\ny".to_owned(),
+            offer: SDP.to_owned(),
+            headers: vec![(name.to_owned(), value.to_owned())],
+        };
+        let refused = bench.machine.invite(bench.now, flow(Transport::Udp), &request);
+        assert_eq!(refused.err(), Some(CommandError::BadTarget), "{name}");
+    }
+}
+
+/// Two machines; each message is lost, or arrives after 5–45 ms, by the seed.
+fn lossy_call(seed: u64, loss: u64, script: &[(u64, u8)]) {
+    let (mut caller, mut callee) = (Bench::new(), Bench::new());
+    callee.now = caller.now;
+    callee.start = caller.start;
+    let mut random = seed | 1;
+    let mut draw = move |bound: u64| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random % bound
+    };
+    let mut wire: Vec<(Instant, bool, Message)> = Vec::new();
+    let mut script: Vec<(Instant, u8)> =
+        script.iter().map(|(ms, act)| (caller.now + Duration::from_millis(*ms), *act)).collect();
+    script.sort();
+    let out = place(&mut caller);
+    let end = caller.now + Duration::from_secs(600);
+    let mut now = caller.now;
+    while now < end {
+        for (bench, to_callee) in [(&mut caller, true), (&mut callee, false)] {
+            for (_, message, _) in bench.sent.drain(..) {
+                if draw(100) >= loss {
+                    wire.push((now + Duration::from_millis(5 + draw(40)), to_callee, message));
+                }
+            }
+        }
+        answer_offers(&mut callee);
+        answer_offers(&mut caller);
+        if !caller.sent.is_empty() || !callee.sent.is_empty() {
+            continue;
+        }
+        let wire_next = wire.iter().map(|(at, ..)| *at).min();
+        let script_next = script.first().map(|(at, _)| *at);
+        let timers = [caller.machine.poll_timeout(), callee.machine.poll_timeout()];
+        let Some(next) = [wire_next, script_next].into_iter().chain(timers).flatten().min() else { break };
+        now = now.max(next);
+        (caller.now, callee.now) = (now, now);
+        caller.pass(Duration::ZERO);
+        callee.pass(Duration::ZERO);
+        while let Some(at) = wire.iter().position(|(at, ..)| *at <= now) {
+            let (_, to_callee, message) = wire.swap_remove(at);
+            let bench = if to_callee { &mut callee } else { &mut caller };
+            bench.machine.handle_message(now, flow(Transport::Udp), message);
+            bench.drain();
+        }
+        while script.first().is_some_and(|(at, _)| *at <= now) {
+            act(script.remove(0).1, out, &mut caller, &mut callee);
+        }
+    }
+    let terminal = |bench: &Bench| bench.events.iter().filter(|(_, e)| e.is_terminal()).count();
+    assert_eq!(terminal(&caller), 1, "caller {:?}", caller.events);
+    assert_eq!(terminal(&callee), callee.incoming.len(), "callee {:?}", callee.events);
+    assert!(callee.incoming.len() <= 1, "one INVITE, one call");
+    assert!(caller.is_empty() && callee.is_empty(), "nothing is left");
+}
+
+fn answer_offers(bench: &mut Bench) {
+    let open: Vec<(LegId, TxId)> = bench
+        .events
+        .iter()
+        .filter_map(|(leg, event)| match event {
+            LegEvent::Reoffer { id, .. } => Some((*leg, *id)),
+            _ => None,
+        })
+        .collect();
+    for (leg, id) in open {
+        bench.command(leg, Command::AnswerReoffer(id, SDP.to_owned())).ok();
+    }
+}
+
+fn act(action: u8, out: LegId, caller: &mut Bench, callee: &mut Bench) {
+    let there = callee.incoming.first().copied();
+    let _any_state = match (action, there) {
+        (0, _) => caller.command(out, Command::Hangup(None)),
+        (1, Some(leg)) => callee.command(leg, Command::Hangup(None)),
+        (2, Some(leg)) => callee.command(leg, Command::Ringing),
+        (3 | 4, Some(leg)) => callee.command(leg, Command::Answer(SDP.to_owned())),
+        (5, _) => caller.command(out, Command::Reoffer(SDP.to_owned())),
+        (6, Some(leg)) => callee.command(leg, Command::Reoffer(SDP.to_owned())),
+        (7, _) => caller.command(out, Command::Info('5', Duration::from_millis(100))),
+        (8, Some(leg)) => callee.command(leg, Command::Reject(Rejection::new(486, "Busy Here"))),
+        _ => Ok(()),
+    };
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn every_call_ends_once_on_both_sides_and_leaves_nothing_whatever_is_lost(
+        seed in any::<u64>(),
+        loss in prop::sample::select(vec![0u64, 5, 20, 50, 90]),
+        mut script in prop::collection::vec((0u64..40_000, 0u8..9), 0..12),
+    ) {
+        // Somebody always hangs up at last, on both ends, in case no message gets through.
+        script.push((200_000, 0));
+        script.push((200_000, 1));
+        lossy_call(seed, loss, &script);
+    }
+}

@@ -31,7 +31,7 @@ impl Machine {
             StartLine::Request { uri, .. } => uri.as_str(),
             StartLine::Response { .. } => "",
         };
-        let invitation = Invitation::of(request, flow.peer, flow.transport, uri);
+        let invitation = Invitation::of(request, flow, uri);
         let phase = Phase::Ringing(Ringing { invite: tx, offered: invitation.offer.is_some() });
         if let Some(server) = self.servers.get_mut(&tx) {
             server.leg = Some(leg);

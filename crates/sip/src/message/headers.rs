@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// One header field.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Header {
     name: Cow<'static, str>,
     /// The value, unfolded, without leading and trailing white space.
@@ -23,7 +23,7 @@ impl Header {
 }
 
 /// The header fields of one message.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers(Vec<Header>);
 
 impl Headers {

@@ -11,7 +11,7 @@ mod token;
 mod uri;
 mod via;
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use bytes::Bytes;
 
@@ -24,8 +24,8 @@ pub use uri::{SipUri, UriFault};
 pub use via::Via;
 pub(crate) use via::stamp_received;
 
-/// A SIP request or response.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A SIP request or response. Its `Debug` shows no content: messages carry numbers and credentials.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Message {
     /// The first line.
     pub start: StartLine,
@@ -36,7 +36,7 @@ pub struct Message {
 }
 
 /// The first line of a message (RFC 3261 §7.1, §7.2).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum StartLine {
     /// `METHOD uri version`.
     Request {
@@ -128,6 +128,16 @@ impl Message {
         let mut octets = text.into_bytes();
         octets.extend_from_slice(&self.body);
         octets.into()
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match &self.start {
+            StartLine::Request { method, .. } => method.clone(),
+            StartLine::Response { code, .. } => code.to_string(),
+        };
+        write!(f, "Message({what}, {} header fields, {} octets of body)", self.headers.len(), self.body.len())
     }
 }
 

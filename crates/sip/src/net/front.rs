@@ -58,12 +58,15 @@ impl Front {
 
     /// Answers a message whose framing was lost, by what came of it.
     pub(crate) fn refuse_broken(&self, head: &Bytes, large: bool, flow: Flow, tally: &Tally) -> Passage {
-        let refusal = if large {
-            too_large()
-        } else {
-            Refusal { code: 400, reason: "Malformed Content-Length", header: None }
+        let parsed = self.parse(head);
+        let refusal = match judge(&parsed) {
+            _ if large => too_large(),
+            Verdict::Refuse(refusal) => refusal,
+            Verdict::Accept | Verdict::Silence => {
+                Refusal { code: 400, reason: "Missing Content-Length", header: None }
+            }
         };
-        self.refuse(&self.parse(head), refusal, flow, tally)
+        self.refuse(&parsed, refusal, flow, tally)
     }
 
     fn parse(&self, octets: &Bytes) -> Parsed {

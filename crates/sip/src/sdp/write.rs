@@ -66,7 +66,7 @@ impl LocalSession {
             }
         }
         for (number, clock) in events {
-            write_telephone_event(&mut media, number, clock);
+            write_telephone_event(&mut media, number, clock, "0-16");
         }
         let _infallible = write!(media, "a=ptime:{packet_ms}\r\na={}\r\n", direction.name());
         self.describe(media)
@@ -83,8 +83,8 @@ impl LocalSession {
         if let Some(fmtp) = &codec.fmtp {
             let _infallible = write!(media, "a=fmtp:{} {fmtp}\r\n", codec.number);
         }
-        if let Some(PayloadType { number, clock, .. }) = choice.telephone_event {
-            write_telephone_event(media, number, clock);
+        if let Some(PayloadType { number, clock, fmtp, .. }) = &choice.telephone_event {
+            write_telephone_event(media, *number, *clock, events_in_common(fmtp.as_deref()));
         }
         let direction = audio.direction.mirrored().name();
         let _infallible = write!(media, "a=ptime:{}\r\na={direction}\r\n", audio.packet_ms());
@@ -120,8 +120,19 @@ fn write_rtpmap(media: &mut String, number: u8, name: &str, clock: u32, channels
     media.push_str("\r\n");
 }
 
-/// The 16 digits and flash (RFC 4733 §3.2).
-fn write_telephone_event(media: &mut String, number: u8, clock: u32) {
+/// The 16 digits, and flash if the peer says that it has it (RFC 4733 §2.4.1: none said means 0-15).
+fn events_in_common(theirs: Option<&str>) -> &'static str {
+    let flash = theirs.is_some_and(|ranges| {
+        ranges.split(',').any(|range| {
+            let (low, high) = range.split_once('-').unwrap_or((range, range));
+            let bound = |text: &str| text.trim().parse::<u8>().ok();
+            bound(low).zip(bound(high)).is_some_and(|(low, high)| (low..=high).contains(&16))
+        })
+    });
+    if flash { "0-16" } else { "0-15" }
+}
+
+fn write_telephone_event(media: &mut String, number: u8, clock: u32, events: &str) {
     write_rtpmap(media, number, "telephone-event", clock, 1);
-    let _infallible = write!(media, "a=fmtp:{number} 0-16\r\n");
+    let _infallible = write!(media, "a=fmtp:{number} {events}\r\n");
 }

@@ -1,5 +1,7 @@
 //! The agent over real sockets on 127.0.0.1, against raw octets, itself, and sipp.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails by panicking")]
+
 mod calls;
 mod floods;
 mod sdp;

@@ -10,7 +10,8 @@ fn local() -> LocalSession {
 }
 
 fn session(media: &str) -> Session {
-    parse(&format!("v=0\r\no=- 1 7 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n{media}")).unwrap()
+    parse(&format!("v=0\r\no=- 1 7 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n{media}"))
+        .unwrap()
 }
 
 fn answer_to(offer: &Session) -> String {
@@ -58,12 +59,16 @@ fn hold_is_read_in_all_its_forms_and_mirrored() {
 
 #[test]
 fn addresses_ports_and_packet_lengths_are_read_where_they_stand() {
-    let offer = session("m=audio 5000/2 RTP/AVP 0\r\nc=IN IP6 2001:db8::1\r\na=rtcp:6001\r\na=ptime:20.0\r\na=maxptime:15\r\n");
+    let offer = session(
+        "m=audio 5000/2 RTP/AVP 0\r\nc=IN IP6 2001:db8::1\r\na=rtcp:6001\r\na=ptime:20.0\r\na=maxptime:15\r\n",
+    );
     let audio = offer.audio().unwrap();
     assert_eq!(audio.media, "[2001:db8::1]:5000".parse().unwrap());
     assert_eq!((audio.rtcp.port(), audio.packet_ms()), (6001, 10));
     assert!(session("m=audio 5000 RTP/AVP 0\r\nc=IN IP4 phone.example.com\r\n").audio().is_none());
-    assert!(session("m=audio 5000 RTP/AVP 13 101\r\na=rtpmap:101 telephone-event/8000\r\n").audio().is_none());
+    assert!(
+        session("m=audio 5000 RTP/AVP 13 101\r\na=rtpmap:101 telephone-event/8000\r\n").audio().is_none()
+    );
     assert!(parse("INVITE").is_err() && parse("v=0\r\nnonsense\r\n").is_err());
 }
 
@@ -86,16 +91,20 @@ fn the_codec_is_chosen_in_the_order_asked_for_with_dtmf_at_its_clock() {
 #[test]
 fn the_version_rises_only_when_the_description_changes() {
     let mut local = local();
-    let versions: Vec<u64> = [Direction::SendRecv, Direction::SendRecv, Direction::SendOnly, Direction::SendRecv]
-        .into_iter()
-        .map(|direction| parse(&local.offer(&codecs(), 20, direction)).unwrap().version)
-        .collect();
+    let versions: Vec<u64> =
+        [Direction::SendRecv, Direction::SendRecv, Direction::SendOnly, Direction::SendRecv]
+            .into_iter()
+            .map(|direction| parse(&local.offer(&codecs(), 20, direction)).unwrap().version)
+            .collect();
     assert_eq!(versions.iter().map(|v| v - versions[0]).collect::<Vec<_>>(), [0, 0, 1, 2]);
 }
 
 fn any_codecs() -> impl Strategy<Value = Vec<CodecSpec>> {
     let codec = ("[A-Za-z0-9-]{1,8}", prop::sample::select(vec![8000u32, 16_000, 48_000]), 0u8..128, 1u8..3);
-    let spec = codec.prop_map(|(name, clock, number, channels)| CodecSpec { channels, ..CodecSpec::new(&name, clock, number) });
+    let spec = codec.prop_map(|(name, clock, number, channels)| CodecSpec {
+        channels,
+        ..CodecSpec::new(&name, clock, number)
+    });
     prop::collection::vec(spec, 1..6).prop_map(|mut list| {
         list.retain(|c| !c.name.eq_ignore_ascii_case("telephone-event") && c.name != "CN");
         list.dedup_by_key(|c| c.payload_type);

@@ -139,3 +139,33 @@ async fn connections_of_one_source_are_bounded() {
     tokio::time::timeout(DEADLINE, freed).await.unwrap();
     call_works(&here.agent, &format!("sip:echo@{};transport=tcp", here.tcp)).await;
 }
+
+#[tokio::test]
+async fn a_bye_dials_the_contact_when_the_connection_of_the_call_is_gone() {
+    let here = Fixture::start().await;
+    let home = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let contact = format!("<sip:raw@{};transport=tcp>", home.local_addr().unwrap());
+    let mut raw = RawTcp::to(here.tcp).await;
+    let invite = request("INVITE", "echo", "moved", 1, None, SDP, &offer());
+    raw.send(invite.replace("<sip:raw@127.0.0.1:9>", &contact).as_bytes()).await;
+    let ok = loop {
+        let reply = raw.receive(DEADLINE).await.unwrap();
+        if code(&reply) == 200 {
+            break reply;
+        }
+    };
+    raw.send(request("ACK", "echo", "moved", 1, Some(&to_tag(&ok)), "", "").as_bytes()).await;
+    drop(raw);
+    let gone = async {
+        while here.agent.counters().connections_open > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, gone).await.unwrap();
+    let ending = tokio::spawn(here.agent.shutdown());
+    let (mut stream, _) = tokio::time::timeout(DEADLINE, home.accept()).await.unwrap().unwrap();
+    let mut buffer = [0; 4];
+    stream.read_exact(&mut buffer).await.unwrap();
+    assert_eq!(&buffer, b"BYE ");
+    ending.await.unwrap();
+}

@@ -37,6 +37,11 @@ impl Fixture {
             limits,
             ..SipConfig::default()
         };
+        Self::with_config(config).await
+    }
+
+    /// The first socket of the configuration is UDP, the second TCP.
+    pub async fn with_config(config: SipConfig) -> Self {
         let (agent, mut calls) = SipAgent::bind(config).await.unwrap();
         let (note, log) = mpsc::unbounded_channel();
         tokio::spawn(async move {
@@ -117,7 +122,8 @@ fn describe(event: &LegEvent) -> String {
     match event {
         LegEvent::Acked { answer } => format!("acked {}", answer.is_some()),
         LegEvent::Reoffer { offer, .. } => {
-            let audio = offer.as_deref().and_then(|o| patchcord_sip::sdp::parse(o).ok()).and_then(|s| s.audio());
+            let audio =
+                offer.as_deref().and_then(|o| patchcord_sip::sdp::parse(o).ok()).and_then(|s| s.audio());
             format!("reoffer {:?}", audio.map(|a| a.direction))
         }
         LegEvent::ReofferAcked { answer } => format!("reoffer acked {}", answer.is_some()),
@@ -227,7 +233,9 @@ impl RawTcp {
     /// Whether the peer ends the stream.
     pub async fn is_closed_within(&mut self, wait: Duration) -> bool {
         let mut buffer = [0; 4096];
-        timeout(wait, async { while self.stream.read(&mut buffer).await.is_ok_and(|n| n > 0) {} }).await.is_ok()
+        timeout(wait, async { while self.stream.read(&mut buffer).await.is_ok_and(|n| n > 0) {} })
+            .await
+            .is_ok()
     }
 
     /// The next response's head, if one comes within `wait`; `None` at the end of the stream too.
@@ -263,7 +271,15 @@ pub fn header<'a>(message: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// A request of a well-behaved phone; `extra` are whole header lines.
-pub fn request(method: &str, user: &str, id: &str, cseq: u32, to_tag: Option<&str>, extra: &str, body: &str) -> String {
+pub fn request(
+    method: &str,
+    user: &str,
+    id: &str,
+    cseq: u32,
+    to_tag: Option<&str>,
+    extra: &str,
+    body: &str,
+) -> String {
     let tag = to_tag.map(|t| format!(";tag={t}")).unwrap_or_default();
     format!(
         "{method} sip:{user}@127.0.0.1 SIP/2.0\r\n\
