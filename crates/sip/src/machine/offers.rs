@@ -171,7 +171,7 @@ impl Machine {
         Ok(())
     }
 
-    /// Whether this INVITE transaction is our open re-INVITE; it is no longer open afterwards.
+    /// Whether this INVITE transaction is our open re-INVITE, which is closed by asking.
     pub(super) fn take_reoffer_out(&mut self, id: LegId, tx: TxId) -> bool {
         match self.legs.get_mut(&id).map(|l| &mut l.phase) {
             Some(Phase::Up(up)) => up.reoffer_out.take_if(|t| *t == tx).is_some(),
