@@ -7,18 +7,16 @@ CARGO ?= cargo
 ARGS ?=
 LOCKED := --locked
 BINARY := target/release/patchcord
-# Tests under `foreign::` call sipp, baresip and the peers of peers/; all others need nothing but this tree.
-FOREIGN := foreign::
+# Tests under `foreign::` and `sipp::` call programs that are no part of this tree; all others need nothing else.
 
 # cargo-nextest runs tests a little faster and each in a process of its own; cargo test will do.
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 ifdef NEXTEST
-  TEST_OWN := $(CARGO) nextest run $(LOCKED) --workspace --no-fail-fast -E 'not test(/^$(FOREIGN)/)'
-  TEST_FOREIGN := $(CARGO) nextest run $(LOCKED) -p patchcord --test it --no-fail-fast -j 1 --no-tests pass \
-    -E 'test(/^$(FOREIGN)/)'
+  TEST_OWN := $(CARGO) nextest run $(LOCKED) --workspace --no-fail-fast -E 'not test(/^(foreign|sipp)::/)'
+  TEST_FOREIGN := $(CARGO) nextest run $(LOCKED) --workspace --no-fail-fast -j 1 -E 'test(/^(foreign|sipp)::/)'
 else
-  TEST_OWN := $(CARGO) test $(LOCKED) --workspace --lib --bins --tests --no-fail-fast -- --skip $(FOREIGN)
-  TEST_FOREIGN := $(CARGO) test $(LOCKED) -p patchcord --test it --no-fail-fast -- --test-threads 1 $(FOREIGN)
+  TEST_OWN := $(CARGO) test $(LOCKED) --workspace --lib --bins --tests --no-fail-fast -- --skip foreign:: --skip sipp::
+  TEST_FOREIGN := $(CARGO) test $(LOCKED) --workspace --tests --no-fail-fast -- --test-threads 1 foreign:: sipp::
 endif
 
 .PHONY: help run build test check bench fuzz soak audit fmt cargo
