@@ -109,8 +109,11 @@ impl Call {
         }
     }
 
-    /// Takes audio of the bot for playout.
+    /// Takes audio of the bot for playout, until it has said its last word.
     fn play(&mut self, audio: &[u8], now: Moment) {
+        if matches!(self.state, State::Ending(_) | State::Ended) {
+            return;
+        }
         let refused_ms = self.speaker.push(audio, now);
         if refused_ms > 0 && self.bot.flood.refused(refused_ms) {
             self.bot_failed(Reason::BotFlooded, now);

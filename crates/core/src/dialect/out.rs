@@ -56,7 +56,14 @@ pub struct Out<T> {
 impl<T> Out<T> {
     /// An empty collection.
     pub fn new() -> Self {
-        Self { wire: Vec::new(), written: Vec::new(), close: None, audio: Vec::new(), heard: Vec::new(), scratch: Vec::new() }
+        Self {
+            wire: Vec::new(),
+            written: Vec::new(),
+            close: None,
+            audio: Vec::new(),
+            heard: Vec::new(),
+            scratch: Vec::new(),
+        }
     }
 
     /// Forgets everything, keeps the buffers (up to [`OUT_BUFFER_BYTES_KEPT_MAX`] each).
@@ -179,7 +186,10 @@ mod tests {
         })
         .unwrap();
         let messages: Vec<_> = out.messages().collect();
-        assert_eq!(messages, [(WireClass::Control, Wire::Text("{}")), (WireClass::Audio, Wire::Binary(&[1, 2]))]);
+        assert_eq!(
+            messages,
+            [(WireClass::Control, Wire::Text("{}")), (WireClass::Audio, Wire::Binary(&[1, 2]))]
+        );
         let [Heard::Item(7), Heard::Audio(span)] = out.heard() else { panic!("{:?}", out.heard()) };
         assert_eq!(out.audio(span), [3, 4]);
         out.close(1000);

@@ -5,12 +5,8 @@ use std::time::Duration;
 use super::{BotSide, Capability, PhoneSide, WireAudio};
 
 /// All dialects, in the order in which they are shown.
-pub const DIALECTS: &[&DialectRow] = &[
-    &super::ivr_solutions::ROW,
-    &super::smartpbx::ROW,
-    &super::incoming_call::ROW,
-    &super::ozonetel::ROW,
-];
+pub const DIALECTS: &[&DialectRow] =
+    &[&super::ivr_solutions::ROW, &super::smartpbx::ROW, &super::incoming_call::ROW, &super::ozonetel::ROW];
 
 /// One dialect: its name, its audio and how to make its two ends.
 #[derive(Debug)]

@@ -390,8 +390,8 @@ impl Playout {
     }
 }
 
-/// Marks that may wait.
-pub const MARKS_MAX: usize = 1_024;
+/// Marks that may wait: one for each 10 ms of five minutes, for bots that want every packet confirmed.
+pub const MARKS_MAX: usize = 32_768;
 /// Silence is found and taken out in pieces of this length; the first and the last piece of it stay.
 const TRIM_PIECE: Duration = Duration::from_millis(10);
 

@@ -46,6 +46,18 @@ fn a_bot_that_hangs_up_is_heard_to_its_last_word() {
 }
 
 #[test]
+fn a_bot_that_speaks_on_after_its_hang_up_does_not_prolong_the_call() {
+    let mut desk = talking(Fallback::Sorry);
+    desk.bot_says(r#"{"type":"session.hangup"}"#);
+    for _ in 0..10 {
+        desk.bot_says(&second_of_audio());
+        desk.pass(Duration::from_millis(50));
+    }
+    assert_eq!(cause_of(&desk).to_string(), "completed/bot_hung_up");
+    assert!(desk.ended().counters.played_ms < 100);
+}
+
+#[test]
 fn a_bot_that_fails_in_the_middle_gives_the_caller_the_fallback_at_once() {
     let ends = [
         (Input::BotClosed(SocketEnd::Reset), "bot/reset"),
