@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::args::DialectsArgs;
 use super::exit::Exit;
-use super::terminal::{Ink, data, paint, talk};
+use super::terminal::{data, tell_refusal};
 use crate::config::DialectName;
 
 /// Runs `patchcord dialects`.
@@ -25,11 +25,7 @@ pub fn run(args: &DialectsArgs) -> Exit {
         Ok(dialect) if args.json => data(&format!("{:#}\n", as_json(dialect.row()))),
         Ok(dialect) => data(&as_text(dialect.row())),
         Err(refusal) => {
-            talk(&paint(&refusal.what, Ink::Red));
-            if let Some(word) = refusal.did_you_mean {
-                talk(&format!("did you mean \"{word}\"?"));
-            }
-            talk(&refusal.cure);
+            tell_refusal(&refusal);
             return Exit::Usage;
         }
     }

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use crate::config::{Environment, Problems};
+use crate::config::{Environment, Problems, Refusal};
 
 /// A colour or weight.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +44,15 @@ pub fn paint(text: &str, ink: Ink) -> String {
         Ink::Yellow => "33",
     };
     format!("\x1b[{code}m{text}\x1b[0m")
+}
+
+/// Tells on stderr why a word of the command line was refused.
+pub fn tell_refusal(refusal: &Refusal) {
+    talk(&paint(&refusal.what, Ink::Red));
+    if let Some(word) = &refusal.did_you_mean {
+        talk(&format!("did you mean {}?", paint(&format!("\"{word}\""), Ink::Green)));
+    }
+    talk(&refusal.cure);
 }
 
 /// Tells every problem of a configuration on stderr.

@@ -13,7 +13,10 @@ pub const RULES: &[Rule] = &[
         ],
         good: &[
             ("crates/gateway/src/a.rs", "//! A.\nlet (a, b) = tokio::sync::mpsc::channel(QUEUE_MAX);\n"),
-            ("crates/gateway/src/b.rs", "//! A.\nuse std::sync::mpsc::sync_channel;\nlet c = oneshot::channel();\n"),
+            (
+                "crates/gateway/src/b.rs",
+                "//! A.\nuse std::sync::mpsc::sync_channel;\nlet c = oneshot::channel();\n",
+            ),
         ],
     },
     Rule {
@@ -113,7 +116,8 @@ fn channels(tree: &Tree) -> Vec<Finding> {
     lines(tree, Part::Shipped, |line| {
         let unbounded = words.iter().any(|word| has_word(line, word));
         // Only the standard library's unbounded channel is made without a number.
-        let standard = line.contains("mpsc::channel()") || line.contains("mpsc::channel::<") && line.contains(">()");
+        let standard =
+            line.contains("mpsc::channel()") || line.contains("mpsc::channel::<") && line.contains(">()");
         unbounded || standard || line.contains("std::sync::mpsc") && has_word(line, "channel")
     })
 }
