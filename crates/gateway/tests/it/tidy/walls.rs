@@ -99,7 +99,8 @@ const FORBIDDEN: &[(&str, &str, &[&str])] = &[
     ("gateway", "jobs", &["app", "calls", "http", "bots", "cli"]),
     ("gateway", "net", &["app", "calls", "http", "bots", "jobs", "store", "cli"]),
     ("gateway", "bots", &["app", "calls", "http", "jobs", "store", "cli"]),
-    ("gateway", "calls", &["app", "http", "cli"]),
+    ("gateway", "caller", &["app", "bots", "calls", "cli", "config", "http", "jobs", "store"]),
+    ("gateway", "calls", &["app", "http", "cli", "caller"]),
     ("gateway", "http", &["app", "cli"]),
     ("gateway", "recording", &["app", "calls", "http", "cli"]),
 ];
