@@ -114,6 +114,8 @@ pub struct SipLimits {
     pub calls_max: usize,
     /// Transactions at once, finished ones included for 32 s: 503 for INVITEs, others are answered statelessly.
     pub transactions_max: usize,
+    /// Octets kept for the responses of all transactions: as above.
+    pub transaction_octets_max: usize,
     /// INVITEs per second of one source address: 503.
     pub invites_per_second: u32,
     /// INVITEs of one source at once: 503.
@@ -133,8 +135,8 @@ pub struct SipLimits {
     pub tcp_message_timeout: Duration,
     /// Silence on a TCP connection: it is closed.
     pub tcp_idle_timeout: Duration,
-    /// Messages that wait for one TCP peer to read: the connection is closed.
-    pub tcp_outbox_messages: usize,
+    /// Octets that wait for one TCP peer to read: the connection is closed.
+    pub tcp_outbox_octets_max: usize,
     /// Incoming calls that wait for the user of the agent: 503.
     pub incoming_queue: usize,
     /// Events that wait for the user of one leg: the leg is ended.
@@ -147,6 +149,7 @@ impl Default for SipLimits {
         Self {
             calls_max: machine.calls_max,
             transactions_max: machine.transactions_max,
+            transaction_octets_max: machine.transaction_octets_max,
             invites_per_second: machine.invites_per_second,
             invite_burst: machine.invite_burst,
             sources_max: machine.sources_max,
@@ -157,7 +160,7 @@ impl Default for SipLimits {
             tcp_message_timeout: Duration::from_secs(10),
             // Longer than the longest call: its BYE still finds the connection.
             tcp_idle_timeout: Duration::from_secs(5 * 3600),
-            tcp_outbox_messages: 64,
+            tcp_outbox_octets_max: 256 * 1024,
             incoming_queue: 256,
             leg_events_queue: 32,
         }
@@ -175,6 +178,7 @@ impl SipConfig {
             limits: Limits {
                 calls_max: limits.calls_max,
                 transactions_max: limits.transactions_max,
+                transaction_octets_max: limits.transaction_octets_max,
                 invites_per_second: limits.invites_per_second,
                 invite_burst: limits.invite_burst,
                 sources_max: limits.sources_max,

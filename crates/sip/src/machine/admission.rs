@@ -11,6 +11,8 @@ pub struct Limits {
     pub calls_max: usize,
     /// Transactions at once, finished ones included while they wait for retransmissions.
     pub transactions_max: usize,
+    /// Octets that all server transactions may keep for their responses.
+    pub transaction_octets_max: usize,
     /// INVITEs per second and source, sustained.
     pub invites_per_second: u32,
     /// INVITEs of one source at once.
@@ -24,6 +26,7 @@ impl Default for Limits {
         Self {
             calls_max: 1000,
             transactions_max: 50_000,
+            transaction_octets_max: 64 << 20,
             invites_per_second: 300,
             invite_burst: 600,
             sources_max: 4096,

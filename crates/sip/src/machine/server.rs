@@ -33,6 +33,8 @@ pub(super) struct ServerTx {
     pub(super) leg: Option<LegId>,
     /// Via, From, To, Call-ID, CSeq of every response; emptied by the final one.
     pub(super) echo: Message,
+    /// What it may keep, as counted against the limit: its echo, twice.
+    octets: usize,
     phase: Phase,
     last: Option<Bytes>,
 }
@@ -103,16 +105,23 @@ impl Machine {
 
     /// Remembers a request. `None` when the table is full.
     pub(super) fn open_server(&mut self, flow: Flow, key: ServerKey, request: &Message) -> Option<TxId> {
-        if self.transactions_open() >= self.admission.limits().transactions_max {
+        let echo = echo(request, flow);
+        let octets: usize = echo.headers.iter().map(|h| 2 * (h.name().len() + h.value.len())).sum();
+        let limits = self.admission.limits();
+        if self.transactions_open() >= limits.transactions_max
+            || self.server_octets + octets > limits.transaction_octets_max
+        {
             return None;
         }
+        self.server_octets += octets;
         let id = self.ids.tx();
         let tx = ServerTx {
             key: key.clone(),
             merge_key: None,
             flow,
             leg: None,
-            echo: echo(request, flow),
+            echo,
+            octets,
             phase: Phase::Open,
             last: None,
         };
@@ -214,6 +223,7 @@ impl Machine {
 
     fn forget_server(&mut self, id: TxId) {
         if let Some(tx) = self.servers.remove(&id) {
+            self.server_octets -= tx.octets;
             self.server_keys.remove(&tx.key);
             if let Some(merge_key) = tx.merge_key {
                 self.merge_keys.remove(&merge_key);
@@ -235,7 +245,20 @@ impl Machine {
         shape: impl FnOnce(&mut Message),
     ) {
         let tag = self.ids.word_of(request.headers.first("Call-ID").unwrap_or(""));
-        let mut response = response_from(&echo(request, flow), code, reason, Some(&tag));
+        self.refuse_as(&tag, flow, request, code, reason, shape);
+    }
+
+    /// The same, with a To tag that is known already.
+    pub(super) fn refuse_as(
+        &mut self,
+        tag: &str,
+        flow: Flow,
+        request: &Message,
+        code: u16,
+        reason: &str,
+        shape: impl FnOnce(&mut Message),
+    ) {
+        let mut response = response_from(&echo(request, flow), code, reason, Some(tag));
         response.headers.push("Server", &self.settings.user_agent);
         shape(&mut response);
         self.send(flow, response.encode(), None);

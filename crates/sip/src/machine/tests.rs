@@ -443,6 +443,37 @@ fn act(action: u8, out: LegId, caller: &mut Bench, callee: &mut Bench) {
     };
 }
 
+/// One step of a hostile peer and a fickle user: which message or command, with which CSeq and tag.
+fn step(bench: &mut Bench, (act, cseq, tag): (u8, u32, u8)) {
+    let known =
+        bench.sent.iter().rev().find(|(_, m, _)| m.code().is_some()).and_then(|(_, m, _)| m.tag("To"));
+    let tag = match tag {
+        0 => String::new(),
+        1 => "forged".to_owned(),
+        _ => known.unwrap_or_default(),
+    };
+    let leg = bench.incoming.last().copied();
+    let methods = ["INVITE", "ACK", "CANCEL", "BYE", "INFO", "UPDATE", "OPTIONS", "INVITE"];
+    match (act, leg) {
+        (0..=6, _) => bench.receive(&inbound(methods[usize::from(act)], cseq, &tag, "", SDP)),
+        (7, _) => bench.receive(&inbound("INVITE", cseq, &tag, "", "")),
+        (8, _) => bench.pass(Duration::from_millis(u64::from(cseq) * 300)),
+        (9..=11, _) => {
+            let method = ["INVITE", "BYE", "INFO"][usize::from(act) - 9];
+            if bench.sent.iter().any(|(_, m, _)| m.method() == Some(method)) {
+                let text = response(bench, method, [180, 200, 408, 481, 491][cseq as usize % 5], "a");
+                bench.receive(&text);
+            }
+        }
+        (12, Some(leg)) => drop(bench.command(leg, Command::Answer(SDP.to_owned()))),
+        (13, Some(leg)) => drop(bench.command(leg, Command::Hangup(None))),
+        (14, Some(leg)) => drop(bench.command(leg, Command::Reoffer(SDP.to_owned()))),
+        (15, Some(leg)) => drop(bench.command(leg, Command::Info('1', Duration::from_millis(80)))),
+        (16, _) => answer_offers(bench),
+        _ => {}
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
@@ -456,5 +487,24 @@ proptest! {
         script.push((200_000, 0));
         script.push((200_000, 1));
         lossy_call(seed, loss, &script);
+    }
+
+    #[test]
+    fn whatever_a_peer_sends_in_whatever_order_nothing_is_left_at_the_end(
+        steps in prop::collection::vec((0u8..17, 1u32..6, 0u8..4), 0..60),
+    ) {
+        let mut bench = Bench::new();
+        for one in steps {
+            step(&mut bench, one);
+        }
+        for leg in bench.machine.leg_ids() {
+            bench.command(leg, Command::Hangup(None)).ok();
+        }
+        bench.pass(Duration::from_secs(400));
+        let terminal = bench.events.iter().filter(|(_, e)| e.is_terminal()).count();
+        prop_assert_eq!(terminal, bench.incoming.len());
+        prop_assert_eq!(bench.closed, terminal);
+        prop_assert!(bench.is_empty());
+        prop_assert_eq!(bench.machine.server_octets, 0);
     }
 }

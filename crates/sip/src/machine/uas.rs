@@ -63,7 +63,11 @@ impl Machine {
         let Some(tx) = found else { return self.refuse(flow, request, 481, NO_DIALOG) };
         let server = self.servers.get(&tx);
         let (leg, open) = (server.and_then(|s| s.leg), server.is_some_and(|s| s.is_open()));
-        self.refuse(flow, request, 200, "OK");
+        match leg.and_then(|id| self.legs.get(&id)).map(|l| l.dialog.local_tag.clone()) {
+            // The To tag of the INVITE's own responses (§9.2).
+            Some(tag) => self.refuse_as(&tag, flow, request, 200, "OK", |_| {}),
+            None => self.refuse(flow, request, 200, "OK"),
+        }
         let Some(leg) = leg.filter(|_| open) else { return };
         match self.legs.get(&leg).map(|l| &l.phase) {
             Some(Phase::Ringing(_)) => {

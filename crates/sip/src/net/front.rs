@@ -77,10 +77,12 @@ impl Front {
         self.accept_source.as_ref().is_none_or(|accept| accept(source))
     }
 
-    /// Responses, ACKs and what is no SIP are never answered.
+    /// Responses, ACKs and what is no SIP are never answered; nor is what has no Via, which no transaction
+    /// could take the answer for, only the victim of a forged source address.
     fn refuse(&self, parsed: &Parsed, refusal: Refusal, flow: Flow, tally: &Tally) -> Passage {
         let request = &parsed.message;
-        let answerable = request.method().is_some_and(|m| m != "ACK");
+        let has_via = request.headers.first("Via").is_some();
+        let answerable = has_via && request.method().is_some_and(|m| m != "ACK");
         if !answerable || parsed.fault == Some(MessageFault::NotSip) {
             return silence(tally);
         }

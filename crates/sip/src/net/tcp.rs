@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Arrival;
 use super::front::{Front, Passage};
-use super::links::Links;
+use super::links::{Links, Outbox, Outgoing};
 use crate::config::SipLimits;
 use crate::counters::{Tally, bump};
 use crate::frame::{Frame, FrameFault, FrameFaultKind, Framer};
@@ -38,7 +38,7 @@ pub(crate) struct TcpSide {
 struct Connection {
     side: Arc<TcpSide>,
     flow: Flow,
-    outbox: mpsc::Sender<Bytes>,
+    outbox: Outbox,
     close: CancellationToken,
 }
 
@@ -74,10 +74,10 @@ pub(crate) async fn connect(
 }
 
 fn attach(side: &Arc<TcpSide>, stream: TcpStream, peer: SocketAddr, local: SocketAddr) -> Option<Flow> {
-    let (outbox, queue) = mpsc::channel(side.limits.tcp_outbox_messages.max(1));
     let close = side.stop.child_token();
+    let (outbox, outgoing) = Outbox::new(side.limits.tcp_outbox_octets_max, close.clone());
     let bounds = (side.limits.tcp_connections_max, side.limits.tcp_connections_per_source_max);
-    let Some(link) = side.links.enter(peer, outbox.clone(), close.clone(), bounds) else {
+    let Some(link) = side.links.enter(peer, outbox.clone(), bounds) else {
         bump(&side.tally.connections_refused);
         return None;
     };
@@ -89,14 +89,14 @@ fn attach(side: &Arc<TcpSide>, stream: TcpStream, peer: SocketAddr, local: Socke
     let flow = Flow { transport: Transport::Tcp, link, local, peer };
     let (reader, writer) = stream.into_split();
     let connection = Connection { side: side.clone(), flow, outbox, close: close.clone() };
-    side.tasks.spawn(write(writer, queue, close));
+    side.tasks.spawn(write(writer, outgoing, close));
     side.tasks.spawn(connection.serve(reader));
     Some(flow)
 }
 
 /// Writes what is queued; ends with the last sender, a write that takes too long, or the connection's close.
-async fn write(mut writer: OwnedWriteHalf, mut queue: mpsc::Receiver<Bytes>, close: CancellationToken) {
-    while let Some(octets) = queue.recv().await {
+async fn write(mut writer: OwnedWriteHalf, mut outgoing: Outgoing, close: CancellationToken) {
+    while let Some(octets) = outgoing.next().await {
         let written = tokio::select! {
             biased;
             () = close.cancelled() => break,
@@ -105,6 +105,7 @@ async fn write(mut writer: OwnedWriteHalf, mut queue: mpsc::Receiver<Bytes>, clo
         if !matches!(written, Ok(Ok(()))) {
             break;
         }
+        outgoing.written(octets.len());
     }
     close.cancel();
     // The peer may be gone already.
@@ -150,7 +151,7 @@ impl Connection {
                     }
                     Ok(Some(Frame::Ping)) => {
                         bump(&self.side.tally.keep_alives);
-                        if self.outbox.try_send(Bytes::from_static(b"\r\n")).is_err() {
+                        if self.outbox.push(Bytes::from_static(b"\r\n")).is_err() {
                             return;
                         }
                     }
@@ -200,9 +201,8 @@ impl Connection {
     }
 
     fn queue(&self, octets: Bytes) {
-        if self.outbox.try_send(octets).is_err() {
+        if self.outbox.push(octets).is_err() {
             bump(&self.side.tally.connections_refused);
-            self.close.cancel();
         }
     }
 }

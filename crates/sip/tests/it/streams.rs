@@ -70,7 +70,7 @@ async fn too_large_a_message_is_refused_and_the_stream_closed() {
 
 #[tokio::test]
 async fn a_peer_that_never_reads_is_cut_off_and_holds_up_nobody() {
-    let limits = SipLimits { tcp_outbox_messages: 8, ..SipLimits::default() };
+    let limits = SipLimits { tcp_outbox_octets_max: 8192, ..SipLimits::default() };
     let here = Fixture::with_limits(limits).await;
     let mut deaf = TcpStream::connect(here.tcp).await.unwrap();
     let flood = options("deaf").repeat(50);
