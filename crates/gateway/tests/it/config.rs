@@ -349,6 +349,42 @@ fn the_documentation_of_keys_is_the_table_of_declarations() {
     assert!(found == expected, "docs/config.md differs from the declarations: run the test with UPDATE=1");
 }
 
+#[test]
+fn any_value_in_any_place_is_taken_or_refused_without_a_panic() {
+    let example = uncommented(&std::fs::read_to_string(root().join("config.example.toml")).unwrap());
+    for end in (0..example.len()).filter(|end| example.is_char_boundary(*end)) {
+        let _ = Config::parse(&example[..end]);
+    }
+    let values = [
+        "1",
+        "-1",
+        "1.5",
+        "true",
+        "\"x\"",
+        "\"\"",
+        "\"\\u0000\"",
+        "[]",
+        "[1]",
+        "{}",
+        "{ a = 1 }",
+        "2026-01-01",
+    ];
+    let lines: Vec<&str> = example.lines().collect();
+    for (index, line) in lines.iter().enumerate() {
+        let Some((key, _)) = line.split_once(" = ") else { continue };
+        for value in values.into_iter().chain(["99999999999999999999", "0x", "\"${\"", "\"${file:}\"", "nan"])
+        {
+            let replaced = format!("{key} = {value}");
+            let mut changed = lines.clone();
+            changed[index] = &replaced;
+            let _ = Config::parse(&changed.join("\n"));
+        }
+        let without: Vec<&str> =
+            lines.iter().copied().enumerate().filter(|(i, _)| *i != index).map(|(_, l)| l).collect();
+        let _ = Config::parse(&without.join("\n"));
+    }
+}
+
 /// `docs/config.md`, made from the declarations.
 fn documentation() -> String {
     let mut text = INTRODUCTION.to_owned();
