@@ -85,6 +85,15 @@ pub const RULES: &[Rule] = &[
             ("crates/core/tests/it/main.rs", "//! A.\nuse patchcord_testkit::Talk;\n"),
         ],
     },
+    Rule {
+        name: "what deny.toml bans is not in Cargo.lock",
+        check: banned,
+        bad: &[("Cargo.lock", "[[package]]\nname = \"openssl\"\nversion = \"0.10.0\"\n", 2)],
+        good: &[
+            ("Cargo.lock", "[[package]]\nname = \"openssl-probe\"\n[[package]]\nname = \"ring\"\n"),
+            ("deny.toml", "[bans]\ndeny = [\n  { crate = \"openssl\", reason = \"one TLS stack\" },\n]\n"),
+        ],
+    },
 ];
 
 /// A crate, a module of it, and the modules that it may not import.
@@ -219,6 +228,17 @@ fn dependencies(tree: &Tree, path: &str, names: &[&str]) -> Vec<Finding> {
         }
     }
     found
+}
+
+fn banned(tree: &Tree) -> Vec<Finding> {
+    let (Some(lock), bans) = (tree.find("Cargo.lock"), tree.find("deny.toml")) else { return Vec::new() };
+    // A sample has no list of its own.
+    let rows = bans.map_or("{ crate = \"openssl\"", |bans| bans.text.as_str()).split("crate = \"").skip(1);
+    let names: Vec<&str> = rows.filter_map(|row| row.split_once('"').map(|(name, _)| name)).collect();
+    let packages = lock.code_lines().filter_map(|(line, text)| Some((line, text.strip_prefix("name = \"")?)));
+    let hits =
+        packages.filter(|(_, package)| names.iter().any(|name| package.trim_end_matches('"') == *name));
+    hits.map(|(line, package)| lock.finding(line, package.trim_end_matches('"'))).collect()
 }
 
 /// The paths inside the crate that the shipped code of a file names, from the crate's root, with their lines.
