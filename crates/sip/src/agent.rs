@@ -9,8 +9,6 @@ use bytes::Bytes;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::call::{InviteRequest, LegEvent};
 use crate::config::{ListenAddr, SipConfig};
@@ -20,6 +18,7 @@ use crate::machine::{Command, Flow, LegId, Machine, Output, Transport};
 use crate::message::SipUri;
 use crate::net::front::Front;
 use crate::net::links::{LinkError, Links};
+use crate::net::tasks::Tasks;
 use crate::net::tcp::{self, TcpSide};
 use crate::net::udp::{LocalAddr, UdpReader};
 use crate::net::{Arrival, BindError, bind_error, local_ip_towards, tcp_listener, udp_socket};
@@ -51,7 +50,6 @@ impl SipAgent {
         let tally = Arc::new(Tally::default());
         let (udp_arrivals, from_udp) = mpsc::channel(UDP_QUEUE);
         let (tcp_arrivals, from_tcp) = mpsc::channel(TCP_QUEUE);
-        let stop = CancellationToken::new();
         let tcp = Arc::new(TcpSide {
             limits: config.limits.clone(),
             advertise: config.advertise,
@@ -59,13 +57,11 @@ impl SipAgent {
             tally: tally.clone(),
             links: Links::default(),
             arrivals: tcp_arrivals,
-            tasks: TaskTracker::new(),
-            stop: stop.clone(),
+            tasks: Tasks::default(),
         });
         let Opened { udp, bound, readers } = open(&config, &tally, &tcp, &udp_arrivals)?;
         for reader in readers {
-            let stop = stop.clone();
-            tcp.tasks.spawn(async move { stop.run_until_cancelled(reader).await });
+            tcp.tasks.spawn("socket", reader);
         }
         let (incoming, calls) = mpsc::channel(config.limits.incoming_queue.max(1));
         let (desk, asks) = Desk::new();
@@ -79,7 +75,7 @@ impl SipAgent {
             incoming,
             events_queue: config.limits.leg_events_queue.max(4),
         };
-        tcp.tasks.spawn(serving.run(from_udp, from_tcp, asks));
+        tcp.tasks.spawn("agent", serving.run(from_udp, from_tcp, asks));
         Ok((Self { desk, tally, tcp, udp, bound }, calls))
     }
 
@@ -130,9 +126,8 @@ impl SipAgent {
             // An agent task that is gone has nothing left to wait for.
             let _gone = tokio::time::timeout(GOODBYE_MAX, finished).await;
         }
-        self.tcp.stop.cancel();
-        self.tcp.tasks.close();
-        self.tcp.tasks.wait().await;
+        self.tcp.tasks.stop();
+        self.tcp.tasks.gone().await;
     }
 
     async fn dial(&self, peer: SocketAddr) -> Result<Flow, SipError> {
@@ -154,7 +149,7 @@ impl SipAgent {
 
 impl Drop for SipAgent {
     fn drop(&mut self) {
-        self.tcp.stop.cancel();
+        self.tcp.tasks.stop();
     }
 }
 
@@ -248,12 +243,10 @@ impl Serving {
         mut asks: mpsc::Receiver<Ask>,
     ) {
         let desk = self.desk.clone();
-        let stop = self.tcp.stop.clone();
         let mut leaving: Option<oneshot::Sender<()>> = None;
         loop {
             let deadline = self.machine.poll_timeout().map(Instant::from_std);
             tokio::select! {
-                () = stop.cancelled() => return,
                 Some(arrival) = from_udp.recv() => self.take(arrival),
                 Some(arrival) = from_tcp.recv() => self.take(arrival),
                 Some(ask) = asks.recv() => if let Some(done) = self.carry_out(ask) {
@@ -398,11 +391,8 @@ impl Serving {
             return bump(&self.tally.dropped_out);
         }
         let tcp = self.tcp.clone();
-        self.tcp.tasks.spawn(async move {
-            let dialled = tokio::select! {
-                dialled = tcp::connect(&tcp, peer, None) => dialled,
-                () = tcp.stop.cancelled() => return,
-            };
+        self.tcp.tasks.spawn("reconnect", async move {
+            let dialled = tcp::connect(&tcp, peer, None).await;
             if !dialled.is_ok_and(|flow| tcp.links.send(flow.link, octets).is_ok()) {
                 bump(&tcp.tally.dropped_out);
             }

@@ -13,11 +13,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::Arrival;
 use super::front::{Front, Passage};
 use super::links::{Links, Outbox, Outgoing};
+use super::tasks::Tasks;
 use crate::config::SipLimits;
 use crate::counters::{Tally, bump};
 use crate::frame::{Frame, FrameFault, FrameFaultKind, Framer};
@@ -31,8 +31,7 @@ pub(crate) struct TcpSide {
     pub(crate) tally: Arc<Tally>,
     pub(crate) links: Links,
     pub(crate) arrivals: mpsc::Sender<Arrival>,
-    pub(crate) tasks: TaskTracker,
-    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: Tasks,
 }
 
 struct Connection {
@@ -74,7 +73,7 @@ pub(crate) async fn connect(
 }
 
 fn attach(side: &Arc<TcpSide>, stream: TcpStream, peer: SocketAddr, local: SocketAddr) -> Option<Flow> {
-    let close = side.stop.child_token();
+    let close = side.tasks.child_token();
     let (outbox, outgoing) = Outbox::new(side.limits.tcp_outbox_octets_max, close.clone());
     let bounds = (side.limits.tcp_connections_max, side.limits.tcp_connections_per_source_max);
     let Some(link) = side.links.enter(peer, outbox.clone(), bounds) else {
@@ -89,8 +88,8 @@ fn attach(side: &Arc<TcpSide>, stream: TcpStream, peer: SocketAddr, local: Socke
     let flow = Flow { transport: Transport::Tcp, link, local, peer };
     let (reader, writer) = stream.into_split();
     let connection = Connection { side: side.clone(), flow, outbox, close: close.clone() };
-    side.tasks.spawn(write(writer, outgoing, close));
-    side.tasks.spawn(connection.serve(reader));
+    side.tasks.spawn("write", write(writer, outgoing, close));
+    side.tasks.spawn("read", connection.serve(reader));
     Some(flow)
 }
 
