@@ -2,13 +2,14 @@
 
 use crate::message::Message;
 
-/// The SDP text of a message. `None` when the body holds none, or is no UTF-8.
+/// The SDP text of a message; `None` when the body holds none. Octets that are no UTF-8 (a Latin-1 session
+/// name, binary ISUP beside the SDP) become U+FFFD: nothing that is read here has them.
 pub(crate) fn sdp_text(message: &Message) -> Option<String> {
     let content_type = message.headers.first("Content-Type")?;
     let (media_type, params) = content_type.split_once(';').unwrap_or((content_type, ""));
-    let body = std::str::from_utf8(&message.body).ok()?;
+    let body = String::from_utf8_lossy(&message.body);
     if media_type.trim().eq_ignore_ascii_case("application/sdp") {
-        return (!body.is_empty()).then(|| body.to_owned());
+        return (!body.is_empty()).then(|| body.into_owned());
     }
     if !media_type.trim().eq_ignore_ascii_case("multipart/mixed") {
         return None;
@@ -17,7 +18,7 @@ pub(crate) fn sdp_text(message: &Message) -> Option<String> {
         let (name, value) = p.split_once('=')?;
         name.trim().eq_ignore_ascii_case("boundary").then(|| value.trim().trim_matches('"'))
     })?;
-    sdp_part(body, boundary)
+    sdp_part(&body, boundary)
 }
 
 /// RFC 2046 §5.1: parts between `--boundary` lines; ISUP and others beside SDP are not looked at.
@@ -112,7 +113,7 @@ mod tests {
     #[test]
     fn sdp_is_found_beside_other_parts() {
         let mut message = Message::request("INVITE", "sip:a@b");
-        let body = "--x\r\nContent-Type: application/isup\r\n\r\n01\r\n--x\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n--x--\r\n";
+        let body = "--x\r\nContent-Type: application/isup\r\n\r\n\x01\u{fe}\r\n--x\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n--x--\r\n";
         message.set_body("multipart/mixed;boundary=\"x\"", body);
         assert_eq!(sdp_text(&message).as_deref(), Some("v=0\r\n"));
     }

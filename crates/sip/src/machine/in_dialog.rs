@@ -27,7 +27,7 @@ impl Machine {
             "UPDATE" => self.handle_update(now, flow, key, &request, id),
             "INFO" => self.handle_info(now, flow, key, &request, id),
             "OPTIONS" => self.answer_once(now, flow, key, &request, (200, "OK"), add_capabilities),
-            _ => self.refuse(flow, &request, 405, "Method Not Allowed"),
+            _ => self.refuse_method(flow, &request),
         }
     }
 

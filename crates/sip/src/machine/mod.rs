@@ -293,7 +293,7 @@ impl Machine {
             (Some("OPTIONS"), false) => self.answer_options(flow, &request),
             (Some(_), true) => self.handle_in_dialog(now, flow, key, request),
             (Some("UPDATE" | "BYE" | "INFO"), false) => self.refuse(flow, &request, 481, NO_DIALOG),
-            _ => self.refuse(flow, &request, 405, "Method Not Allowed"),
+            _ => self.refuse_method(flow, &request),
         }
     }
 

@@ -264,6 +264,12 @@ impl Machine {
         self.send(flow, response.encode(), None);
     }
 
+    pub(super) fn refuse_method(&mut self, flow: Flow, request: &Message) {
+        self.refuse_with(flow, request, 405, "Method Not Allowed", |r| {
+            r.headers.push("Allow", crate::validate::allow());
+        });
+    }
+
     pub(super) fn answer_options(&mut self, flow: Flow, request: &Message) {
         self.refuse_with(flow, request, 200, "OK", add_capabilities);
     }

@@ -8,7 +8,7 @@ use patchcord_sip::SipLimits;
 use crate::support::*;
 
 /// xorshift64*: the same mutations at every run.
-struct Seeded(u64);
+pub struct Seeded(pub u64);
 
 impl Seeded {
     fn below(&mut self, bound: usize) -> usize {
@@ -20,7 +20,7 @@ impl Seeded {
 }
 
 /// The torture messages and a normal dialogue.
-fn corpus() -> Vec<Vec<u8>> {
+pub fn corpus() -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/rfc4475");
     let mut corpus: Vec<Vec<u8>> = std::fs::read_dir(folder)
         .unwrap()
@@ -36,7 +36,7 @@ fn corpus() -> Vec<Vec<u8>> {
     corpus
 }
 
-fn mutate(random: &mut Seeded, corpus: &[Vec<u8>]) -> Vec<u8> {
+pub fn mutate(random: &mut Seeded, corpus: &[Vec<u8>]) -> Vec<u8> {
     let mut octets = corpus[random.below(corpus.len())].clone();
     for _ in 0..=random.below(6) {
         let at = random.below(octets.len());

@@ -4,6 +4,7 @@
 
 mod calls;
 mod floods;
+mod octets;
 mod sdp;
 mod sipp;
 mod streams;
