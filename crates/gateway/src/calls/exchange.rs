@@ -103,7 +103,7 @@ impl Exchange {
         })
     }
 
-    /// Writes the record of a call that was refused at the door.
+    /// Writes the record of a call that was refused at the door; call it inside the call's span.
     pub fn refuse(&self, names: CallNames, parties: Parties, phone_dialect: &'static str, reason: Reason) {
         let at = self.clock.now();
         let call = RefusedCall {
@@ -117,7 +117,7 @@ impl Exchange {
             at,
         };
         let record = refused_record(call, reason);
-        tracing::info!(call_id = %record.call_id, cause = %record.cause, "call refused");
+        tracing::info!(cause = %record.cause, "call refused");
         self.registry.refused(&record);
         self.records.append(Box::new(record));
     }

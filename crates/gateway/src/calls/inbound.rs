@@ -39,7 +39,7 @@ fn take(exchange: &Arc<Exchange>, call: IncomingCall) {
     match exchange.registry.admit(&names.call_id) {
         Ok(place) => exchange.tasks.spawn_call(run(exchange.clone(), names, call, place).instrument(span)),
         Err(reason) => {
-            exchange.refuse(names, parties(&call.invitation), SIP, reason);
+            span.in_scope(|| exchange.refuse(names, parties(&call.invitation), SIP, reason));
             exchange.tasks.spawn("refuse", refuse(call.leg, reason).instrument(span));
         }
     }

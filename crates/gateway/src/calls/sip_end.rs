@@ -131,7 +131,8 @@ impl SipEnd {
         match event {
             LegEvent::Cancelled { .. } => Some(Input::PhoneGone(Reason::Canceled)),
             LegEvent::Acked { answer } if self.media.is_none() => Some(self.take_answer(answer)),
-            LegEvent::ReofferAcked { answer } => Some(self.take_answer(answer)),
+            // Without an answer nothing was ours to be answered, or the session stays as it was.
+            LegEvent::ReofferAcked { answer } => answer.map(|answer| self.take_answer(Some(answer))),
             LegEvent::Reoffer { id, offer } => self.take_reoffer(id, offer),
             LegEvent::Info { content_type, body } => digit(&content_type, &body).map(Input::PhoneDigit),
             LegEvent::Ended { by: EndedBy::Remote, .. } => Some(Input::PhoneGone(Reason::CallerHungUp)),

@@ -27,8 +27,9 @@ pub fn take(
     socket: impl Future<Output = io::Result<WsSocket>> + Send + 'static,
 ) -> Result<(), Reason> {
     let names = exchange.draw_names()?;
+    let span = info_span!("call", call_id = %names.call_id);
     let refuse = |reason| {
-        exchange.refuse(names.clone(), Parties::default(), row.name, reason);
+        span.in_scope(|| exchange.refuse(names.clone(), Parties::default(), row.name, reason));
         reason
     };
     let (seat, orders) = exchange.registry.admit(&names.call_id).map_err(refuse)?;
@@ -44,7 +45,6 @@ pub fn take(
             return Err(refuse(reason));
         }
     };
-    let span = info_span!("call", call_id = %names.call_id);
     info!(parent: &span, dialect = row.name, bot = %bot.name, "vendor connected");
     let exchange = exchange.clone();
     let tasks = exchange.tasks.clone();

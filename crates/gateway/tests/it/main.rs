@@ -3,5 +3,7 @@
 
 mod commands;
 mod config;
+mod meter;
 mod requirements;
+mod serve;
 mod tidy;

@@ -1,0 +1,69 @@
+//! The whole gateway in one process: real SIP calls over loopback, vendors, refusals, records, a taken port.
+
+mod calls;
+mod doors;
+mod phone;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use patchcord::app::{App, Parts};
+use patchcord::config::Config;
+
+/// A running gateway in a folder of its own.
+pub struct Gateway {
+    app: App,
+    folder: PathBuf,
+}
+
+impl Gateway {
+    /// Starts every part on free ports, with `more` in its configuration.
+    pub async fn start(more: &str) -> Self {
+        static NUMBER: AtomicU16 = AtomicU16::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("patchcord-serve-{}-{number}", std::process::id()));
+        // Each process has a stretch of the range, each gateway a part of it.
+        let first = 30_000 + (std::process::id() % 100) as u16 * 200 + number % 10 * 20;
+        let file = format!(
+            "[server]\ndata_dir = {folder:?}\ndrain = \"1s\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
+             [sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\nrtp_ports = \"{first}-{last}\"\n{more}",
+            last = first + 19,
+        );
+        let config = Config::parse(&file).unwrap();
+        Self { app: App::start(config, Parts::All).await.unwrap(), folder }
+    }
+
+    /// `host:port` of the SIP socket for UDP.
+    pub fn sip(&self) -> String {
+        self.app.places().sip.first().unwrap().addr().to_string()
+    }
+
+    /// `host:port` of the HTTP port.
+    pub fn http(&self) -> String {
+        self.app.places().http.unwrap().to_string()
+    }
+
+    /// Stops the gateway when its calls have ended, and returns their records.
+    pub async fn stop(self) -> Vec<serde_json::Value> {
+        self.stop_after(Duration::from_secs(5)).await
+    }
+
+    /// Stops the gateway and its calls.
+    pub async fn stop_at_once(self) -> Vec<serde_json::Value> {
+        self.stop_after(Duration::ZERO).await
+    }
+
+    async fn stop_after(self, drain: Duration) -> Vec<serde_json::Value> {
+        self.app.stop(drain, std::future::pending()).await;
+        let text = std::fs::read_to_string(self.folder.join("calls.jsonl")).unwrap();
+        let _ = std::fs::remove_dir_all(&self.folder);
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+/// `class/reason` of a record.
+pub fn cause(record: &serde_json::Value) -> String {
+    let word = |name: &str| record["cause"][name].as_str().unwrap().to_owned();
+    format!("{}/{}", word("class"), word("reason"))
+}
