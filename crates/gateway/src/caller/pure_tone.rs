@@ -110,7 +110,7 @@ mod tests {
             high.fill(&mut second);
             frame.iter_mut().zip(second).for_each(|(one, two)| *one += two);
         };
-        assert_eq!(hear(&mut finder, pair, 50), []);
+        assert_eq!(hear(&mut finder, pair, 50), [0_u32; 0]);
         let mut seed = 1u32;
         let noise = |frame: &mut [i16]| {
             for sample in frame {
@@ -118,7 +118,7 @@ mod tests {
                 *sample = ((seed >> 16) as u16 as i16) / 4;
             }
         };
-        assert_eq!(hear(&mut finder, noise, 50), []);
-        assert_eq!(hear(&mut finder, |frame| frame.fill(0), 50), []);
+        assert_eq!(hear(&mut finder, noise, 50), [0_u32; 0]);
+        assert_eq!(hear(&mut finder, |frame| frame.fill(0), 50), [0_u32; 0]);
     }
 }

@@ -142,3 +142,58 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// What becomes of a dial to a server that answers the first bytes with `answer` and closes.
+    async fn dialled(scheme: &str, answer: &'static [u8]) -> Reason {
+        super::super::tls::install_crypto();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("{scheme}://{}/voice?token=hunter2", listener.local_addr().unwrap());
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4_096];
+            let _ = stream.read(&mut request).await;
+            stream.write_all(answer).await.unwrap();
+        };
+        let (tasks, _threads) = Tasks::start(1).unwrap();
+        let (url, headers, tls) = (BotUrl::parse(&url).unwrap(), HeaderMap::new(), TlsClient::new());
+        let (error, ()) = tokio::join!(dial(&url, &headers, &tls, &tasks), serve);
+        let error = error.expect_err("this is no WebSocket server");
+        assert!(!error.detail.contains("hunter2"), "{error}");
+        error.reason
+    }
+
+    #[tokio::test]
+    async fn every_answer_that_is_no_websocket_has_its_own_reason() {
+        for (scheme, answer, reason) in [
+            ("ws", &b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"[..], Reason::BotUnauthorized),
+            ("ws", b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", Reason::BotUnauthorized),
+            ("ws", b"HTTP/1.1 302 Found\r\nLocation: ws://127.0.0.1:1/\r\n\r\n", Reason::BotHttpStatus),
+            ("ws", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", Reason::BotHttpStatus),
+            ("ws", b"SSH-2.0-hello\r\n", Reason::BotNoHandshake),
+            ("ws", b"", Reason::BotNoHandshake),
+            ("wss", b"HTTP/1.1 400 Bad Request\r\n\r\n", Reason::BotTls),
+        ] {
+            assert_eq!(dialled(scheme, answer).await, reason, "{scheme} {}", answer.escape_ascii());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_and_an_unknown_name_are_told_apart() {
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let (tasks, _threads) = Tasks::start(1).unwrap();
+        for (url, reason) in [
+            (format!("ws://{closed}/"), Reason::BotRefused),
+            ("ws://nobody.invalid/".to_owned(), Reason::BotDns),
+        ] {
+            let url = BotUrl::parse(&url).unwrap();
+            let dialled = dial(&url, &HeaderMap::new(), &TlsClient::new(), &tasks).await;
+            assert_eq!(dialled.expect_err("nobody is there").reason, reason, "{url}");
+        }
+    }
+}

@@ -289,3 +289,7 @@ const MESSAGE_BYTES_MAX: usize = 1 << 20;
 const READ_BUFFER_BYTES: usize = 8 << 10;
 const WRITE_BUFFER_BYTES: usize = 4 << 10;
 const WRITE_BUFFER_BYTES_MAX: usize = WRITE_BUFFER_BYTES + MESSAGE_BYTES_MAX + 64;
+
+#[cfg(test)]
+#[path = "ws_link_tests.rs"]
+mod tests;
