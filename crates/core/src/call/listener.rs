@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::dialect::WireAudio;
-use crate::media::{Concealer, Converter, DtmfDetector, DtmfTones, MediaFormat, decode_samples};
+use crate::media::{Concealer, Converter, DtmfDetector, DtmfTones, Level, MediaFormat, SilenceGate, decode_samples};
 use crate::vocabulary::{Counters, DigitPress, Moment};
 
 use super::key_tones::{KeyTone, KeyTones};
@@ -28,7 +28,7 @@ pub(super) struct Listener {
     fed_until: Option<Moment>,
     /// Silence given ahead of audio that may still come, in samples of the phone.
     ahead_samples: u64,
-    silent_clock: bool,
+    clock: ClockState,
     /// Keys that sound in the caller's audio.
     tones: KeyTones,
     detection: Option<Detection>,
@@ -36,6 +36,18 @@ pub(super) struct Listener {
     heard_samples: u64,
     concealed_samples: u64,
     clock_samples: u64,
+    gate: SilenceGate,
+}
+
+/// What our own clock is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ClockState {
+    /// Nothing of the phone has come yet.
+    Unheard,
+    /// The phone's audio makes it unnecessary.
+    Waiting,
+    /// It feeds silence.
+    Feeding,
 }
 
 /// Keys that are found in the caller's audio.
@@ -59,13 +71,14 @@ impl Listener {
             frame: None,
             fed_until: None,
             ahead_samples: 0,
-            silent_clock: false,
+            clock: ClockState::Unheard,
             tones: KeyTones::new(phone),
             detection: None,
             scratch: Vec::new(),
             heard_samples: 0,
             concealed_samples: 0,
             clock_samples: 0,
+            gate: SilenceGate::default(),
         }
     }
 
@@ -98,14 +111,15 @@ impl Listener {
     /// Takes audio of the phone.
     pub(super) fn hear(&mut self, audio: &[u8], now: Moment) {
         self.fed_until = Some(now);
-        self.silent_clock = false;
-        self.ahead_samples = 0;
+        self.clock = ClockState::Waiting;
         self.heard_samples += self.phone.samples_of(audio.len());
         if let Some(detection) = &mut self.detection {
             detection.look(audio);
         }
         if !self.tones.is_idle() {
             self.sound_tone(audio.len());
+        } else if self.is_covered(audio) {
+            self.concealer.heard(audio);
         } else {
             self.concealer.heard(audio);
             self.feed(audio);
@@ -136,8 +150,7 @@ impl Listener {
     /// The phone sent silence in place of audio.
     pub(super) fn hear_silence(&mut self, samples: u64, now: Moment) {
         self.fed_until = Some(now);
-        self.silent_clock = false;
-        self.ahead_samples = 0;
+        self.clock = ClockState::Waiting;
         self.heard_samples += samples;
         self.feed_silence(samples.min(self.phone.samples_in(CONCEAL_MAX)));
     }
@@ -155,7 +168,11 @@ impl Listener {
 
     /// When our own clock has to feed silence.
     pub(super) fn poll_timeout(&self) -> Option<Moment> {
-        let patience = if self.silent_clock { CLOCK_STEP } else { CLOCK_PATIENCE };
+        let patience = match self.clock {
+            ClockState::Unheard => CLOCK_PATIENCE_AT_FIRST,
+            ClockState::Waiting => CLOCK_PATIENCE,
+            ClockState::Feeding => CLOCK_STEP,
+        };
         self.fed_until.map(|until| until + patience)
     }
 
@@ -170,7 +187,7 @@ impl Listener {
         let samples = self.phone.samples_of(bytes);
         self.clock_samples += samples;
         self.ahead_samples += samples;
-        self.silent_clock = true;
+        self.clock = ClockState::Feeding;
         self.fed_until = Some(now);
         self.feed_silence(samples);
     }
@@ -205,6 +222,22 @@ impl Listener {
             Some(converter) => converter.convert(audio, &mut self.waiting),
             None => self.waiting.extend_from_slice(audio),
         }
+    }
+
+    /// Whether this silence of the phone was given by our clock already: audio that was late, not lost, would
+    /// otherwise leave the bot behind for good. Speech is always given.
+    fn is_covered(&mut self, audio: &[u8]) -> bool {
+        let samples = self.phone.samples_of(audio.len());
+        if self.ahead_samples > self.phone.samples_in(AHEAD_MAX) {
+            self.ahead_samples = 0;
+        }
+        let covered = self.ahead_samples >= samples
+            && samples > 0
+            && self.gate.is_silent(Level::of_frame(self.phone, audio));
+        if covered {
+            self.ahead_samples -= samples;
+        }
+        covered
     }
 
     /// Feeds silence, or the keys that sound.
@@ -260,6 +293,10 @@ pub const KEYS_FOUND_MAX: usize = 64;
 const CONCEAL_MAX: Duration = Duration::from_millis(1_000);
 /// Without audio for so long, our own clock takes over.
 const CLOCK_PATIENCE: Duration = Duration::from_millis(60);
+/// Before the first audio: a phone takes a moment to begin.
+const CLOCK_PATIENCE_AT_FIRST: Duration = Duration::from_millis(500);
+/// Silence ahead of the phone's audio that is won back; more was a pause of the phone's.
+const AHEAD_MAX: Duration = Duration::from_millis(200);
 /// How often our own clock feeds.
 const CLOCK_STEP: Duration = Duration::from_millis(20);
 /// The most that our own clock feeds at once, after a standstill of the process.

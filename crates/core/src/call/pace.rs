@@ -1,8 +1,9 @@
 //! When the next frame leaves: a steady grid that settles just behind the arrival of a real-time bot's audio.
 //!
 //! Bots that speak in bursts fill the playout and wait nowhere. A bot that speaks in real time (an echo, another
-//! phone) would wait half a frame on average for a grid that stands anywhere; this one moves by at most
-//! [`STEP`] a frame until [`MARGIN`] is left, and back when a frame came too late.
+//! phone) would wait half a frame on average for a grid that stands anywhere, and for ever behind what one stall has
+//! piled up; this grid moves by at most [`STEP`] a frame until only a margin is left, which grows where audio came
+//! too late.
 
 use std::time::Duration;
 
@@ -17,20 +18,31 @@ pub(super) enum Cadence {
     OnDemand,
 }
 
+/// How a bot speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SourceSpeed {
+    /// As fast as it is heard: an echo, a person.
+    RealTime,
+    /// Faster, with pauses: most synthesised speech.
+    Bursts,
+}
+
 /// The grid of one leg.
 #[derive(Debug)]
 pub(super) struct Pace {
     cadence: Cadence,
     frame: Duration,
     next: Option<Moment>,
-    /// The shortest wait for the grid among the arrivals of this window.
+    /// The shortest wait among the arrivals of this window.
     least_wait: Duration,
     arrivals: u32,
-    last_arrival: Moment,
+    window: u32,
+    /// What is to be left between an arrival and the frame that takes it.
+    margin: Duration,
+    /// When a frame left empty last.
+    dry_at: Option<Moment>,
     /// How far the grid still has to move to the earlier.
     earlier: Duration,
-    /// How far it moves to the later at the next frame.
-    later: Duration,
 }
 
 impl Pace {
@@ -41,9 +53,10 @@ impl Pace {
             next: None,
             least_wait: Duration::MAX,
             arrivals: 0,
-            last_arrival: Moment::START,
+            window: FIRST_WINDOW_ARRIVALS,
+            margin: MARGIN,
+            dry_at: None,
             earlier: Duration::ZERO,
-            later: Duration::ZERO,
         }
     }
 
@@ -75,33 +88,35 @@ impl Pace {
     }
 
     /// Audio of the bot came, while `waiting` had been there.
-    pub(super) fn arrived(&mut self, now: Moment, waiting: Duration) {
+    pub(super) fn arrived(&mut self, now: Moment, waiting: Duration, speed: SourceSpeed) {
+        if self.dry_at.take().is_some_and(|dry| now - dry < LATE_AT_MOST) && speed == SourceSpeed::RealTime {
+            // A word was cut: this bot's way jitters, so more is kept between it and the phone.
+            self.margin = (self.margin + MARGIN_STEP).min(MARGIN_MAX);
+        }
         let Some(next) = self.next else {
             self.next = Some(now);
             return;
         };
-        self.last_arrival = now;
-        if waiting >= self.frame {
-            // A burst or a backlog: the grid makes nobody wait.
+        if waiting >= self.frame && speed == SourceSpeed::Bursts {
+            // The grid makes nobody wait.
             (self.arrivals, self.least_wait) = (0, Duration::MAX);
             return;
         }
         self.arrivals += 1;
         self.least_wait = self.least_wait.min(next - now + waiting);
-        if self.arrivals >= WINDOW_ARRIVALS {
-            let spare = self.least_wait.saturating_sub(MARGIN);
+        if self.arrivals >= self.window {
+            let spare = self.least_wait.saturating_sub(self.margin);
             self.earlier = if spare >= STEP { spare } else { Duration::ZERO };
-            (self.arrivals, self.least_wait) = (0, Duration::MAX);
+            (self.arrivals, self.least_wait, self.window) = (0, Duration::MAX, WINDOW_ARRIVALS);
+            self.margin = self.margin.saturating_sub(MARGIN_DECAY).max(MARGIN);
         }
     }
 
-    /// The frame that just left held nothing, though the bot speaks in real time.
+    /// The frame that just left held nothing.
     pub(super) fn ran_dry(&mut self, now: Moment) {
+        self.dry_at = Some(now);
         if self.cadence == Cadence::OnDemand {
             self.next = None;
-        } else if now - self.last_arrival <= 2 * self.frame && self.last_arrival > Moment::START {
-            self.earlier = Duration::ZERO;
-            self.later = LATER_STEP;
         }
     }
 
@@ -113,7 +128,7 @@ impl Pace {
         }
         let step = self.earlier.min(STEP);
         self.earlier -= step;
-        let mut next = due + (self.frame - step) + std::mem::take(&mut self.later);
+        let mut next = due + (self.frame - step);
         if now - next > self.frame * BEHIND_FRAMES_MAX {
             // The process stood still: catching up would come as a burst.
             next = now + self.frame;
@@ -127,14 +142,19 @@ impl Pace {
     }
 }
 
-/// What is left between a real-time bot's audio and the frame that takes it.
+/// What is left between a real-time bot's audio and the frame that takes it, when its way is quiet.
 const MARGIN: Duration = Duration::from_millis(3);
+/// What is added to it when audio came too late, up to [`MARGIN_MAX`], and taken off again window by window.
+const MARGIN_STEP: Duration = Duration::from_millis(10);
+const MARGIN_MAX: Duration = Duration::from_millis(100);
+const MARGIN_DECAY: Duration = Duration::from_millis(1);
+/// Audio that comes later than this after an empty frame is a new utterance.
+const LATE_AT_MOST: Duration = Duration::from_millis(150);
 /// The most that the grid moves to the earlier per frame: far below what a phone's jitter buffer notices.
 const STEP: Duration = Duration::from_millis(1);
-/// The grid moves to the later by this when a frame was missed.
-const LATER_STEP: Duration = Duration::from_millis(2);
-/// Arrivals among which the shortest wait is looked for.
-const WINDOW_ARRIVALS: u32 = 12;
+/// Arrivals among which the shortest wait is looked for, at first and then.
+const FIRST_WINDOW_ARRIVALS: u32 = 12;
+const WINDOW_ARRIVALS: u32 = 50;
 /// Frames that are caught up with at once after a standstill.
 const BEHIND_FRAMES_MAX: u32 = 5;
 
@@ -153,7 +173,7 @@ mod tests {
                 let due = pace.poll_timeout().unwrap();
                 assert!(pace.take_due(due));
             }
-            pace.arrived(arrival, Duration::ZERO);
+            pace.arrived(arrival, Duration::ZERO, SourceSpeed::RealTime);
             waits.push(pace.poll_timeout().unwrap() - arrival);
         }
         waits
@@ -171,14 +191,37 @@ mod tests {
     }
 
     #[test]
-    fn a_missed_frame_moves_the_grid_to_the_later() {
+    fn what_a_stall_has_piled_up_is_worked_off_for_a_real_time_bot_only() {
+        for (speed, settles) in [(SourceSpeed::RealTime, true), (SourceSpeed::Bursts, false)] {
+            let mut pace = Pace::new(Cadence::Steady, FRAME);
+            pace.start(Moment::START);
+            let (mut pushed, mut pulled) = (3u32, 0u32);
+            let mut now = Moment::START;
+            for at in 1..300u64 {
+                now = Moment::from_millis(at * 20);
+                while let Some(due) = pace.poll_timeout().filter(|due| *due <= now) {
+                    pace.take_due(due);
+                    pulled = (pulled + 1).min(pushed);
+                }
+                pace.arrived(now, FRAME * (pushed - pulled), speed);
+                pushed += 1;
+            }
+            let wait = pace.poll_timeout().unwrap() - now + FRAME * (pushed - pulled - 1);
+            assert_eq!(wait <= MARGIN + STEP, settles, "{speed:?}: {wait:?}");
+        }
+    }
+
+    #[test]
+    fn audio_that_came_too_late_widens_the_margin() {
         let mut pace = Pace::new(Cadence::Steady, FRAME);
-        pace.start(Moment::from_millis(0));
-        pace.arrived(Moment::from_millis(5), Duration::ZERO);
-        assert!(pace.take_due(Moment::from_millis(20)));
+        pace.start(Moment::START);
+        assert!(pace.take_due(Moment::from_millis(0)));
+        pace.ran_dry(Moment::from_millis(0));
+        pace.arrived(Moment::from_millis(5), Duration::ZERO, SourceSpeed::RealTime);
+        assert_eq!(pace.margin, MARGIN + MARGIN_STEP);
         pace.ran_dry(Moment::from_millis(20));
-        assert!(pace.take_due(Moment::from_millis(40)));
-        assert_eq!(pace.poll_timeout(), Some(Moment::from_millis(42)));
+        pace.arrived(Moment::from_millis(2_000), Duration::ZERO, SourceSpeed::RealTime);
+        assert_eq!(pace.margin, MARGIN + MARGIN_STEP, "a new utterance is not late");
     }
 
     #[test]
@@ -186,7 +229,7 @@ mod tests {
         let mut pace = Pace::new(Cadence::OnDemand, FRAME);
         pace.start(Moment::START);
         assert_eq!(pace.poll_timeout(), None);
-        pace.arrived(Moment::from_millis(7), Duration::ZERO);
+        pace.arrived(Moment::from_millis(7), Duration::ZERO, SourceSpeed::RealTime);
         assert!(pace.take_due(Moment::from_millis(7)));
         assert_eq!(pace.poll_timeout(), Some(Moment::from_millis(27)));
         assert!(pace.take_due(Moment::from_millis(27)));

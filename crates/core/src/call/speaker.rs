@@ -8,7 +8,7 @@ use crate::vocabulary::{CallEvent, CommandRefusal, Counters, DialDigits, MarkOut
 
 use super::dialing::{DialFrame, Dialing};
 use super::ending::CLIP_FORMAT;
-use super::pace::{Cadence, Pace};
+use super::pace::{Cadence, Pace, SourceSpeed};
 
 /// What one phone hears.
 pub(super) struct Speaker {
@@ -83,8 +83,9 @@ impl Speaker {
 
     /// Takes audio of the bot; gives the milliseconds for which there was no room.
     pub(super) fn push(&mut self, audio: &[u8], now: Moment) -> u64 {
-        self.pace.arrived(now, self.playout.depth());
-        self.source.pushed(self.bot.duration_of(audio.len()), now);
+        let speed = self.source.speed(now);
+        self.pace.arrived(now, self.playout.depth(), speed);
+        self.source.pushed(self.bot.duration_of(audio.len()));
         self.drained_since = None;
         let pushed = match &mut self.converter {
             Some(converter) if !converter.is_untouched() => {
@@ -107,7 +108,7 @@ impl Speaker {
             let mut clip = Vec::new();
             converter.convert(&bytes, &mut clip);
             converter.finish(&mut clip);
-            self.pace.arrived(now, self.playout.depth());
+            self.pace.arrived(now, self.playout.depth(), SourceSpeed::Bursts);
             self.drained_since = None;
             self.playout.push(&clip, None);
             self.playout.end_of_utterance();
@@ -212,7 +213,7 @@ impl Speaker {
 
     /// A real-time source that fell behind is brought back by taking out silence.
     fn win_time_back(&mut self, now: Moment) {
-        if self.source.is_real_time(now) && self.playout.depth() > DEPTH_TOLERATED {
+        if self.source.speed(now) == SourceSpeed::RealTime && self.playout.depth() > DEPTH_TOLERATED {
             self.playout.trim_silence(DEPTH_TARGET, SilenceGate::new(SILENCE_DBFS));
         }
     }
@@ -227,15 +228,14 @@ struct SourceGauge {
 }
 
 impl SourceGauge {
-    fn pushed(&mut self, audio: Duration, now: Moment) {
-        self.roll(now);
+    fn pushed(&mut self, audio: Duration) {
         self.pushed += audio;
     }
 
-    /// Whether the last windows all brought as much audio as they lasted.
-    fn is_real_time(&mut self, now: Moment) -> bool {
+    /// In real time, if the last windows all brought as much audio as they lasted.
+    fn speed(&mut self, now: Moment) -> SourceSpeed {
         self.roll(now);
-        self.windows_in_time >= REAL_TIME_WINDOWS
+        if self.windows_in_time >= REAL_TIME_WINDOWS { SourceSpeed::RealTime } else { SourceSpeed::Bursts }
     }
 
     fn roll(&mut self, now: Moment) {

@@ -106,10 +106,11 @@ impl CallTask {
         self.drain();
         for _ in 0..ROUNDS_PER_WAKE_MAX {
             self.ends.reread = false;
-            self.handle_due();
             let mut more = self.poll_orders(cx);
             more |= self.poll_phone(cx);
             more |= self.poll_bot(cx);
+            // After a standstill what waits in the sockets came before the deadlines that passed meanwhile.
+            self.handle_due();
             self.feed_back();
             self.ends.poll_write(cx, self.clock.now());
             if let Some(record) = self.ends.record.take() {
