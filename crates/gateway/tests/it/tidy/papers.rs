@@ -21,7 +21,12 @@ pub const RULES: &[Rule] = &[
         check: limits,
         bad: &[
             ("crates/core/src/a.rs", "//! A.\npub const QUEUE_MAX: usize = 64;\n", 2),
-            ("docs/limits.md", "| `crates/core/src/a.rs::GONE_MAX` | `64` | frames | |\n", 1),
+            ("docs/limits.md", "| `crates/core/src/a.rs::GONE_MAX` | `64` | frames | dropped |\n", 1),
+            (
+                "docs/limits.md",
+                "| limit | value |\n| `crates/core/src/a.rs::QUEUE_MAX` | `64` | frames | |\n",
+                2,
+            ),
         ],
         good: &[
             (
@@ -111,6 +116,7 @@ fn limits(tree: &Tree) -> Vec<Finding> {
             Some(_) => {}
         }
     }
+    found.extend(table.iter().flat_map(|table| incomplete_rows(table)));
     for (line, row, _) in rows {
         if !in_code.iter().any(|limit| limit.path() == row) {
             found.extend(table.map(|table| table.finding(line, format!("no constant `{row}`"))));
@@ -150,6 +156,18 @@ fn limit_rows(table: &SourceFile) -> Vec<(usize, String, String)> {
         path.contains("::").then(|| (index + 1, path.to_owned(), value.to_owned()))
     })
     .collect()
+}
+
+/// The rows that leave open what is bounded, or what happens then.
+fn incomplete_rows(table: &SourceFile) -> Vec<Finding> {
+    let rows = table.text.lines().enumerate().filter(|(_, line)| line.starts_with("| `"));
+    let incomplete = rows.filter(|(_, line)| {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        cells.len() != 6 || cells[1..5].iter().any(|cell| cell.len() < 2)
+    });
+    incomplete
+        .map(|(index, _)| table.finding(index + 1, "a row says what it bounds, and what then"))
+        .collect()
 }
 
 fn links(tree: &Tree) -> Vec<Finding> {
