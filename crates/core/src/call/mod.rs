@@ -146,7 +146,11 @@ impl Call {
         }
         match input {
             Input::PhoneMedia(media) => self.agree_on_media(media, now),
-            Input::PhoneDigit(press) => self.press(press, now),
+            Input::PhoneDigit(press) => {
+                // A phone that sends keys by INFO may let them sound as well: once is enough.
+                self.listener.detect_digits(false);
+                self.press(press, now);
+            }
             Input::PhoneGone(reason) => self.phone_gone(reason, now),
             Input::Rtp { source, packet } => self.hear_rtp(source, packet, now),
             Input::Rtcp { source, packet } => self.hear_rtcp(source, packet, now),

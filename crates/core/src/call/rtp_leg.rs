@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::dialect::Capability;
 use crate::media::MediaFormat;
 use crate::rtp::rtcp::{self, SenderInfo};
 use crate::rtp::{RtpEvent, RtpReceiveSettings, RtpReceiver, RtpSendSettings, RtpSender};
@@ -164,7 +165,8 @@ impl Call {
         self.speaker.set_leg(media.format, media.ptime);
         self.speaker.send_events(media.telephone_event.is_some());
         self.listener.set_phone(media.format);
-        self.listener.detect_digits(media.telephone_event.is_none());
+        let in_band = media.telephone_event.is_none() && self.bot.can(Capability::DigitsToBot);
+        self.listener.detect_digits(in_band);
         // After a delayed offer the answer came before the agreement.
         if self.state.is_audible() && self.speaker.poll_timeout().is_none() {
             self.speaker.start(now);
