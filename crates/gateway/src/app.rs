@@ -16,7 +16,7 @@ use tracing::{info, warn};
 use crate::calls::{CALLS_MAX, Exchange, Records, RecordsThread, Registry, inbound};
 use crate::clock::Clock;
 use crate::config::{Config, ExternalIp, Listener, SipTransport};
-use crate::http;
+use crate::http::{self, SipView};
 use crate::tasks::{Tasks, WorkerThreads, blocking};
 
 /// A running service.
@@ -81,14 +81,16 @@ impl App {
         let Sockets { places, http, listeners, sip } = sockets;
         let tasks = &exchange.tasks;
         let sip = sip.map(|(agent, calls)| {
-            tasks.spawn("inbound", inbound::serve(exchange.clone(), calls));
-            agent
+            let inbound = tasks.spawn("inbound", inbound::serve(exchange.clone(), calls));
+            let view = SipView {
+                is_taking_calls: Arc::new(move || !inbound.is_finished()),
+                counters: Arc::new(agent.counter_reader()),
+            };
+            (agent, view)
         });
-        if let Some(listener) = http {
-            tasks.spawn(
-                "http port",
-                serve(listener, http::main_router(exchange.clone(), Arc::new(|| Ok(()))), tasks),
-            );
+        let (sip, view) = sip.unzip();
+        if let (Some(listener), Some(view)) = (http, view) {
+            tasks.spawn("http port", serve(listener, http::main_router(exchange.clone(), view), tasks));
         }
         for (listener, settings) in listeners {
             let router = http::listener_router(exchange.clone(), &settings);
@@ -200,7 +202,8 @@ fn sip_config(config: &Config) -> SipConfig {
             ExternalIp::Fixed(ip) => Some(ip),
         },
         accept_source: Some(Arc::new(move |address| sip.admits(address))),
-        limits: SipLimits::default(),
+        // More than the calls that we count, so that our own refusal, with its record, comes first.
+        limits: SipLimits { calls_max: CALLS_MAX + SIP_CALLS_SPARE, ..SipLimits::default() },
     }
 }
 
@@ -212,6 +215,9 @@ fn sip_error(error: BindError) -> StartError {
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
+
+/// Legs beyond the calls at a time: those that are being refused or have just ended.
+const SIP_CALLS_SPARE: usize = 200;
 
 /// How long the calls that are told to end may take.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(6);

@@ -118,6 +118,12 @@ impl SipAgent {
         self.tally.snapshot()
     }
 
+    /// Takes snapshots of the counters for as long as somebody asks, also after the agent has stopped.
+    pub fn counter_reader(&self) -> impl Fn() -> SipCounters + Send + Sync + use<> {
+        let tally = self.tally.clone();
+        move || tally.snapshot()
+    }
+
     /// Ends every call (BYE, CANCEL, 480), waits up to a second for the goodbyes to be answered, then closes
     /// the sockets.
     pub async fn shutdown(self) {

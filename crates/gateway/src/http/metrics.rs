@@ -4,10 +4,12 @@
 
 use std::fmt::Write;
 
+use patchcord_sip::SipCounters;
+
 use crate::calls::Exchange;
 
 /// The whole page.
-pub fn render(exchange: &Exchange) -> String {
+pub fn render(exchange: &Exchange, sip: &SipCounters) -> String {
     let totals = exchange.registry.totals();
     let mut page = Page(String::new());
     page.head("patchcord_calls_active", "gauge", "Calls that are up.");
@@ -37,6 +39,7 @@ pub fn render(exchange: &Exchange) -> String {
     );
     page.head("patchcord_draining", "gauge", "Whether new calls are refused because of a stop.");
     page.value("patchcord_draining", "", f64::from(u8::from(exchange.registry.is_draining())));
+    page.sip(sip);
     page.0
 }
 
@@ -50,6 +53,46 @@ impl Page {
 
     fn value(&mut self, name: &str, labels: &str, value: f64) {
         let _ = writeln!(self.0, "{name}{labels} {value}");
+    }
+
+    fn sip(&mut self, sip: &SipCounters) {
+        let machine = &sip.machine;
+        self.head(
+            "patchcord_sip_refused_total",
+            "counter",
+            "SIP requests refused before any state, by status.",
+        );
+        for (status, count) in sip.refused.iter().filter(|(_, count)| *count > 0) {
+            self.value("patchcord_sip_refused_total", &format!("{{status=\"{status}\"}}"), *count as f64);
+        }
+        self.head(
+            "patchcord_sip_calls_refused_total",
+            "counter",
+            "INVITEs that admission refused, by reason.",
+        );
+        for (reason, count) in [("full", machine.refused_full), ("rate", machine.refused_rate)] {
+            let labels = format!("{{reason=\"{reason}\"}}");
+            self.value("patchcord_sip_calls_refused_total", &labels, count as f64);
+        }
+        for (name, help, count) in [
+            ("datagrams", "SIP datagrams received.", sip.datagrams),
+            ("stream_messages", "SIP messages received over TCP.", sip.stream_messages),
+            ("silenced", "SIP messages answered with nothing.", sip.silenced),
+            ("dropped_in", "SIP datagrams dropped because the agent was behind.", sip.dropped_in),
+            ("dropped_out", "SIP messages that could not be sent.", sip.dropped_out),
+            ("retransmissions_in", "SIP retransmissions absorbed.", machine.retransmissions_in),
+            ("retransmissions_out", "SIP messages sent again.", machine.retransmissions_out),
+        ] {
+            self.counter(&format!("patchcord_sip_{name}_total"), help, count as f64);
+        }
+        for (name, help, level) in [
+            ("connections", "SIP connections that are open.", sip.connections_open),
+            ("transactions", "SIP transactions that exist.", machine.transactions),
+        ] {
+            let name = format!("patchcord_sip_{name}");
+            self.head(&name, "gauge", help);
+            self.value(&name, "", level as f64);
+        }
     }
 
     fn counter(&mut self, name: &str, help: &str, value: f64) {

@@ -7,5 +7,5 @@ mod server;
 mod upgrade;
 
 pub use problem::Problem;
-pub use router::{Wellness, listener_router, main_router};
+pub use router::{SipView, listener_router, main_router};
 pub use server::serve;

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use patchcord_core::dialect::registry;
 use patchcord_core::vocabulary::Reason;
+use patchcord_sip::SipCounters;
 use serde_json::json;
 
 use super::metrics;
@@ -20,16 +21,23 @@ use super::upgrade::Upgrade;
 use crate::calls::{Exchange, RETRY_AFTER_S, vendor};
 use crate::config::{Listener, VendorAccess};
 
-/// What is asked before `/ready` says yes.
-pub type Wellness = Arc<dyn Fn() -> Result<(), &'static str> + Send + Sync>;
+/// What the main port shows of the SIP side.
+#[derive(Clone)]
+pub struct SipView {
+    /// Whether calls are taken from the agent.
+    pub is_taking_calls: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// Its counters.
+    pub counters: Arc<dyn Fn() -> SipCounters + Send + Sync>,
+}
 
 /// The main port.
-pub fn main_router(exchange: Arc<Exchange>, sip: Wellness) -> Router {
+pub fn main_router(exchange: Arc<Exchange>, sip: SipView) -> Router {
+    let shown = sip.clone();
     Router::new()
         .route("/", get(front_page))
         .route("/health", get(|| async { axum::Json(json!({ "status": "ok" })) }))
-        .route("/ready", get(move |state| ready(state, sip)))
-        .route("/metrics", get(show_metrics))
+        .route("/ready", get(move |state| ready(state, sip.clone())))
+        .route("/metrics", get(move |state| show_metrics(state, shown.clone())))
         .route("/ws", get(default_vendor))
         .route("/ws/{dialect}/{bot}", get(any_vendor))
         .fallback(not_found)
@@ -60,13 +68,15 @@ async fn front_page(State(exchange): State<Arc<Exchange>>) -> Response {
     ([(CONTENT_TYPE, "text/plain; charset=utf-8")], page).into_response()
 }
 
-async fn ready(State(exchange): State<Arc<Exchange>>, sip: Wellness) -> Response {
+async fn ready(State(exchange): State<Arc<Exchange>>, sip: SipView) -> Response {
     let why_not = if exchange.registry.is_draining() {
         Some("draining: the process is being stopped")
     } else if exchange.records.is_failing() {
         Some("records: calls.jsonl cannot be written")
+    } else if !(sip.is_taking_calls)() {
+        Some("sip: the agent has stopped")
     } else {
-        sip().err()
+        None
     };
     match why_not {
         None => axum::Json(json!({ "status": "ready" })).into_response(),
@@ -74,8 +84,8 @@ async fn ready(State(exchange): State<Arc<Exchange>>, sip: Wellness) -> Response
     }
 }
 
-async fn show_metrics(State(exchange): State<Arc<Exchange>>) -> Response {
-    let text = metrics::render(&exchange);
+async fn show_metrics(State(exchange): State<Arc<Exchange>>, sip: SipView) -> Response {
+    let text = metrics::render(&exchange, &(sip.counters)());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
