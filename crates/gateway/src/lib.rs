@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod bots;
+pub mod caller;
 pub mod calls;
 pub mod cli;
 pub mod clock;

@@ -4,7 +4,9 @@
 //! an example.
 
 pub mod args;
+mod bench;
 mod bot;
+mod call;
 mod config;
 mod dialects;
 mod exit;
@@ -39,6 +41,10 @@ pub enum Command {
     Serve(args::ServeArgs),
     /// Run a built-in bot as a WebSocket server of any dialect
     Bot(args::BotArgs),
+    /// Place a call without a phone, and print what it heard
+    Call(args::CallArgs),
+    /// Measure this program under load, on this machine
+    Bench(args::BenchArgs),
     /// Check or print the configuration
     Config(args::ConfigArgs),
     /// List the WebSocket languages that are spoken
@@ -63,6 +69,8 @@ fn dispatch(line: CommandLine) -> Exit {
     match line.command.unwrap_or(Command::Serve(args::ServeArgs::default())) {
         Command::Serve(args) => serve::run(&args),
         Command::Bot(args) => bot::run(&args),
+        Command::Call(args) => call::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Dialects(args) => dialects::run(&args),
     }

@@ -3,6 +3,7 @@
 
 mod commands;
 mod config;
+mod foreign;
 mod meter;
 mod requirements;
 mod serve;
