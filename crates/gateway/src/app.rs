@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use axum::Router;
 use patchcord_core::vocabulary::Reason;
 use patchcord_sip::{BindError, IncomingCall, ListenAddr, SipAgent, SipConfig, SipLimits};
@@ -73,9 +74,9 @@ impl App {
         let clock = Clock::start();
         let sockets = Sockets::open(&config, parts).await?;
         let (tasks, workers) = Tasks::start(cores()).map_err(|error| StartError::Other(error.into()))?;
-        let (records, records_thread) = Records::open(&config.server.data_dir).map_err(|error| {
-            StartError::Listen { key: "server.data_dir".to_owned(), problem: error.to_string() }
-        })?;
+        let (records, records_thread) = Records::open(&config.server.data_dir)
+            .context("server.data_dir cannot be written")
+            .map_err(StartError::Other)?;
         let registry = Registry::new(CALLS_MAX);
         let exchange = Exchange::new(config, clock, tasks, registry, records).map_err(StartError::Other)?;
         let Sockets { places, http, listeners, sip } = sockets;

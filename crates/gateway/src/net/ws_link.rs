@@ -151,6 +151,10 @@ impl WsLink {
                 // The library answers pings by itself; raw frames never come out of it.
                 Some(Ok(Message::Ping(_) | Message::Frame(_))) => continue,
                 Some(Ok(Message::Close(frame))) => {
+                    // The library has an answer ready that wants to be flushed.
+                    if self.writing == Writing::Idle {
+                        self.writing = Writing::Unflushed;
+                    }
                     SocketEnd::Closed(frame.map_or(CLOSE_WITHOUT_CODE, |frame| frame.code.into()))
                 }
                 Some(Err(_)) | None => SocketEnd::Reset,

@@ -70,6 +70,9 @@ async fn a_close_frame_tells_its_code_and_a_broken_connection_is_a_reset() {
     far.close(Some(tungstenite::protocol::CloseFrame { code, reason: "".into() })).await.unwrap();
     assert_eq!(read(&mut link, Moment::START).await, Received::Text("last word".into()));
     assert_eq!(read(&mut link, Moment::START).await, Received::Ended(SocketEnd::Closed(1011)));
+    // The other end's close frame is answered while the call still lives.
+    write(&mut link, Moment::START).await;
+    assert!(far.next().await.is_none_or(|answer| answer.is_ok_and(|answer| answer.is_close())));
     let (mut link, far) = pair().await;
     drop(far);
     assert_eq!(read(&mut link, Moment::START).await, Received::Ended(SocketEnd::Reset));
