@@ -270,11 +270,11 @@ impl Serving {
             self.drain();
             let counts = self.machine.counts();
             self.tally.publish(counts);
-            if counts.legs == 0 {
-                if let Some(done) = leaving.take() {
-                    // Shutdown stopped waiting.
-                    let _gone = done.send(());
-                }
+            if counts.legs == 0
+                && let Some(done) = leaving.take()
+            {
+                // Shutdown stopped waiting.
+                let _gone = done.send(());
             }
         }
     }

@@ -162,10 +162,10 @@ impl Machine {
 
     fn expire_held(&mut self, now: Instant, id: LegId) {
         let Some(Leg { phase: Phase::Up(up), .. }) = self.legs.get_mut(&id) else { return };
-        if up.held.as_ref().is_some_and(|h| h.until <= now) {
-            if let Some(held) = up.held.take() {
-                self.refuse_busy(held.flow, &held.request);
-            }
+        if up.held.as_ref().is_some_and(|h| h.until <= now)
+            && let Some(held) = up.held.take()
+        {
+            self.refuse_busy(held.flow, &held.request);
         }
     }
 

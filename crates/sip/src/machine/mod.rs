@@ -9,6 +9,8 @@ mod client;
 mod dialog;
 mod ids;
 mod in_dialog;
+#[cfg(test)]
+mod laws;
 mod leg;
 mod offers;
 mod server;

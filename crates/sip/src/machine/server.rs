@@ -294,10 +294,10 @@ pub(crate) fn echo(request: &Message, flow: Flow) -> Message {
 pub(crate) fn response_from(echo: &Message, code: u16, reason: &str, to_tag: Option<&str>) -> Message {
     let mut response = Message::response(code, reason);
     response.headers = echo.headers.clone();
-    if let (Some(tag), None, true) = (to_tag, echo.tag("To"), code > 100) {
-        if let Some(to) = echo.headers.first("To") {
-            response.headers.set("To", format!("{to};tag={tag}"));
-        }
+    if let (Some(tag), None, true) = (to_tag, echo.tag("To"), code > 100)
+        && let Some(to) = echo.headers.first("To")
+    {
+        response.headers.set("To", format!("{to};tag={tag}"));
     }
     response
 }

@@ -1,4 +1,4 @@
-//! The machine in virtual time: timers, races, routes, and two of them over a link that loses messages.
+//! The machine in virtual time: timers, races, routes.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails by panicking")]
 
@@ -6,27 +6,26 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use proptest::prelude::*;
 
 use super::*;
 use crate::call::EndedBy;
 use crate::message::parse;
 
 /// One machine, a clock that stands still until told, and what came out of it.
-struct Bench {
-    machine: Machine,
-    now: Instant,
-    start: Instant,
-    sent: Vec<(Flow, Message, Duration)>,
-    events: Vec<(LegId, LegEvent)>,
-    incoming: Vec<LegId>,
-    closed: usize,
+pub(super) struct Bench {
+    pub(super) machine: Machine,
+    pub(super) now: Instant,
+    pub(super) start: Instant,
+    pub(super) sent: Vec<(Flow, Message, Duration)>,
+    pub(super) events: Vec<(LegId, LegEvent)>,
+    pub(super) incoming: Vec<LegId>,
+    pub(super) closed: usize,
 }
 
 const PEER: &str = "198.51.100.7:5062";
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with_limits(Limits::default())
     }
 
@@ -50,7 +49,7 @@ impl Bench {
         }
     }
 
-    fn drain(&mut self) {
+    pub(super) fn drain(&mut self) {
         while let Some(output) = self.machine.poll_output() {
             match output {
                 Output::Send { flow, octets, .. } => {
@@ -65,7 +64,7 @@ impl Bench {
         }
     }
 
-    fn receive(&mut self, text: &str) {
+    pub(super) fn receive(&mut self, text: &str) {
         self.receive_over(flow(Transport::Udp), text);
     }
 
@@ -76,14 +75,14 @@ impl Bench {
         self.drain();
     }
 
-    fn command(&mut self, leg: LegId, command: Command) -> Result<(), CommandError> {
+    pub(super) fn command(&mut self, leg: LegId, command: Command) -> Result<(), CommandError> {
         let done = self.machine.handle_command(self.now, leg, command);
         self.drain();
         done
     }
 
     /// Lets time pass, stopping at every deadline.
-    fn pass(&mut self, time: Duration) {
+    pub(super) fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some(at) = self.machine.poll_timeout().filter(|at| *at <= end) {
             self.now = self.now.max(at);
@@ -101,7 +100,7 @@ impl Bench {
         &self.sent.last().unwrap().1
     }
 
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         let counts = self.machine.counts();
         counts.legs == 0 && counts.transactions == 0 && self.machine.dialogs.is_empty()
     }
@@ -117,12 +116,12 @@ impl Bench {
     }
 }
 
-fn flow(transport: Transport) -> Flow {
+pub(super) fn flow(transport: Transport) -> Flow {
     let local: SocketAddr = "192.0.2.1:5060".parse().unwrap();
     Flow { transport, link: 0, local, peer: PEER.parse().unwrap() }
 }
 
-fn inbound(method: &str, cseq: u32, to_tag: &str, extra: &str, body: &str) -> String {
+pub(super) fn inbound(method: &str, cseq: u32, to_tag: &str, extra: &str, body: &str) -> String {
     let tag = if to_tag.is_empty() { String::new() } else { format!(";tag={to_tag}") };
     let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
     let branch = if method == "CANCEL" { "INVITE" } else { method };
@@ -134,7 +133,7 @@ fn inbound(method: &str, cseq: u32, to_tag: &str, extra: &str, body: &str) -> St
     )
 }
 
-const SDP: &str = "v=0\r\n";
+pub(super) const SDP: &str = "v=0\r\n";
 
 #[test]
 fn a_200_without_ack_is_repeated_and_then_the_call_is_ended() {
@@ -253,7 +252,7 @@ fn a_bye_to_a_phone_behind_nat_goes_to_its_source_and_along_the_route_behind_a_p
     assert_eq!(strict.last().headers.first("Route"), Some("<sip:alice@10.0.0.9:5099>"));
 }
 
-fn place(bench: &mut Bench) -> LegId {
+pub(super) fn place(bench: &mut Bench) -> LegId {
     let request = InviteRequest {
         target: "sip:bob@198.51.100.7:5062".to_owned(),
         from_user: "a b".to_owned(),
@@ -267,7 +266,7 @@ fn place(bench: &mut Bench) -> LegId {
 }
 
 /// The peer's response to the last request of this method.
-fn response(bench: &Bench, method: &str, code: u16, tag: &str) -> String {
+pub(super) fn response(bench: &Bench, method: &str, code: u16, tag: &str) -> String {
     let request =
         bench.sent.iter().rev().find(|(_, m, _)| m.method() == Some(method)).map(|(_, m, _)| m).unwrap();
     let header = |name| request.headers.first(name).unwrap();
@@ -354,157 +353,5 @@ fn a_caller_cannot_forge_header_fields() {
         };
         let refused = bench.machine.invite(bench.now, flow(Transport::Udp), &request);
         assert_eq!(refused.err(), Some(CommandError::BadTarget), "{name}");
-    }
-}
-
-/// Two machines; each message is lost, or arrives after 5–45 ms, by the seed.
-fn lossy_call(seed: u64, loss: u64, script: &[(u64, u8)]) {
-    let (mut caller, mut callee) = (Bench::new(), Bench::new());
-    callee.now = caller.now;
-    callee.start = caller.start;
-    let mut random = seed | 1;
-    let mut draw = move |bound: u64| {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        random % bound
-    };
-    let mut wire: Vec<(Instant, bool, Message)> = Vec::new();
-    let mut script: Vec<(Instant, u8)> =
-        script.iter().map(|(ms, act)| (caller.now + Duration::from_millis(*ms), *act)).collect();
-    script.sort();
-    let out = place(&mut caller);
-    let end = caller.now + Duration::from_secs(600);
-    let mut now = caller.now;
-    while now < end {
-        for (bench, to_callee) in [(&mut caller, true), (&mut callee, false)] {
-            for (_, message, _) in bench.sent.drain(..) {
-                if draw(100) >= loss {
-                    wire.push((now + Duration::from_millis(5 + draw(40)), to_callee, message));
-                }
-            }
-        }
-        answer_offers(&mut callee);
-        answer_offers(&mut caller);
-        if !caller.sent.is_empty() || !callee.sent.is_empty() {
-            continue;
-        }
-        let wire_next = wire.iter().map(|(at, ..)| *at).min();
-        let script_next = script.first().map(|(at, _)| *at);
-        let timers = [caller.machine.poll_timeout(), callee.machine.poll_timeout()];
-        let Some(next) = [wire_next, script_next].into_iter().chain(timers).flatten().min() else { break };
-        now = now.max(next);
-        (caller.now, callee.now) = (now, now);
-        caller.pass(Duration::ZERO);
-        callee.pass(Duration::ZERO);
-        while let Some(at) = wire.iter().position(|(at, ..)| *at <= now) {
-            let (_, to_callee, message) = wire.swap_remove(at);
-            let bench = if to_callee { &mut callee } else { &mut caller };
-            bench.machine.handle_message(now, flow(Transport::Udp), message);
-            bench.drain();
-        }
-        while script.first().is_some_and(|(at, _)| *at <= now) {
-            act(script.remove(0).1, out, &mut caller, &mut callee);
-        }
-    }
-    let terminal = |bench: &Bench| bench.events.iter().filter(|(_, e)| e.is_terminal()).count();
-    assert_eq!(terminal(&caller), 1, "caller {:?}", caller.events);
-    assert_eq!(terminal(&callee), callee.incoming.len(), "callee {:?}", callee.events);
-    assert!(callee.incoming.len() <= 1, "one INVITE, one call");
-    assert!(caller.is_empty() && callee.is_empty(), "nothing is left");
-}
-
-fn answer_offers(bench: &mut Bench) {
-    let open: Vec<(LegId, TxId)> = bench
-        .events
-        .iter()
-        .filter_map(|(leg, event)| match event {
-            LegEvent::Reoffer { id, .. } => Some((*leg, *id)),
-            _ => None,
-        })
-        .collect();
-    for (leg, id) in open {
-        bench.command(leg, Command::AnswerReoffer(id, SDP.to_owned())).ok();
-    }
-}
-
-fn act(action: u8, out: LegId, caller: &mut Bench, callee: &mut Bench) {
-    let there = callee.incoming.first().copied();
-    let _any_state = match (action, there) {
-        (0, _) => caller.command(out, Command::Hangup(None)),
-        (1, Some(leg)) => callee.command(leg, Command::Hangup(None)),
-        (2, Some(leg)) => callee.command(leg, Command::Ringing),
-        (3 | 4, Some(leg)) => callee.command(leg, Command::Answer(SDP.to_owned())),
-        (5, _) => caller.command(out, Command::Reoffer(SDP.to_owned())),
-        (6, Some(leg)) => callee.command(leg, Command::Reoffer(SDP.to_owned())),
-        (7, _) => caller.command(out, Command::Info('5', Duration::from_millis(100))),
-        (8, Some(leg)) => callee.command(leg, Command::Reject(Rejection::new(486, "Busy Here"))),
-        _ => Ok(()),
-    };
-}
-
-/// One step of a hostile peer and a fickle user: which message or command, with which CSeq and tag.
-fn step(bench: &mut Bench, (act, cseq, tag): (u8, u32, u8)) {
-    let known =
-        bench.sent.iter().rev().find(|(_, m, _)| m.code().is_some()).and_then(|(_, m, _)| m.tag("To"));
-    let tag = match tag {
-        0 => String::new(),
-        1 => "forged".to_owned(),
-        _ => known.unwrap_or_default(),
-    };
-    let leg = bench.incoming.last().copied();
-    let methods = ["INVITE", "ACK", "CANCEL", "BYE", "INFO", "UPDATE", "OPTIONS", "INVITE"];
-    match (act, leg) {
-        (0..=6, _) => bench.receive(&inbound(methods[usize::from(act)], cseq, &tag, "", SDP)),
-        (7, _) => bench.receive(&inbound("INVITE", cseq, &tag, "", "")),
-        (8, _) => bench.pass(Duration::from_millis(u64::from(cseq) * 300)),
-        (9..=11, _) => {
-            let method = ["INVITE", "BYE", "INFO"][usize::from(act) - 9];
-            if bench.sent.iter().any(|(_, m, _)| m.method() == Some(method)) {
-                let text = response(bench, method, [180, 200, 408, 481, 491][cseq as usize % 5], "a");
-                bench.receive(&text);
-            }
-        }
-        (12, Some(leg)) => drop(bench.command(leg, Command::Answer(SDP.to_owned()))),
-        (13, Some(leg)) => drop(bench.command(leg, Command::Hangup(None))),
-        (14, Some(leg)) => drop(bench.command(leg, Command::Reoffer(SDP.to_owned()))),
-        (15, Some(leg)) => drop(bench.command(leg, Command::Info('1', Duration::from_millis(80)))),
-        (16, _) => answer_offers(bench),
-        _ => {}
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-
-    #[test]
-    fn every_call_ends_once_on_both_sides_and_leaves_nothing_whatever_is_lost(
-        seed in any::<u64>(),
-        loss in prop::sample::select(vec![0u64, 5, 20, 50, 90]),
-        mut script in prop::collection::vec((0u64..40_000, 0u8..9), 0..12),
-    ) {
-        // Somebody always hangs up at last, on both ends, in case no message gets through.
-        script.push((200_000, 0));
-        script.push((200_000, 1));
-        lossy_call(seed, loss, &script);
-    }
-
-    #[test]
-    fn whatever_a_peer_sends_in_whatever_order_nothing_is_left_at_the_end(
-        steps in prop::collection::vec((0u8..17, 1u32..6, 0u8..4), 0..60),
-    ) {
-        let mut bench = Bench::new();
-        for one in steps {
-            step(&mut bench, one);
-        }
-        for leg in bench.machine.leg_ids() {
-            bench.command(leg, Command::Hangup(None)).ok();
-        }
-        bench.pass(Duration::from_secs(400));
-        let terminal = bench.events.iter().filter(|(_, e)| e.is_terminal()).count();
-        prop_assert_eq!(terminal, bench.incoming.len());
-        prop_assert_eq!(bench.closed, terminal);
-        prop_assert!(bench.is_empty());
-        prop_assert_eq!(bench.machine.server_octets, 0);
     }
 }

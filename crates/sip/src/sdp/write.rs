@@ -48,10 +48,10 @@ impl LocalSession {
     pub fn offer(&mut self, codecs: &[CodecSpec], packet_ms: u32, direction: Direction) -> String {
         let mut events: Vec<(u8, u32)> = Vec::new();
         for codec in codecs {
-            if !events.iter().any(|(_, clock)| *clock == codec.clock) {
-                if let Some(number) = free_payload_type(codecs, &events) {
-                    events.push((number, codec.clock));
-                }
+            if !events.iter().any(|(_, clock)| *clock == codec.clock)
+                && let Some(number) = free_payload_type(codecs, &events)
+            {
+                events.push((number, codec.clock));
             }
         }
         let mut media = format!("m=audio {} RTP/AVP", self.rtp.port());

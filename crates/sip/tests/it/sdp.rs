@@ -123,11 +123,10 @@ proptest! {
     #[test]
     fn any_bytes_are_parsed_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
         let text = String::from_utf8_lossy(&bytes);
-        if let Ok(session) = parse(&format!("v=0\r\n{text}")) {
-            if let Some(audio) = session.audio() {
+        if let Ok(session) = parse(&format!("v=0\r\n{text}"))
+            && let Some(audio) = session.audio() {
                 let _free_of_panic = choose(&audio, &codecs(), Order::Ours);
             }
-        }
     }
 
     #[test]
@@ -135,16 +134,14 @@ proptest! {
         lines in prop::collection::vec("[vosctmab]=[ -~]{0,40}|m=audio [0-9]{1,6} RTP/AVP( [0-9]{1,3}){1,8}|a=rtpmap:[0-9]{1,3} [A-Z]{1,5}/[0-9]{1,6}(/[0-9]{1,3})?|c=IN IP4 [0-9.]{7,15}", 0..30)
     ) {
         let text = format!("v=0\r\nc=IN IP4 192.0.2.4\r\n{}\r\n", lines.join("\r\n"));
-        if let Ok(session) = parse(&text) {
-            if let Some(audio) = session.audio() {
-                if let Some(choice) = choose(&audio, &codecs(), Order::Ours) {
+        if let Ok(session) = parse(&text)
+            && let Some(audio) = session.audio()
+                && let Some(choice) = choose(&audio, &codecs(), Order::Ours) {
                     let answer = local().answer(&session, &audio, &choice);
                     let parsed = parse(&answer).unwrap();
                     prop_assert_eq!(parsed.media.len(), session.media.len());
                     prop_assert_eq!(parsed.audio().unwrap().direction, audio.direction.mirrored());
                 }
-            }
-        }
     }
 
     #[test]
