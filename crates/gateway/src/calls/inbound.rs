@@ -1,5 +1,6 @@
 //! Phones that call us by SIP: each INVITE finds its bot and its session, or is refused with a reason.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -95,7 +96,7 @@ fn prepare(exchange: &Arc<Exchange>, invitation: &Invitation) -> Result<Prepared
     let sip = &exchange.config.sip;
     let rtp = exchange.rtp_ports.bind(media_address(source)).map_err(|error| {
         error!(%error, "no RTP port could be opened");
-        Reason::Internal
+        if error.kind() == io::ErrorKind::AddrInUse { Reason::OverCapacity } else { Reason::Internal }
     })?;
     let shown = match sip.external_ip {
         ExternalIp::Fixed(ip) if !source.is_loopback() => ip,

@@ -133,8 +133,8 @@ fn bind_one(address: SocketAddr) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket)
 }
 
-/// Pairs that are tried before a call is refused.
-const BIND_TRIES_MAX: usize = 64;
+/// Pairs that are tried before a call is refused; another program may hold hundreds in a row.
+const BIND_TRIES_MAX: usize = 1_024;
 
 /// Room for several seconds of one stream.
 const RECEIVE_BUFFER_BYTES: usize = 128 << 10;

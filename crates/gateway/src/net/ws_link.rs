@@ -14,7 +14,7 @@ use patchcord_core::vocabulary::Moment;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes};
 
 use super::outbox::{Outbox, Pushed};
 use super::transport::Transport;
@@ -157,7 +157,11 @@ impl WsLink {
                     }
                     SocketEnd::Closed(frame.map_or(CLOSE_WITHOUT_CODE, |frame| frame.code.into()))
                 }
-                Some(Err(_)) | None => SocketEnd::Reset,
+                Some(Err(error)) => {
+                    self.complain(&error);
+                    SocketEnd::Reset
+                }
+                None => SocketEnd::Reset,
             };
             self.reading = Reading::Ended;
             return Poll::Ready(Received::Ended(end));
@@ -238,6 +242,17 @@ impl WsLink {
                 self.break_off();
                 return false;
             }
+        }
+    }
+
+    /// Tells the other end what was wrong with its message (RFC 6455 §7.4.1).
+    fn complain(&mut self, error: &WsError) {
+        match error {
+            WsError::Capacity(_) => self.close(CloseCode::Size.into()),
+            WsError::Protocol(_) => self.close(CloseCode::Protocol.into()),
+            WsError::Utf8(_) => self.close(CloseCode::Invalid.into()),
+            // The connection itself is gone.
+            _ => {}
         }
     }
 

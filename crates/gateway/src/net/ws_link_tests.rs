@@ -154,10 +154,21 @@ async fn a_paused_link_reads_nothing_and_is_not_called_stalled_for_it() {
 }
 
 #[tokio::test]
-async fn a_message_beyond_the_bound_ends_the_link() {
-    let (mut link, mut far) = pair().await;
-    let sending = far.send(Message::binary(vec![0; (1 << 20) + 1]));
-    let receiving = read(&mut link, Moment::START);
-    let (_, received) = tokio::join!(sending, receiving);
+async fn a_message_beyond_the_bound_ends_the_link_with_1009() {
+    let (mut link, far) = pair().await;
+    let (mut said, mut heard) = far.split();
+    let sending = async {
+        // The rest of it has no reader.
+        let _ = said.send(Message::binary(vec![0; (1 << 20) + 1])).await;
+        std::future::pending::<()>().await;
+    };
+    let receiving = async {
+        let received = read(&mut link, Moment::START).await;
+        write(&mut link, Moment::START).await;
+        (received, heard.next().await.unwrap().unwrap())
+    };
+    let (received, close) = tokio::select! { both = receiving => both, () = sending => unreachable!() };
     assert_eq!(received, Received::Ended(SocketEnd::Reset));
+    let Message::Close(Some(frame)) = close else { panic!("{close:?}") };
+    assert_eq!(u16::from(frame.code), 1009);
 }
