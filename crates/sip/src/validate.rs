@@ -45,7 +45,12 @@ fn judge_response(parsed: &Parsed, code: u16) -> Verdict {
     let message = &parsed.message;
     let whole = parsed.fault.is_none()
         && (100..700).contains(&code)
-        && ["From", "To", "Call-ID"].iter().all(|name| message.headers.all(name).count() == 1)
+        && message.headers.all("Call-ID").count() == 1
+        && ["From", "To"].iter().all(|name| {
+            // Our ACK repeats them.
+            let mut values = message.headers.all(name);
+            values.next().is_some_and(|value| NameAddr::parse(value).is_some()) && values.next().is_none()
+        })
         && message.headers.list("Via").count() == 1
         && message.top_via().is_some()
         && message.cseq().is_some();

@@ -258,6 +258,9 @@ impl Machine {
         reason: &str,
         shape: impl FnOnce(&mut Message),
     ) {
+        if code >= 300 {
+            tracing::debug!(code, reason, peer = %flow.peer, "SIP request refused");
+        }
         let mut response = response_from(&echo(request, flow), code, reason, Some(tag));
         response.headers.push("Server", &self.settings.user_agent);
         shape(&mut response);

@@ -87,6 +87,7 @@ impl Front {
             return silence(tally);
         }
         tally.refused(refusal.code);
+        tracing::debug!(code = refusal.code, reason = refusal.reason, peer = %flow.peer, "SIP request refused");
         let tag = format!("{:016x}", self.tag_key.hash_one(request.headers.first("Call-ID")));
         let readable_to = request.headers.first("To").is_some_and(|to| NameAddr::parse(to).is_some());
         let tag = readable_to.then_some(tag.as_str());
