@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::Bytes;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -82,8 +83,9 @@ fn attach(side: &Arc<TcpSide>, stream: TcpStream, peer: SocketAddr, local: Socke
     };
     bump(&side.tally.connections);
     bump(&side.tally.connections_open);
-    // Best effort: without it messages only leave later.
-    let _best_effort = stream.set_nodelay(true);
+    // Best effort: without them messages leave later, and a peer that vanished keeps its place for longer.
+    let keep_alive = TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 4);
+    let _best_effort = stream.set_nodelay(true).and(SockRef::from(&stream).set_tcp_keepalive(&keep_alive));
     let local = SocketAddr::new(side.advertise.unwrap_or(local.ip()), local.port());
     let flow = Flow { transport: Transport::Tcp, link, local, peer };
     let (reader, writer) = stream.into_split();
@@ -210,3 +212,4 @@ const READ_OCTETS: usize = 8 * 1024;
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 const WRITE_MAX: Duration = Duration::from_secs(10);
 const DRAIN_MAX: Duration = Duration::from_millis(500);
+const KEEP_ALIVE: Duration = Duration::from_secs(60);

@@ -265,3 +265,43 @@ async fn a_dropped_handle_ends_the_call() {
     there.logged("ended remote").await;
     assert!(matches!(next(&mut call.events).await, LegEvent::Ended { .. }));
 }
+
+#[tokio::test]
+async fn a_wildcard_socket_shows_each_peer_the_address_that_it_reaches() {
+    let any: SocketAddr = "0.0.0.0:0".parse().unwrap();
+    let config =
+        SipConfig { listen: vec![ListenAddr::Udp(any), ListenAddr::Tcp(any)], ..SipConfig::default() };
+    let here = Fixture::with_config(config).await;
+    let port = here.udp.port();
+    let raw = RawUdp::to(SocketAddr::from(([127, 0, 0, 1], port))).await;
+    raw.send(request("INVITE", "echo", "wild", 1, None, SDP, &offer()).as_bytes()).await;
+    let ok = raw.expect("200 OK").await;
+    assert_eq!(header(&ok, "Contact"), Some(format!("<sip:127.0.0.1:{port}>").as_str()));
+    call_works(&here.agent, &format!("sip:echo@127.0.0.1:{port}")).await;
+
+    let advertise = Some("203.0.113.9".parse().unwrap());
+    let config = SipConfig {
+        listen: vec![ListenAddr::Udp(any), ListenAddr::Tcp(any)],
+        advertise,
+        ..SipConfig::default()
+    };
+    let there = Fixture::with_config(config).await;
+    let raw = RawUdp::to(SocketAddr::from(([127, 0, 0, 1], there.udp.port()))).await;
+    raw.send(request("INVITE", "echo", "wild", 1, None, SDP, &offer()).as_bytes()).await;
+    assert!(header(&raw.expect("200 OK").await, "Contact").unwrap().contains("203.0.113.9"));
+}
+
+#[tokio::test]
+async fn a_target_that_cannot_be_reached_is_told() {
+    let here = Fixture::start().await;
+    for (target, wanted) in [
+        ("not a uri", "not a SIP URI"),
+        ("sip:a@127.0.0.1;transport=tls", "no socket"),
+        ("sip:a@[::1]:5060", "no socket"),
+        ("sip:a@name.invalid", "cannot be reached"),
+        ("sip:a@127.0.0.1:1;transport=tcp", "cannot be reached"),
+    ] {
+        let error = here.agent.invite(request_to(target)).await.expect_err(target);
+        assert!(error.to_string().contains(wanted), "{target}: {error}");
+    }
+}
