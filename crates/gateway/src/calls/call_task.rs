@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use patchcord_core::call::{Call, CallSettings, Input, Output, SocketEnd};
+use patchcord_core::call::{Call, CallSettings, Input, Output, PhoneSettings, RefusedCall, SocketEnd};
 use patchcord_core::dialect::Wire;
 use patchcord_core::vocabulary::{CallRecord, Moment, Reason};
 use tokio::sync::mpsc;
@@ -18,7 +18,7 @@ use tokio::time::Sleep;
 use tracing::info;
 
 use super::bot_end::{BotEnd, BotNews};
-use super::exchange::Exchange;
+use super::exchange::{Exchange, SIP};
 use super::phone_end::PhoneEnd;
 use super::registry::{CallOrder, Seat, Snapshot};
 use crate::clock::Clock;
@@ -57,10 +57,11 @@ impl CallTask {
         settings: CallSettings,
         phone: PhoneEnd,
         bot: BotEnd,
-        (seat, orders): (Seat, mpsc::Receiver<CallOrder>),
+        (mut seat, orders): (Seat, mpsc::Receiver<CallOrder>),
     ) -> Self {
         let clock = exchange.clock;
         let now = clock.now();
+        seat.bequeath(exchange.records.clone(), what_is_known(&settings, now));
         let bot_media = format!("{} → {}", settings.bot.audio.format, settings.bot.dialect);
         Self {
             call: Call::new(settings, now),
@@ -336,6 +337,23 @@ impl Ends {
         });
         // An end that does not answer the close frame loses the connection.
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, closed).await;
+    }
+}
+
+/// A call that has not begun, for the record of one that never comes to its own.
+fn what_is_known(settings: &CallSettings, now: Moment) -> RefusedCall {
+    RefusedCall {
+        call_id: settings.call_id.clone(),
+        stream_id: settings.stream_id.clone(),
+        phone_leg_id: settings.phone_leg_id.clone(),
+        from: settings.from.clone(),
+        to: settings.to.clone(),
+        phone_dialect: match &settings.phone {
+            PhoneSettings::Sip { .. } => SIP,
+            PhoneSettings::Vendor { dialect, .. } => dialect,
+        },
+        clock: settings.clock,
+        at: now,
     }
 }
 

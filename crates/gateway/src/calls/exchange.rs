@@ -216,6 +216,9 @@ fn sorry_clip() -> anyhow::Result<Arc<[i16]>> {
     Ok(samples.into())
 }
 
+/// What stands in the place of a dialect's name where the phone leg is a SIP call.
+pub const SIP: &str = "sip";
+
 /// "We are sorry, this call cannot be taken at the moment. Please try again later." at 8 kHz.
 const SORRY_WAV: &[u8] = include_bytes!("../../assets/sorry.wav");
 

@@ -14,7 +14,7 @@ use tracing::{Instrument, error, info, info_span};
 use super::RETRY_AFTER_S;
 use super::bot_end::BotEnd;
 use super::call_task::CallTask;
-use super::exchange::{CallNames, Exchange, Parties, draw_rtp_identity};
+use super::exchange::{CallNames, Exchange, Parties, SIP, draw_rtp_identity};
 use super::phone_end::PhoneEnd;
 use super::registry::{CallOrder, Seat};
 use super::routing::{Dialled, route};
@@ -147,9 +147,6 @@ async fn refuse(leg: CallLeg, reason: Reason) {
     // A caller that has gone needs no refusal.
     let _ = leg.reject(rejection).await;
 }
-
-/// The language of this leg, in records.
-const SIP: &str = "sip";
 
 /// Characters of the phone's Call-ID that are kept.
 const LEG_ID_CHARS_MAX: usize = 128;

@@ -7,8 +7,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use patchcord_core::call::{RefusedCall, refused_record};
 use patchcord_core::vocabulary::{CallId, CallRecord, Cause, Counters, Moment, Reason};
 use tokio::sync::{Notify, mpsc};
+
+use super::records::Records;
 
 /// All calls of the process.
 #[derive(Debug)]
@@ -53,6 +56,7 @@ pub struct Seat {
     id: CallId,
     snapshot: Arc<Mutex<Snapshot>>,
     ended: bool,
+    last_will: Option<(Records, RefusedCall)>,
 }
 
 /// The sums that `/metrics` shows.
@@ -101,7 +105,7 @@ impl Registry {
         let snapshot = Arc::<Mutex<Snapshot>>::default();
         let handle = CallHandle { id: id.clone(), mailbox, snapshot: snapshot.clone() };
         ledger.calls.insert(id.clone(), handle);
-        Ok((Seat { registry: self.clone(), id: id.clone(), snapshot, ended: false }, orders))
+        Ok((Seat { registry: self.clone(), id: id.clone(), snapshot, ended: false, last_will: None }, orders))
     }
 
     /// Counts a call that was refused before it had a seat.
@@ -176,6 +180,11 @@ impl Seat {
         *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = snapshot;
     }
 
+    /// Leaves what is known of the call, for the record of one that is dropped before its end.
+    pub fn bequeath(&mut self, records: Records, call: RefusedCall) {
+        self.last_will = Some((records, call));
+    }
+
     /// Gives the seat up with the call's record.
     pub fn end(mut self, record: &CallRecord) {
         self.leave(Some(record));
@@ -202,6 +211,9 @@ impl Drop for Seat {
         if !self.ended {
             tracing::error!(call_id = %self.id, "a call was dropped before its end");
             self.leave(None);
+            if let Some((records, call)) = self.last_will.take() {
+                records.append(Box::new(refused_record(call, Reason::Internal)));
+            }
         }
     }
 }
@@ -228,6 +240,7 @@ pub const CALLS_MAX: usize = 1_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use patchcord_core::vocabulary::{PhoneNumber, StreamId, WallClock};
 
     fn id(n: u8) -> CallId {
         CallId::new(1, [n; 12])
@@ -264,9 +277,31 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_is_dropped_before_its_end_is_counted_as_our_fault() {
+    fn a_call_that_is_dropped_before_its_end_is_counted_as_our_fault_and_leaves_a_record() {
         let registry = Registry::new(2);
-        drop(registry.admit(&id(1)).unwrap());
+        let folder = std::env::temp_dir().join(format!("patchcord-last-will-{}", std::process::id()));
+        let (records, thread) = Records::open(&folder).unwrap();
+        let (mut seat, _orders) = registry.admit(&id(1)).unwrap();
+        let call = RefusedCall {
+            call_id: id(1),
+            stream_id: StreamId::new(1, 1),
+            phone_leg_id: "leg".into(),
+            from: PhoneNumber::new("1001"),
+            to: PhoneNumber::new("echo"),
+            phone_dialect: "sip",
+            clock: WallClock::new(1_707_204_900_000, Moment::START),
+            at: Moment::START,
+        };
+        seat.bequeath(records, call);
+        drop(seat);
+        thread.join();
         assert_eq!(registry.totals().ended.get(&Reason::Internal), Some(&1));
+        let line = std::fs::read_to_string(folder.join("calls.jsonl")).unwrap();
+        let record: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(
+            (record["call_id"].as_str(), record["cause"]["reason"].as_str()),
+            (Some(id(1).as_str()), Some("internal"))
+        );
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }
