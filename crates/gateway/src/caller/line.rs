@@ -156,12 +156,11 @@ impl Phone {
     /// Resolves when the machine that is called says that nobody listens there (ICMP), else never. SIP over UDP
     /// alone would try for 32 seconds.
     pub async fn refused(&self) -> io::Error {
-        if let Some(peer) = self.udp_peer {
-            if let Err(error) = knock(self.address, peer).await {
-                if error.kind() == io::ErrorKind::ConnectionRefused {
-                    return error;
-                }
-            }
+        if let Some(peer) = self.udp_peer
+            && let Err(error) = knock(self.address, peer).await
+            && error.kind() == io::ErrorKind::ConnectionRefused
+        {
+            return error;
         }
         std::future::pending().await
     }

@@ -14,7 +14,7 @@ pub enum Voice {
     /// A steady tone: 440 Hz, which no telephone network makes of itself.
     Tone(SineTone),
     /// A file, then silence.
-    Clip(Clip),
+    Clip(Box<Clip>),
 }
 
 /// Why a file cannot be played.
@@ -45,7 +45,7 @@ impl Voice {
     /// # Errors
     /// [`VoiceError`] when it is no WAV file with whole-number samples.
     pub fn clip(path: &Path) -> Result<Self, VoiceError> {
-        Ok(Self::Clip(Clip::open(path)?))
+        Ok(Self::Clip(Box::new(Clip::open(path)?)))
     }
 
     /// Overwrites `frame` with what comes next.

@@ -53,7 +53,7 @@ impl Watermark {
         for (at, sample) in frame.iter_mut().enumerate() {
             *sample = match at {
                 ..PLATEAU => LOUD,
-                ..EDGES => -LOUD,
+                PLATEAU..EDGES => -LOUD,
                 _ => {
                     let bit = (at - EDGES) / SYMBOL;
                     if word >> (BITS - 1 - bit) & 1 == 1 { QUIET } else { -QUIET }

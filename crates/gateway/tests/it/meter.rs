@@ -34,7 +34,7 @@ enum Fault {
 impl Fault {
     /// What becomes of frame `number` (from 1), and how often it comes.
     fn apply(self, number: u64, payload: &mut [u8]) -> usize {
-        let is_hit = number % 1_000 == 0;
+        let is_hit = number.is_multiple_of(1_000);
         match self {
             Self::Drops if is_hit => 0,
             Self::Doubles if is_hit => 2,
