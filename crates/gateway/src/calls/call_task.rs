@@ -35,6 +35,8 @@ pub struct CallTask {
     seat: Seat,
     show_at: Moment,
     exchange: Arc<Exchange>,
+    /// Where datagrams are received, kept so that it is not cleared for each.
+    datagram: Vec<u8>,
 }
 
 /// The two ends of the call, and what carrying out its wishes has led to.
@@ -83,6 +85,7 @@ impl CallTask {
             seat,
             show_at: now,
             exchange,
+            datagram: Vec::new(),
         }
     }
 
@@ -202,14 +205,21 @@ impl CallTask {
     }
 
     fn poll_sip(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut datagram = [0; DATAGRAM_BYTES_MAX];
+        let mut datagram = std::mem::take(&mut self.datagram);
+        datagram.resize(DATAGRAM_BYTES_MAX, 0);
+        let more = self.receive(cx, &mut datagram);
+        self.datagram = datagram;
+        more
+    }
+
+    fn receive(&mut self, cx: &mut Context<'_>, datagram: &mut [u8]) -> bool {
         for _ in 0..DATAGRAMS_PER_WAKE_MAX {
             let PhoneEnd::Sip(phone) = &mut self.ends.phone else { return false };
             if let Poll::Ready(input) = phone.poll_leg(cx) {
                 self.handle(self.clock.now(), input);
                 continue;
             }
-            let Poll::Ready((port, length, source)) = phone.rtp.poll_receive(cx, &mut datagram) else {
+            let Poll::Ready((port, length, source)) = phone.rtp.poll_receive(cx, datagram) else {
                 return false;
             };
             let packet = datagram.get(..length).unwrap_or_default();
