@@ -86,7 +86,7 @@ impl BotEnd {
     /// When the link wants to be looked at.
     pub fn poll_timeout(&self) -> Option<Moment> {
         match self {
-            Self::Open(link) => Some(link.poll_timeout()),
+            Self::Open(link) => link.poll_timeout(),
             Self::BuiltIn | Self::Waiting(_) | Self::Dialling(..) | Self::Gone => None,
         }
     }

@@ -79,7 +79,7 @@ impl PhoneEnd {
     pub fn poll_timeout(&self) -> Option<Moment> {
         match self {
             Self::Sip(_) => None,
-            Self::Vendor(link, _) => Some(link.poll_timeout()),
+            Self::Vendor(link, _) => link.poll_timeout(),
         }
     }
 

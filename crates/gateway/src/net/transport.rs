@@ -90,4 +90,4 @@ impl AsyncWrite for Transport {
 }
 
 /// What the system may hold of unsent bytes (it doubles the number for its own needs).
-const SEND_BUFFER_BYTES: usize = 64 << 10;
+const SEND_BUFFER_BYTES: usize = 32 << 10;

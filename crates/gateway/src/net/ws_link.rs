@@ -80,8 +80,11 @@ impl WsLink {
         }
     }
 
-    /// Puts a message into the outbox; [`WsLink::poll_write`] sends it.
+    /// Puts a message into the outbox; [`WsLink::poll_write`] sends it. Into a broken link it is thrown.
     pub fn send(&mut self, class: WireClass, wire: Wire<'_>) -> Pushed {
+        if self.writing == Writing::Broken {
+            return Pushed::Queued;
+        }
         let message = match wire {
             Wire::Text(text) => Message::Text(Utf8Bytes::from(text)),
             Wire::Binary(bytes) => Message::Binary(Bytes::copy_from_slice(bytes)),
@@ -176,6 +179,7 @@ impl WsLink {
             match self.poll_read(cx, now) {
                 Poll::Ready(Received::Ended(SocketEnd::Reset)) => return Poll::Ready(()),
                 Poll::Ready(_) => {}
+                Poll::Pending if self.writing == Writing::Broken => return Poll::Ready(()),
                 Poll::Pending if self.reading == Reading::Ended => {
                     // The answer to the other end's close frame leaves with the flush.
                     let flushed = Pin::new(&mut self.socket).poll_flush(cx).is_ready();
@@ -188,26 +192,29 @@ impl WsLink {
         Poll::Pending
     }
 
-    /// Sends a ping when it is time; returns whether the other end has stalled.
+    /// Sends a ping when it is time; returns whether the other end has stalled, once: the link is given up then.
     pub fn handle_timeout(&mut self, now: Moment) -> bool {
-        if now >= self.next_ping {
+        if now >= self.next_ping && self.reading != Reading::Ended {
             self.next_ping = now + PING_INTERVAL;
-            if self.reading != Reading::Ended {
-                self.outbox.push(WireClass::Control, Message::Ping(Bytes::new()));
-            }
+            self.outbox.push(WireClass::Control, Message::Ping(Bytes::new()));
         }
         let blocked = self.outbox.stalled_at().is_some_and(|at| now >= at);
         let silent = self.reading == Reading::Open && now >= self.last_pong + PONG_MAX;
+        if blocked || silent {
+            self.break_off();
+            self.reading = Reading::Ended;
+        }
         blocked || silent
     }
 
     /// When [`WsLink::handle_timeout`] wants to be called.
-    pub fn poll_timeout(&self) -> Moment {
-        let mut at = self.next_ping;
-        if self.reading == Reading::Open {
-            at = at.min(self.last_pong + PONG_MAX);
-        }
-        self.outbox.stalled_at().map_or(at, |stalled| at.min(stalled))
+    pub fn poll_timeout(&self) -> Option<Moment> {
+        let ping = match self.reading {
+            Reading::Open => Some(self.next_ping.min(self.last_pong + PONG_MAX)),
+            Reading::Paused => Some(self.next_ping),
+            Reading::Ended => None,
+        };
+        self.outbox.stalled_at().into_iter().chain(ping).min()
     }
 
     /// Gives the library what waits, until it is full. Returns whether a flush is due.

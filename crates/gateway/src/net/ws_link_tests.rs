@@ -89,8 +89,12 @@ async fn an_end_that_reads_nothing_is_stalled_five_seconds_after_the_socket_fill
     }
     write(&mut link, Moment::from_millis(5_000)).await;
     assert!(!link.handle_timeout(Moment::from_millis(5_099)));
-    assert!(link.poll_timeout() <= Moment::from_millis(5_100));
+    assert!(link.poll_timeout() <= Some(Moment::from_millis(5_100)));
     assert!(link.handle_timeout(Moment::from_millis(5_100)));
+    // Given up: nothing more is due, nothing more is told, and nothing has to be waited for.
+    assert_eq!(link.poll_timeout(), None);
+    assert!(!link.handle_timeout(Moment::from_millis(60_000)));
+    poll_fn(|cx| link.poll_closed(cx, Moment::from_millis(60_000))).await;
 }
 
 #[tokio::test]
@@ -128,7 +132,7 @@ async fn audio_that_finds_the_socket_full_drops_the_oldest_audio_and_no_control(
 #[tokio::test]
 async fn an_end_that_answers_no_ping_for_25_seconds_is_stalled_and_a_pong_is_an_answer() {
     let (mut link, mut far) = pair().await;
-    assert_eq!(link.poll_timeout(), Moment::from_millis(10_000));
+    assert_eq!(link.poll_timeout(), Some(Moment::from_millis(10_000)));
     assert!(!link.handle_timeout(Moment::from_millis(10_000)));
     write(&mut link, Moment::from_millis(10_000)).await;
     assert!(matches!(far.next().await.unwrap().unwrap(), Message::Ping(_)));
