@@ -26,7 +26,7 @@ enum Stream {
 }
 
 impl Transport {
-    /// Bytes as they are, through a connection made fit for frames (see [`tune`]).
+    /// Bytes as they are, through a connection made fit for frames (no delay, a small buffer).
     pub fn plain(stream: TcpStream) -> Self {
         tune(&stream);
         Self { stream: Stream::Plain(stream), written: 0 }
