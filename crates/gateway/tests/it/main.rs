@@ -1,9 +1,11 @@
 //! The gateway's integration tests, in one binary.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
 
+mod caller;
 mod commands;
 mod config;
 mod foreign;
+mod hostile;
 mod meter;
 mod requirements;
 mod serve;
