@@ -45,7 +45,7 @@ impl RtpPortRange {
     /// Binds the next free pair on `ip`; call it on the runtime that will serve it.
     ///
     /// # Errors
-    /// The last refusal, when so many pairs in a row (or all there are) were taken.
+    /// The last refusal, when every pair that was tried is taken.
     pub fn bind(&self, ip: IpAddr) -> io::Result<RtpSocket> {
         let mut last = io::Error::from(io::ErrorKind::AddrInUse);
         for _ in 0..self.pairs.min(BIND_TRIES_MAX) {
