@@ -8,7 +8,9 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::dialect::WireAudio;
-use crate::media::{Concealer, Converter, DtmfDetector, DtmfTones, Level, MediaFormat, SilenceGate, decode_samples};
+use crate::media::{
+    Concealer, Converter, DtmfDetector, DtmfTones, Level, MediaFormat, SilenceGate, decode_samples,
+};
 use crate::vocabulary::{Counters, DigitPress, Moment};
 
 use super::key_tones::{KeyTone, KeyTones};
@@ -291,12 +293,13 @@ pub const KEYS_FOUND_MAX: usize = 64;
 
 /// Loss beyond this is not concealed: the audio has moved on.
 const CONCEAL_MAX: Duration = Duration::from_millis(1_000);
-/// Without audio for so long, our own clock takes over.
-const CLOCK_PATIENCE: Duration = Duration::from_millis(60);
+/// Without audio for so long, our own clock takes over. Packets of 60 ms, jitter and a lost TCP segment are shorter:
+/// silence in the midst of speech would be heard, and what comes late would be late for good.
+const CLOCK_PATIENCE: Duration = Duration::from_millis(240);
 /// Before the first audio: a phone takes a moment to begin.
 const CLOCK_PATIENCE_AT_FIRST: Duration = Duration::from_millis(500);
 /// Silence ahead of the phone's audio that is won back; more was a pause of the phone's.
-const AHEAD_MAX: Duration = Duration::from_millis(200);
+const AHEAD_MAX: Duration = Duration::from_millis(1_000);
 /// How often our own clock feeds.
 const CLOCK_STEP: Duration = Duration::from_millis(20);
 /// The most that our own clock feeds at once, after a standstill of the process.
@@ -350,9 +353,11 @@ mod tests {
     fn loss_that_our_clock_covered_is_not_concealed_twice() {
         let mut listener = listener();
         listener.hear(&[0x20; 160], Moment::from_millis(20));
-        listener.handle_timeout(Moment::from_millis(80));
-        assert_eq!(frames(&mut listener), 4);
-        listener.conceal(480);
+        listener.handle_timeout(Moment::from_millis(259));
+        assert_eq!(frames(&mut listener), 1, "it may still come");
+        listener.handle_timeout(Moment::from_millis(260));
+        assert_eq!(frames(&mut listener), 12);
+        listener.conceal(1_920);
         assert_eq!(frames(&mut listener), 0);
         listener.conceal(160);
         assert_eq!(frames(&mut listener), 1);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{CAPABILITIES, FORMAT, TONE, TONE_MAX, cdr, number, parse, text};
+use super::{BOT_CAPABILITIES, FORMAT, TONE, TONE_MAX, cdr, number, parse, text};
 use crate::dialect::json::{Text, write_string};
 use crate::dialect::registry::{BotSideSettings, RecordWish};
 use crate::dialect::{Capability, Dialect, Malformed, Out, Wire, WireClass};
@@ -124,7 +124,7 @@ impl Dialect for IncomingCallBotSide {
     }
 
     fn capabilities(&self) -> &'static [Capability] {
-        CAPABILITIES
+        BOT_CAPABILITIES
     }
 }
 

@@ -46,8 +46,18 @@ pub const ROW: DialectRow = DialectRow {
     phone_side: |settings| Box::new(IncomingCallPhoneSide::new(settings)),
 };
 
-/// What the wire carries.
+/// What the wire of the seeds carries.
 const CAPABILITIES: &[Capability] = &[
+    Capability::DigitsToBot,
+    Capability::DigitsToPhone,
+    Capability::HangUp,
+    Capability::AnswerGate,
+    Capability::Record,
+];
+
+/// What is taken from bots: newer ones clear by `interrupt`, which is never said to a vendor.
+const BOT_CAPABILITIES: &[Capability] = &[
+    Capability::Clear,
     Capability::DigitsToBot,
     Capability::DigitsToPhone,
     Capability::HangUp,

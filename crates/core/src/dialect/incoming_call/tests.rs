@@ -9,7 +9,7 @@ use crate::dialect::laws::{
     self, Part, any_command, any_end, any_event, any_near_message, canonical, carry, feed_both_ends, start,
 };
 use crate::dialect::registry::AudioWish;
-use crate::dialect::{BotSide, Heard, Out, PhoneSide, Wire};
+use crate::dialect::{BotSide, Capability, Heard, Out, PhoneSide, Wire};
 use crate::vocabulary::{
     CallCommand, CallEvent, CallRecord, Cause, Counters, DialDigits, DigitPress, Direction, EndedStream,
     HangUpWhen, Moment, REASONS, Reason, StreamId, WallClock,
@@ -32,6 +32,13 @@ fn canonical_event(event: &CallEvent) -> Vec<CallEvent> {
         }
         _ => vec![],
     }
+}
+
+#[test]
+fn a_bot_can_clear_by_its_interrupt_and_a_vendor_is_never_asked_to() {
+    let (bot_side, phone_side) = answered();
+    assert!(bot_side.capabilities().contains(&Capability::Clear));
+    assert!(!phone_side.capabilities().contains(&Capability::Clear));
 }
 
 const PIECES: &[&str] = &[

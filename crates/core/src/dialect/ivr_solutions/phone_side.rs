@@ -23,6 +23,8 @@ pub struct IvrPhoneSide {
     format: MediaFormat,
     clock: WallClock,
     stream: Stream,
+    /// Clears of ours that the platform has not answered, and until when an answer is expected.
+    clears: (u32, Moment),
 }
 
 /// How far the platform's stream is.
@@ -39,7 +41,12 @@ enum Stream {
 impl IvrPhoneSide {
     /// An end that waits for the platform's start.
     pub fn new(settings: &PhoneSideSettings) -> Self {
-        Self { format: settings.audio.format, clock: settings.clock, stream: Stream::Waiting }
+        Self {
+            format: settings.audio.format,
+            clock: settings.clock,
+            stream: Stream::Waiting,
+            clears: (0, Moment::START),
+        }
     }
 
     fn hear_start(&mut self, text: &str, out: &mut Out<CallEvent>) -> Result<(), Malformed> {
@@ -94,7 +101,7 @@ impl IvrPhoneSide {
         super::is_possible(format).then_some(format).ok_or(Malformed::Field("start.media_format.sample_rate"))
     }
 
-    fn hear_event(&mut self, text: &str, out: &mut Out<CallEvent>) -> Result<(), Malformed> {
+    fn hear_event(&mut self, text: &str, now: Moment, out: &mut Out<CallEvent>) -> Result<(), Malformed> {
         let head: Head<'_> = super::head(text)?;
         let event = match text_of(&head.event) {
             "connected" => return Ok(()),
@@ -102,7 +109,13 @@ impl IvrPhoneSide {
             "media" => return Err(Malformed::Field("media")),
             "dtmf" => self.if_open("dtmf").and_then(|()| digit(text))?,
             "mark" => self.if_open("mark").and_then(|()| mark(text))?,
-            "clear" => self.if_open("clear").map(|()| CallEvent::Cleared)?,
+            "clear" => {
+                self.if_open("clear")?;
+                if self.is_answered_clear(now) {
+                    return Ok(());
+                }
+                CallEvent::Cleared
+            }
             "error" => self.if_open("error").and_then(|()| refused(text))?,
             "stop" => {
                 let ended = self.if_open("stop").and_then(|()| stop(text))?;
@@ -113,6 +126,23 @@ impl IvrPhoneSide {
         };
         out.hear(event);
         Ok(())
+    }
+
+    /// Drops what waits at the platform.
+    fn clear(&mut self, now: Moment, out: &mut Out<CallEvent>) {
+        self.clears = (self.clears.0.saturating_add(1), now + CLEAR_ANSWER_MAX);
+        out.text(WireClass::Control, |to| to.extend_from_slice(br#"{"type":"audio.clear"}"#));
+    }
+
+    /// Whether a `clear` is the answer to one of ours: what the bot has said since must not be dropped by it.
+    fn is_answered_clear(&mut self, now: Moment) -> bool {
+        let (unanswered, until) = &mut self.clears;
+        if now > *until {
+            *unanswered = 0;
+        }
+        let is_answer = *unanswered > 0;
+        *unanswered = unanswered.saturating_sub(1);
+        is_answer
     }
 
     fn if_open(&self, name: &'static str) -> Result<(), Malformed> {
@@ -131,7 +161,7 @@ impl Dialect for IvrPhoneSide {
         self.format
     }
 
-    fn encode(&mut self, say: &CallCommand, _now: Moment, out: &mut Out<CallEvent>) {
+    fn encode(&mut self, say: &CallCommand, now: Moment, out: &mut Out<CallEvent>) {
         let Stream::Open { stream_sid } = &self.stream else { return };
         match say {
             CallCommand::Digits(digits) => out.text(WireClass::Control, |to| write_digits(to, digits)),
@@ -141,14 +171,14 @@ impl Dialect for IvrPhoneSide {
                 write_string(to, name);
                 to.extend_from_slice(b"}}");
             }),
-            CallCommand::Clear => clear(out),
+            CallCommand::Clear => self.clear(now, out),
             CallCommand::Transfer(transfer) => {
                 out.text(WireClass::Control, |to| write_transfer(to, transfer))
             }
             CallCommand::HangUp(when) => {
                 // The platform hangs up after playout: at once is after nothing.
                 if *when == HangUpWhen::Now {
-                    clear(out);
+                    self.clear(now, out);
                 }
                 out.text(WireClass::Control, |to| to.extend_from_slice(br#"{"type":"session.hangup"}"#));
             }
@@ -167,7 +197,7 @@ impl Dialect for IvrPhoneSide {
         });
     }
 
-    fn decode(&mut self, wire: Wire<'_>, _now: Moment, out: &mut Out<CallEvent>) -> Result<(), Malformed> {
+    fn decode(&mut self, wire: Wire<'_>, now: Moment, out: &mut Out<CallEvent>) -> Result<(), Malformed> {
         let text = match wire {
             Wire::Text(text) => text,
             Wire::Binary(audio) => {
@@ -186,7 +216,7 @@ impl Dialect for IvrPhoneSide {
                 let payload = payload.ok_or(Malformed::Missing("media.payload"))?;
                 out.hear_audio(|to| payload.decode(to)).map_err(|_| Malformed::Base64("media.payload"))
             }
-            _ => self.hear_event(text, out),
+            _ => self.hear_event(text, now, out),
         }
     }
 
@@ -239,10 +269,6 @@ fn custom(start: Start<'_>) -> Vec<(String, String)> {
     start.custom_parameters.unwrap_or_default().0
 }
 
-fn clear(out: &mut Out<CallEvent>) {
-    out.text(WireClass::Control, |to| to.extend_from_slice(br#"{"type":"audio.clear"}"#));
-}
-
 fn write_digits(to: &mut Vec<u8>, digits: &DialDigits) {
     to.extend_from_slice(br#"{"type":"session.dtmf","dtmf":""#);
     to.extend(digits.steps().iter().map(|step| step.map_or(b',', |digit| digit.as_char() as u8)));
@@ -290,6 +316,9 @@ fn write_phones(to: &mut Vec<u8>, phones: &[PhoneNumber], order: DialOrder) {
 fn text_of<'a>(text: &'a Option<Text<'_>>) -> &'a str {
     text.as_ref().map_or("", Text::as_str)
 }
+
+/// How long the platform may take to answer a clear; one that comes later is the platform's own.
+const CLEAR_ANSWER_MAX: Duration = Duration::from_secs(2);
 
 /// The words of refusals that this gateway itself sends; another platform's word becomes `refused`.
 const REFUSAL_CODES: [&str; 8] = [

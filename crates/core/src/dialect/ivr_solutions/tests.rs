@@ -246,6 +246,27 @@ fn broken_messages_say_what_is_broken_and_unknown_ones_are_kept() {
 }
 
 #[test]
+fn the_answer_to_our_clear_drops_nothing_and_the_platforms_own_clear_does() {
+    let (_, mut phone_side) = laws::ends(&ROW, ROW.default_audio);
+    let mut out = Out::new();
+    let start = r#"{"event":"start","stream_sid":"1.2","start":{"call_sid":"c"}}"#;
+    phone_side.decode(Wire::Text(start), Moment::START, &mut out).unwrap();
+    let clears = |phone_side: &mut PhoneSide, ms| {
+        let mut out = Out::new();
+        let text = r#"{"event":"clear","stream_sid":"1.2"}"#;
+        phone_side.decode(Wire::Text(text), Moment::from_millis(ms), &mut out).unwrap();
+        out.heard().len()
+    };
+    for ms in [100, 200] {
+        phone_side.encode(&CallCommand::Clear, Moment::from_millis(ms), &mut out);
+    }
+    assert_eq!((clears(&mut *phone_side, 300), clears(&mut *phone_side, 310)), (0, 0));
+    assert_eq!(clears(&mut *phone_side, 320), 1, "nobody asked for a third");
+    phone_side.encode(&CallCommand::Clear, Moment::from_millis(400), &mut out);
+    assert_eq!(clears(&mut *phone_side, 2_401), 1, "an answer does not take so long");
+}
+
+#[test]
 fn a_platform_that_breaks_the_order_is_told_apart_and_ends_nothing() {
     let (_, mut phone_side) = laws::ends(&ROW, ROW.default_audio);
     let mut out = Out::new();
