@@ -4,7 +4,7 @@
 usage: baresip.py sip:echo@127.0.0.1:5060 [--play WAV] [--record OUT.wav] [--seconds 10] [--digits 512@2s] [--hold 3s+2s]
        [--codec PCMU|PCMA|G722] [--hangup-by us|them] [--from 100] [--workdir DIR]
 
-Prints JSON lines: {"event": "dialling"|"ringing"|"established"|"digit"|"closed"|…, "ms": since the dial} and, last, a summary
+Prints JSON lines: {"event": "dialling"|"ringing"|"established"|"digit"|"closed"|…, "ms": since the dial, "unix_ms"} and, last, a summary
 {"event": "summary", "ok": …}. Exit 0 when the call was established and ended as asked, 1 otherwise, 2 when baresip is not usable.
 Ports are looked for at the start (SIP takes two in a row, UDP and TCP); nothing but the baresip of this run is ever stopped."""
 
@@ -112,7 +112,7 @@ class Phone:
         self.ended, self.digits_heard = {}, ""
 
     def tell(self, event, **more):
-        print(json.dumps({"event": event, "ms": round((time.monotonic() - self.t0) * 1000), **more}), flush=True)
+        print(json.dumps({"event": event, "ms": round((time.monotonic() - self.t0) * 1000), "unix_ms": round(time.time() * 1000), **more}), flush=True)
 
     def wait(self, want, seconds):
         """Passes events on until one of the kinds `want`, or None after `seconds`."""
@@ -222,7 +222,7 @@ def main():
     control_port = write_config(work, args, modules)
     control = None
     with open(work / "log", "w") as log:
-        process = subprocess.Popen(["baresip", "-4", "-f", str(work)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(["baresip", "-4", "-f", str(work)], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         try:
             control = Control(control_port, process)

@@ -30,7 +30,19 @@ def find_delay(ref, heard):
     return top if top < size // 2 else top - size
 
 
+def later(x, samples):
+    """x, later by a part of a sample."""
+    size = 1 << int(len(x) + 1024).bit_length()
+    spectrum = np.fft.rfft(x, size) * np.exp(-2j * np.pi * np.arange(size // 2 + 1) * samples / size)
+    return np.fft.irfft(spectrum, size)[: len(x)]
+
+
 def window_correlations(ref, heard, delay, rate):
+    """The best correlation of each window; a delay at 24 kHz may be a third of a sample at 8 kHz."""
+    return np.max([whole_correlations(later(ref, third / 3), heard, delay, rate) for third in (-1, 0, 1)], axis=0)
+
+
+def whole_correlations(ref, heard, delay, rate):
     """One value per 0.5 s window of HEARD that lies within REF and where REF is not quiet."""
     width, slack = rate // 2, rate // 200
     out = []

@@ -148,7 +148,8 @@ async def on_call(ws, args):
             await ws.send('{"event":"answer"}') if args.dialect == "incoming-call" else None
             ws.transport.pause_reading()
             tell("stopped-reading")
-            await asyncio.sleep(3600)
+            await watch_for_end(ws)
+            return
         await greet(ws, args.dialect)
         if args.behaviour == "floods":
             await flood(ws, args.dialect)

@@ -32,6 +32,7 @@ def arguments(dialect):
     p.add_argument("--expect-header", action="append", default=[], help="Name: value, that the handshake must carry")
     p.add_argument("--expect-from")
     p.add_argument("--expect-to")
+    p.add_argument("--any-number", action="store_true", help="incoming-call: the called number may be empty")
     p.add_argument("--no-cdr", action="store_true", help="incoming-call: the gateway sends no cdr (seed 003)")
     p.add_argument("--seqid", action="store_true", help="ozonetel: label audio with seqid and expect its acks")
     a = p.parse_args()
