@@ -129,10 +129,8 @@ impl Listener {
     }
 
     /// So many samples of the phone were lost; silence that our clock gave already counts for them.
-    pub(super) fn conceal(&mut self, samples: u64) {
-        let covered = samples.min(self.ahead_samples);
-        self.ahead_samples -= covered;
-        let samples = (samples - covered).min(self.phone.samples_in(CONCEAL_MAX));
+    pub(super) fn conceal(&mut self, samples: u64, now: Moment) {
+        let samples = self.not_covered(samples, now);
         self.concealed_samples += samples;
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.clear();
@@ -143,10 +141,17 @@ impl Listener {
     }
 
     /// The phone skipped so many samples: silence, but for what our clock gave already.
-    pub(super) fn pause(&mut self, samples: u64) {
+    pub(super) fn pause(&mut self, samples: u64, now: Moment) {
+        let samples = self.not_covered(samples, now);
+        self.feed_silence(samples);
+    }
+
+    /// What of a gap in the phone's stream the bot was not given yet; never more than the time that it took.
+    fn not_covered(&mut self, samples: u64, now: Moment) -> u64 {
         let covered = samples.min(self.ahead_samples);
         self.ahead_samples -= covered;
-        self.feed_silence((samples - covered).min(self.phone.samples_in(CONCEAL_MAX)));
+        let lasted = self.fed_until.map_or(Duration::ZERO, |until| now - until) + GAP_SLACK;
+        (samples - covered).min(self.phone.samples_in(lasted.min(CONCEAL_MAX)))
     }
 
     /// The phone sent silence in place of audio.
@@ -291,6 +296,8 @@ impl Detection {
 /// Keys found in the audio that wait to be told.
 pub const KEYS_FOUND_MAX: usize = 64;
 
+/// A gap of the stream may be longer than its time by what was in flight.
+const GAP_SLACK: Duration = Duration::from_millis(200);
 /// Loss beyond this is not concealed: the audio has moved on.
 const CONCEAL_MAX: Duration = Duration::from_millis(1_000);
 /// Without audio for so long, our own clock takes over. Packets of 60 ms, jitter and a lost TCP segment are shorter:
@@ -357,9 +364,9 @@ mod tests {
         assert_eq!(frames(&mut listener), 1, "it may still come");
         listener.handle_timeout(Moment::from_millis(260));
         assert_eq!(frames(&mut listener), 12);
-        listener.conceal(1_920);
+        listener.conceal(1_920, Moment::from_millis(260));
         assert_eq!(frames(&mut listener), 0);
-        listener.conceal(160);
+        listener.conceal(160, Moment::from_millis(260));
         assert_eq!(frames(&mut listener), 1);
     }
 

@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use crate::dialect::Capability;
 use crate::media::MediaFormat;
-use crate::vocabulary::{CallId, Counters, Direction, Moment, PhoneNumber, StreamId, WallClock};
+use crate::vocabulary::{CallId, Counters, Digit, Direction, Moment, PhoneNumber, StreamId, WallClock};
 
 use self::bot_leg::BotLeg;
 use self::listener::Listener;
@@ -53,6 +53,7 @@ pub use settings::{
     BotPlace, BotSettings, CallSettings, Deadlines, Fallback, MediaDirection, PhoneMedia, PhoneSettings,
     RtpIdentity,
 };
+pub use setup::{CUSTOM_BYTES_MAX, CUSTOM_MAX};
 pub use speaker::PLAYOUT_MAX;
 pub use state::StateName;
 pub use talking::{MARKS_PER_STEP_MAX, PAUSE_BOT_DEPTH_MAX};
@@ -75,6 +76,9 @@ pub struct Call {
     ended_at: Moment,
     /// When audio of the phone came last.
     last_media: Moment,
+    /// The last key by SIP INFO, and the last in RTP.
+    last_info: Option<(Digit, Moment)>,
+    last_event: Option<(Digit, Moment)>,
 }
 
 /// Who is who.
@@ -134,6 +138,8 @@ impl Call {
             answered_at: None,
             ended_at: now,
             last_media: now,
+            last_info: None,
+            last_event: None,
         };
         call.begin(media, now);
         call
@@ -149,7 +155,11 @@ impl Call {
             Input::PhoneDigit(press) => {
                 // A phone that sends keys by INFO may let them sound as well: once is enough.
                 self.listener.detect_digits(false);
-                self.press(press, now);
+                self.last_info = Some((press.digit, now));
+                let repeats = |(digit, at)| digit == press.digit && now - at < rtp_leg::SAME_KEY;
+                if !self.last_event.is_some_and(repeats) {
+                    self.press(press, now);
+                }
             }
             Input::PhoneGone(reason) => self.phone_gone(reason, now),
             Input::Rtp { source, packet } => self.hear_rtp(source, packet, now),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::dialect::Capability;
 use crate::media::MediaFormat;
 use crate::rtp::rtcp::{self, SenderInfo};
-use crate::rtp::{RtpEvent, RtpReceiveSettings, RtpReceiver, RtpSendSettings, RtpSender};
+use crate::rtp::{RtpEvent, RtpReceiveSettings, RtpReceiver, RtpSendSettings, RtpSender, is_rtcp};
 use crate::vocabulary::{Counters, DigitPress, Moment, WallClock};
 
 use super::listener::Listener;
@@ -48,6 +48,7 @@ impl RtpLeg {
     fn agree(&mut self, media: PhoneMedia, listener: &mut Listener, now: Moment) {
         let settings = RtpReceiveSettings {
             remote: media.remote,
+            signalling: media.signalling,
             payloads: vec![(media.payload_type, media.format)],
             telephone_event: media
                 .telephone_event
@@ -165,7 +166,9 @@ impl Call {
         self.speaker.set_leg(media.format, media.ptime);
         self.speaker.send_events(media.telephone_event.is_some());
         self.listener.set_phone(media.format);
-        let in_band = media.telephone_event.is_none() && self.bot.can(Capability::DigitsToBot);
+        let in_band = media.telephone_event.is_none()
+            && self.bot.can(Capability::DigitsToBot)
+            && self.last_info.is_none();
         self.listener.detect_digits(in_band);
         // After a delayed offer the answer came before the agreement.
         if self.state.is_audible() && self.speaker.poll_timeout().is_none() {
@@ -174,11 +177,19 @@ impl Call {
     }
 
     pub(super) fn hear_rtp(&mut self, source: SocketAddr, packet: &[u8], now: Moment) {
+        // Nobody speaks before the answer: a stranger could take the phone's place.
+        if !self.state.is_audible() {
+            return;
+        }
+        // RFC 5761: some phones send their reports to the same port, asked or not.
+        if is_rtcp(packet) {
+            return self.hear_rtcp(source, packet, now);
+        }
         let PhoneLeg::Rtp(leg) = &mut self.phone else { return };
         let Some(session) = &mut leg.session else { return };
         let mut ear =
             Ear { listener: &mut self.listener, digits: &mut leg.digits, format: session.media.format, now };
-        let wanted = self.state.is_audible() && session.media.direction.receives();
+        let wanted = session.media.direction.receives();
         let known = session.receiver.handle_packet(now, source, packet, &mut |event| {
             if wanted {
                 ear.take(event);
@@ -234,7 +245,11 @@ impl Call {
         while let PhoneLeg::Rtp(leg) = &mut self.phone
             && let Some(press) = leg.digits.pop_front()
         {
-            self.press(press, now);
+            let repeats = self.last_info.is_some_and(|(digit, at)| digit == press.digit && now - at < SAME_KEY);
+            self.last_event = Some((press.digit, now));
+            if !repeats {
+                self.press(press, now);
+            }
         }
         self.give_frames(now);
     }
@@ -256,8 +271,8 @@ impl Ear<'_> {
                 self.listener.hear(payload, self.now);
             }
             RtpEvent::Audio { .. } => {}
-            RtpEvent::Lost { samples } => self.listener.conceal(samples),
-            RtpEvent::Paused { samples } => self.listener.pause(samples),
+            RtpEvent::Lost { samples } => self.listener.conceal(samples, self.now),
+            RtpEvent::Paused { samples } => self.listener.pause(samples, self.now),
             RtpEvent::Silence { samples } => self.listener.hear_silence(samples, self.now),
             RtpEvent::Digit { digit, duration } => {
                 if self.digits.len() < DIGITS_HEARD_MAX {
@@ -278,6 +293,9 @@ fn put_rtcp(session: &Session, packet: &[u8], outputs: &mut Outputs) {
 fn samples_of(format: MediaFormat, audio: &[u8]) -> u32 {
     u32::try_from(format.samples_of(audio.len())).unwrap_or(0)
 }
+
+/// A phone that sends a key in its RTP and by INFO as well sends both within this time.
+pub(super) const SAME_KEY: Duration = Duration::from_millis(300);
 
 /// Keys heard in one packet or at one deadline.
 pub const DIGITS_HEARD_MAX: usize = 16;

@@ -1,6 +1,6 @@
 //! What a call has to know before it begins: names, both legs, what to do when the bot fails, and the deadlines.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -113,6 +113,8 @@ pub struct RtpIdentity {
 pub struct PhoneMedia {
     /// Where its SDP wants RTP.
     pub remote: SocketAddr,
+    /// Who signals: behind a NAT, media comes from that host instead.
+    pub signalling: Option<IpAddr>,
     /// The codec, one for both ways.
     pub format: MediaFormat,
     /// Its payload type.

@@ -40,7 +40,7 @@ impl Call {
         }
         self.names.from = start.from.clone();
         self.names.to = start.to.clone();
-        self.names.custom.extend(start.custom.iter().cloned());
+        self.names.custom.extend(start.custom.iter().filter(fits).take(CUSTOM_MAX).cloned());
         self.reach_bot(now);
     }
 
@@ -117,3 +117,14 @@ impl Call {
         }
     }
 }
+
+/// Whether a free name and its value are of a size that can go along for a whole call.
+fn fits((name, value): &&(String, String)) -> bool {
+    name.len() <= CUSTOM_BYTES_MAX && value.len() <= CUSTOM_BYTES_MAX
+}
+
+/// Free names of a vendor's start that go along.
+pub const CUSTOM_MAX: usize = 64;
+
+/// Bytes of a free name, and of its value; longer ones stay behind.
+pub const CUSTOM_BYTES_MAX: usize = 1_024;

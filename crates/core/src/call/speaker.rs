@@ -115,10 +115,21 @@ impl Speaker {
         }
     }
 
-    /// Marks the end of what was pushed so far; beyond the bound it is done at once.
-    pub(super) fn mark(&mut self, name: &str) {
-        // With more marks waiting than anybody sets, the newest is lost rather than the call.
-        let _ = self.playout.mark(name);
+    /// Marks the end of what was pushed so far.
+    ///
+    /// # Errors
+    /// Refuses a mark for which there is no room.
+    pub(super) fn mark(&mut self, name: &str) -> Result<(), CommandRefusal> {
+        self.playout.mark(name).map_err(|full| CommandRefusal {
+            code: "too_many_marks",
+            message: full.to_string(),
+            command: "mark".into(),
+        })
+    }
+
+    /// Marks that were set and not yet reported.
+    pub(super) fn marks_waiting(&self) -> usize {
+        self.playout.marks_waiting()
     }
 
     /// Drops what waits, also inside the converter.

@@ -147,7 +147,9 @@ impl Call {
             CallCommand::Answer => self.bot_answers(now),
             CallCommand::Digits(digits) => self.dial(digits, now),
             CallCommand::Mark { name } => {
-                self.speaker.mark(name);
+                if let Err(refusal) = self.speaker.mark(name) {
+                    self.refuse(&refusal, now);
+                }
                 self.report_marks(now);
             }
             CallCommand::Clear => self.clear(now),
@@ -186,7 +188,7 @@ impl Call {
     /// Tells the bot which marks were reached.
     pub(super) fn report_marks(&mut self, now: Moment) {
         // A bot may answer a mark with the next one; the bound keeps one that never stops from holding the call.
-        for _ in 0..MARKS_PER_STEP_MAX {
+        for _ in 0..self.speaker.marks_waiting().max(MARKS_PER_STEP_MAX) {
             let Some(event) = self.speaker.poll_mark() else { return };
             if let CallEvent::Mark { outcome, .. } = &event {
                 match outcome {
@@ -288,5 +290,5 @@ fn send<T>(out: &Out<T>, to: Leg, outputs: &mut Outputs) -> u64 {
 /// Audio that waits for the caller when the bot's dialect cannot clear it.
 pub const PAUSE_BOT_DEPTH_MAX: std::time::Duration = std::time::Duration::from_millis(400);
 
-/// Marks reported at one step.
+/// Marks reported at one step beyond those that waited.
 pub const MARKS_PER_STEP_MAX: usize = 256;

@@ -67,13 +67,44 @@ pub fn write_base64(to: &mut Vec<u8>, bytes: &[u8]) {
     base64_simd::STANDARD.encode_append(bytes, to);
 }
 
-/// Checks that a message begins like a JSON object; `serde` alone would take an array for a message too.
+/// Checks that a message begins like a JSON object and is nested at most 32 deep; `serde` alone would take an array
+/// for a message too, and skips what it does not know at any depth.
 ///
 /// # Errors
-/// [`Malformed::NotJson`].
+/// [`Malformed::NotJson`], [`Malformed::TooDeep`].
 pub fn expect_object(text: &str) -> Result<(), Malformed> {
-    let begins = text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{');
-    if begins { Ok(()) } else { Err(Malformed::NotJson) }
+    if !text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
+        return Err(Malformed::NotJson);
+    }
+    let mut depth = 0;
+    let mut rest = text;
+    // Strings are leapt over, so that a message of audio costs next to nothing.
+    while !rest.is_empty() {
+        let (outside, behind) = rest.split_once('"').unwrap_or((rest, ""));
+        for byte in outside.bytes() {
+            match byte {
+                b'{' | b'[' if depth == DEPTH_MAX => return Err(Malformed::TooDeep),
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+        rest = behind_string(behind);
+    }
+    Ok(())
+}
+
+/// What follows the string whose opening quote stood before `text`; nothing, if it does not end.
+fn behind_string(text: &str) -> &str {
+    let mut rest = text;
+    while let Some((inside, behind)) = rest.split_once('"') {
+        let escapes = inside.bytes().rev().take_while(|byte| *byte == b'\\').count();
+        if escapes % 2 == 0 {
+            return behind;
+        }
+        rest = behind;
+    }
+    ""
 }
 
 /// Says what is wrong with a message of which not even the kind could be read; `kind` names its field.
@@ -252,6 +283,9 @@ impl<'de> Deserialize<'de> for Number {
     }
 }
 
+/// How deep a message may be nested, its own object counted.
+const DEPTH_MAX: usize = 32;
+
 const HEX: [u8; 16] = *b"0123456789abcdef";
 
 /// Digits of `u64::MAX`.
@@ -329,6 +363,27 @@ mod tests {
         for json in ["7", "null", "[]", "{}"] {
             assert!(serde_json::from_str::<Base64Text<'_>>(json).is_err(), "{json}");
         }
+    }
+
+    #[test]
+    fn a_message_is_an_object_of_at_most_thirty_two_levels_whatever_its_strings_hold() {
+        let nested =
+            |levels: usize| format!("{{\"x\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
+        assert_eq!(expect_object(&nested(32)), Ok(()));
+        assert_eq!(expect_object(&nested(33)), Err(Malformed::TooDeep));
+        assert_eq!(expect_object(&format!(" {}", "{\"a\":".repeat(33))), Err(Malformed::TooDeep));
+        let brackets = "[{".repeat(40);
+        for text in [
+            format!("{{\"a\":\"{brackets}\"}}"),
+            format!("{{\"a\":\"\\\"{brackets}\\\\\",\"b\":\"{brackets}\"}}"),
+            format!("{{\"a\":\"{brackets}"),
+            format!("{{\"a\":[{}]}}", "[],{},".repeat(40)),
+        ] {
+            assert_eq!(expect_object(&text), Ok(()), "{text}");
+        }
+        let behind = format!("{{\"a\":\"\\\\\",\"b\":{brackets}");
+        assert_eq!(expect_object(&behind), Err(Malformed::TooDeep));
+        assert_eq!(expect_object("[1]"), Err(Malformed::NotJson));
     }
 
     #[test]

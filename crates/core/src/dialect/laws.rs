@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::registry::{AudioWish, BotSideSettings, DialectRow, PhoneSideSettings, RecordWish, RefusalWish};
+use super::registry::{
+    self, AudioWish, BotSideSettings, DialectRow, PhoneSideSettings, RecordWish, RefusalWish,
+};
 use super::{BotSide, Dialect, Heard, Malformed, Out, PhoneSide, Wire, WireAudio};
 use crate::media::MediaFormat;
 use crate::vocabulary::{
@@ -73,6 +75,28 @@ pub(super) fn canonical<T: Clone>(said: &[Part<T>], of: impl Fn(&T) -> Vec<T>) -
         }
     }
     parts
+}
+
+#[test]
+fn no_dialect_takes_a_message_nested_deeper_than_thirty_two_levels() {
+    for row in registry::DIALECTS {
+        for message in [
+            r#"{"event":"media","media":{"payload":"AAAA"},"x":DEEP}"#,
+            r#"{"type":"response.audio.delta","delta":"AAAA","x":DEEP}"#,
+            r#"{"event":"media","ucid":"1","data":{"samples":[1]},"x":DEEP}"#,
+            r#"{"event":"dtmf","x":DEEP}"#,
+            r#"{"event":"start","x":DEEP}"#,
+        ] {
+            let deep = format!("{}{}", "[".repeat(32), "]".repeat(32));
+            let text = message.replace("DEEP", &deep);
+            let (mut bot_side, mut phone_side) = ends(row, row.default_audio);
+            let wire = Wire::Text(&text);
+            let now = Moment::START;
+            let heard =
+                (bot_side.decode(wire, now, &mut Out::new()), phone_side.decode(wire, now, &mut Out::new()));
+            assert_eq!(heard, (Err(Malformed::TooDeep), Err(Malformed::TooDeep)), "{}: {text}", row.name);
+        }
+    }
 }
 
 /// Feeds one message to both ends, before and after the start; none may panic.

@@ -97,6 +97,9 @@ pub enum Malformed {
     /// The text is no JSON object.
     #[error("not a JSON object")]
     NotJson,
+    /// The text is nested deeper than any dialect needs.
+    #[error("nested deeper than 32 levels")]
+    TooDeep,
     /// A field that must be there is missing.
     #[error("field `{0}` is missing")]
     Missing(&'static str),

@@ -23,6 +23,8 @@ pub struct Playout {
     /// Position of the first waiting byte: what was played and cleared before it.
     head: u64,
     marks: VecDeque<Mark>,
+    /// Bytes of the waiting marks' names.
+    mark_bytes: usize,
     items: Items,
     counts: PlayoutCounts,
     /// The tail is the end of an utterance: a short last frame need not wait for more.
@@ -72,9 +74,9 @@ pub enum MarkOutcome {
     Cleared,
 }
 
-/// There is no room for another mark: [`MARKS_MAX`] wait already.
+/// There is no room for another mark: [`MARKS_MAX`] wait already, or [`MARK_BYTES_MAX`] of names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no room for another mark: {MARKS_MAX} are waiting")]
+#[error("no room for another mark: {MARKS_MAX} marks or {MARK_BYTES_MAX} bytes of names may wait")]
 pub struct PlayoutFull;
 
 /// How much of an item left, in samples of the leg's rate.
@@ -129,6 +131,7 @@ impl Playout {
             queue: ByteQueue::default(),
             head: 0,
             marks: VecDeque::new(),
+            mark_bytes: 0,
             items: Items::default(),
             counts: PlayoutCounts::default(),
             ended: false,
@@ -165,11 +168,13 @@ impl Playout {
 
     /// Sets a mark behind everything pushed so far; names may repeat. With nothing before it, it is done at once.
     pub fn mark(&mut self, name: impl Into<String>) -> Result<(), PlayoutFull> {
-        if self.marks.len() >= MARKS_MAX {
+        let name = name.into();
+        if self.marks.len() >= MARKS_MAX || self.mark_bytes + name.len() > MARK_BYTES_MAX {
             return Err(PlayoutFull);
         }
         let at = self.head + self.queue.len() as u64;
-        self.marks.push_back(Mark { name: name.into(), at, cleared: false });
+        self.mark_bytes += name.len();
+        self.marks.push_back(Mark { name, at, cleared: false });
         Ok(())
     }
 
@@ -227,6 +232,7 @@ impl Playout {
             return None;
         }
         let mark = self.marks.pop_front()?;
+        self.mark_bytes -= mark.name.len();
         if self.marks.is_empty() && self.marks.capacity() > 64 {
             self.marks.shrink_to(0);
         }
@@ -392,6 +398,8 @@ impl Playout {
 
 /// Marks that may wait: one for each 10 ms of five minutes, for bots that want every packet confirmed.
 pub const MARKS_MAX: usize = 32_768;
+/// Bytes of names of the marks that may wait.
+pub const MARK_BYTES_MAX: usize = 2 << 20;
 /// Silence is found and taken out in pieces of this length; the first and the last piece of it stay.
 const TRIM_PIECE: Duration = Duration::from_millis(10);
 

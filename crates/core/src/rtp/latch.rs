@@ -12,6 +12,8 @@ use super::packet::RtpHeader;
 pub struct Latch {
     /// Where the SDP wants media.
     sdp: SocketAddr,
+    /// Who signals: a phone behind a NAT sends its media from the same host as its signalling.
+    signalling: Option<IpAddr>,
     /// Where media comes from.
     latched: Option<Latched>,
 }
@@ -36,8 +38,8 @@ pub enum Admission {
 
 impl Latch {
     /// A stream of which nothing has come yet.
-    pub const fn new(sdp: SocketAddr) -> Self {
-        Self { sdp, latched: None }
+    pub const fn new(sdp: SocketAddr, signalling: Option<IpAddr>) -> Self {
+        Self { sdp, signalling, latched: None }
     }
 
     /// The SDP names an address, perhaps another one: a new address begins a new search, the same keeps what is
@@ -46,7 +48,7 @@ impl Latch {
     pub fn relatch(&mut self, sdp: SocketAddr) {
         let nowhere = sdp.ip().is_unspecified() || sdp.port() == 0;
         if !nowhere && !is_same(self.sdp, sdp) {
-            *self = Self::new(sdp);
+            *self = Self::new(sdp, self.signalling);
         }
     }
 
@@ -84,10 +86,10 @@ impl Latch {
         self.latched.is_some()
     }
 
-    /// Before anything was heard: another port of the same host, or any host where the SDP's address is one that
-    /// cannot be reached from outside.
+    /// Before anything was heard: another port of the same host, or the host that signals.
     fn may_latch(&self, source: SocketAddr) -> bool {
-        is_same_host(self.sdp, source) || is_private(self.sdp.ip())
+        let signals = self.signalling.is_some_and(|ip| ip.to_canonical() == source.ip().to_canonical());
+        is_same_host(self.sdp, source) || signals
     }
 
     /// After: the SDP's own address, or another port of the same host that goes on with the same stream (a NAT
@@ -107,22 +109,8 @@ fn is_same_host(a: SocketAddr, b: SocketAddr) -> bool {
     a.ip().to_canonical() == b.ip().to_canonical()
 }
 
-/// Addresses of a network behind a NAT (RFC 1918, 3927, 4193, 6598).
-fn is_private(ip: IpAddr) -> bool {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => {
-            let [a, b, ..] = ip.octets();
-            ip.is_private() || ip.is_link_local() || (a == 100 && (64..128).contains(&b))
-        }
-        IpAddr::V6(ip) => {
-            let [a, b, ..] = ip.octets();
-            a & 0xFE == 0xFC || (a == 0xFE && b & 0xC0 == 0x80)
-        }
-    }
-}
-
-/// Packets that may have been lost while a mapping changed: one second of 20 ms.
-const AHEAD_MAX: u16 = 50;
+/// Packets that may have been lost while a mapping changed: a minute of 20 ms, as far as the order follows too.
+const AHEAD_MAX: u16 = 3_000;
 
 #[cfg(test)]
 mod tests {
@@ -138,7 +126,7 @@ mod tests {
 
     #[test]
     fn the_sdp_address_is_known_and_everybody_else_a_stranger_after_it() {
-        let mut latch = Latch::new(address("203.0.113.5:4000"));
+        let mut latch = Latch::new(address("203.0.113.5:4000"), None);
         assert_eq!(latch.admit(address("203.0.113.5:4000"), &from(1, 1)), Admission::Known);
         for stranger in ["203.0.113.5:4002", "198.51.100.1:4000"] {
             assert_eq!(latch.admit(address(stranger), &from(2, 2)), Admission::Stranger);
@@ -148,7 +136,7 @@ mod tests {
 
     #[test]
     fn another_port_of_the_same_host_latches_once() {
-        let mut latch = Latch::new(address("203.0.113.5:4000"));
+        let mut latch = Latch::new(address("203.0.113.5:4000"), None);
         assert_eq!(latch.admit(address("203.0.113.5:6000"), &from(1, 1)), Admission::Moved);
         assert_eq!(latch.remote(), address("203.0.113.5:6000"));
         assert_eq!(latch.admit(address("203.0.113.5:7000"), &from(2, 2)), Admission::Stranger);
@@ -156,23 +144,23 @@ mod tests {
     }
 
     #[test]
-    fn another_host_latches_only_where_the_sdp_address_is_private() {
-        let mut public = Latch::new(address("203.0.113.5:4000"));
-        assert_eq!(public.admit(address("198.51.100.1:4000"), &from(1, 1)), Admission::Stranger);
-        assert!(!public.is_latched());
-        for private in ["192.168.1.7:4000", "100.64.0.1:4000", "169.254.3.3:4000", "[fd00::1]:4000"] {
-            let mut latch = Latch::new(address(private));
+    fn another_host_latches_only_if_it_is_the_one_that_signals() {
+        let signalling = Some(address("198.51.100.1:5060").ip());
+        for sdp in ["192.168.1.7:4000", "203.0.113.5:4000", "[fd00::1]:4000"] {
+            let mut latch = Latch::new(address(sdp), signalling);
+            assert_eq!(latch.admit(address("198.51.100.2:4000"), &from(2, 2)), Admission::Stranger);
+            assert!(!latch.is_latched());
             assert_eq!(latch.admit(address("198.51.100.1:4000"), &from(1, 1)), Admission::Moved);
             assert_eq!(latch.admit(address("198.51.100.2:4000"), &from(2, 2)), Admission::Stranger);
             assert_eq!(latch.remote(), address("198.51.100.1:4000"));
         }
-        let mut local = Latch::new(address("127.0.0.1:4000"));
-        assert_eq!(local.admit(address("198.51.100.1:4000"), &from(1, 1)), Admission::Stranger);
+        let mut alone = Latch::new(address("192.168.1.7:4000"), None);
+        assert_eq!(alone.admit(address("198.51.100.1:4000"), &from(1, 1)), Admission::Stranger);
     }
 
     #[test]
     fn the_sdp_address_may_speak_up_after_another_was_latched() {
-        let mut latch = Latch::new(address("192.168.1.7:4000"));
+        let mut latch = Latch::new(address("192.168.1.7:4000"), Some(address("198.51.100.1:1").ip()));
         latch.admit(address("198.51.100.1:4000"), &from(1, 1));
         assert_eq!(latch.admit(address("192.168.1.7:4000"), &from(9, 1)), Admission::Moved);
         assert_eq!(latch.admit(address("198.51.100.1:4000"), &from(1, 2)), Admission::Stranger);
@@ -180,17 +168,18 @@ mod tests {
 
     #[test]
     fn a_new_port_that_goes_on_with_the_stream_is_followed() {
-        let mut latch = Latch::new(address("203.0.113.5:4000"));
+        let mut latch = Latch::new(address("203.0.113.5:4000"), None);
         latch.admit(address("203.0.113.5:4000"), &from(1, 65_530));
         assert_eq!(latch.admit(address("203.0.113.5:4008"), &from(1, 65_530)), Admission::Stranger);
-        assert_eq!(latch.admit(address("203.0.113.5:4008"), &from(1, 900)), Admission::Stranger);
-        assert_eq!(latch.admit(address("203.0.113.5:4008"), &from(1, 3)), Admission::Moved);
+        assert_eq!(latch.admit(address("203.0.113.5:4008"), &from(1, 9_000)), Admission::Stranger);
+        assert_eq!(latch.admit(address("203.0.113.5:4008"), &from(2, 3)), Admission::Stranger);
+        assert_eq!(latch.admit(address("203.0.113.5:4008"), &from(1, 150)), Admission::Moved);
         assert_eq!(latch.remote(), address("203.0.113.5:4008"));
     }
 
     #[test]
     fn a_re_invite_with_the_same_address_keeps_the_latch_and_a_new_one_begins_anew() {
-        let mut latch = Latch::new(address("192.168.1.7:4000"));
+        let mut latch = Latch::new(address("192.168.1.7:4000"), Some(address("198.51.100.1:1").ip()));
         latch.admit(address("198.51.100.1:4000"), &from(1, 1));
         for same in ["192.168.1.7:4000", "0.0.0.0:4000", "192.168.1.7:0"] {
             latch.relatch(address(same));
@@ -202,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_mapped_address_is_the_address_it_maps() {
-        let mut latch = Latch::new(address("203.0.113.5:4000"));
+        let mut latch = Latch::new(address("203.0.113.5:4000"), None);
         assert_eq!(latch.admit(address("[::ffff:203.0.113.5]:4000"), &from(1, 1)), Admission::Known);
         assert!(latch.is_from_remote_host(address("203.0.113.5:4001")));
     }

@@ -3,7 +3,7 @@
 //! Composes the latch (from whom), the order (when), the events (digits) and the statistics. Not a jitter buffer
 //! and not a clock: when nothing comes, nothing is said; the call's own clock feeds silence then.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::latch::{Admission, Latch};
@@ -20,6 +20,8 @@ use crate::vocabulary::{Digit, Moment};
 pub struct RtpReceiveSettings {
     /// Where the SDP wants media.
     pub remote: SocketAddr,
+    /// Who signals: media may come from that host instead, behind a NAT.
+    pub signalling: Option<IpAddr>,
     /// Audio by payload type; the format's rate is the clock of its timestamps.
     pub payloads: Vec<(u8, MediaFormat)>,
     /// Payload type and clock of telephone events.
@@ -100,7 +102,7 @@ impl RtpReceiver {
     pub fn new(settings: RtpReceiveSettings) -> Self {
         let clock_rate = settings.telephone_event.map_or(8_000, |event| event.1);
         Self {
-            latch: Latch::new(settings.remote),
+            latch: Latch::new(settings.remote, settings.signalling),
             ssrc: None,
             reorder: Reorder::new(),
             stream: Stream {

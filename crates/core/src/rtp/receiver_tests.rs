@@ -18,6 +18,7 @@ impl Bench {
     fn new() -> Self {
         let receiver = RtpReceiver::new(RtpReceiveSettings {
             remote: PHONE.parse().unwrap(),
+            signalling: None,
             payloads: vec![(0, MediaFormat::PCMU_8K), (8, MediaFormat::PCMA_8K)],
             telephone_event: Some((101, 8_000)),
             ptime: Duration::from_millis(20),
@@ -259,6 +260,7 @@ fn a_new_negotiation_changes_the_codec_and_keeps_the_source() {
     bench.frame(1);
     let settings = RtpReceiveSettings {
         remote: PHONE.parse().unwrap(),
+            signalling: None,
         payloads: vec![(8, MediaFormat::PCMA_8K)],
         telephone_event: None,
         ptime: Duration::from_millis(30),

@@ -54,8 +54,8 @@ async fn run(
     (seat, orders): (Seat, mpsc::Receiver<CallOrder>),
 ) {
     let IncomingCall { invitation, leg, events } = call;
-    let parties = parties(&invitation);
-    let Prepared { bot, bot_end, fallback, rtp, identity, session, description, media } =
+    let mut parties = parties(&invitation);
+    let Prepared { bot, bot_end, fallback, country, rtp, identity, session, description, media } =
         match prepare(&exchange, &invitation) {
             Ok(prepared) => prepared,
             Err(reason) => {
@@ -66,6 +66,7 @@ async fn run(
         };
     info!(source = %invitation.source, bot = %bot.name, dialect = bot.dialect, "call came in");
     drop(invitation);
+    parties.country = country;
     let phone = PhoneSettings::Sip { rtp: identity, media };
     let settings = exchange.settings(names, parties, phone, bot, fallback);
     let end = SipEnd::new((leg, events), rtp, session, description, media);
@@ -78,6 +79,7 @@ struct Prepared {
     bot: BotSettings,
     bot_end: BotEnd,
     fallback: Fallback,
+    country: Option<Box<str>>,
     rtp: RtpSocket,
     identity: RtpIdentity,
     session: Session,
@@ -104,7 +106,7 @@ fn prepare(exchange: &Arc<Exchange>, invitation: &Invitation) -> Result<Prepared
             local_address_towards(source).map_err(|_| Reason::Internal)?
         }
     };
-    let mut session = Session::new((shown, rtp.address().port()).into(), &sip.codecs)?;
+    let mut session = Session::new((shown, rtp.address().port()).into(), source, &sip.codecs)?;
     let (description, media) = match &invitation.offer {
         Some(offer) => {
             let (media, answer) = session.answer(offer).map_err(|error| error.reason())?;
@@ -115,7 +117,8 @@ fn prepare(exchange: &Arc<Exchange>, invitation: &Invitation) -> Result<Prepared
     let format = media.map_or(MediaFormat::PCMU_8K, |media| media.format);
     let (bot, bot_end) = exchange.bot(route.bot, format);
     let identity = draw_rtp_identity()?;
-    Ok(Prepared { bot, bot_end, fallback: route.fallback, rtp, identity, session, description, media })
+    let (fallback, country) = (route.fallback, route.country.map(|code| code.as_str().into()));
+    Ok(Prepared { bot, bot_end, fallback, country, rtp, identity, session, description, media })
 }
 
 /// Where RTP is bound: media may take another way than signalling, but what is local stays local.
@@ -134,6 +137,7 @@ fn parties(invitation: &Invitation) -> Parties {
         phone_leg_id: invitation.call_id.chars().take(LEG_ID_CHARS_MAX).collect::<String>().into(),
         from: PhoneNumber::new(&invitation.from_user),
         to: PhoneNumber::new(dialled),
+        country: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a call and its phone agree on about audio: SDP on one side, the core's media on the other (RFC 3264).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use patchcord_core::call::{MediaDirection, PhoneMedia};
@@ -17,6 +17,8 @@ pub struct Session {
     local: LocalSession,
     codecs: Vec<CodecSpec>,
     formats: Vec<MediaFormat>,
+    /// Who signals.
+    signalling: IpAddr,
     /// Where the phone took RTP last, for a hold that names no address.
     remote: Option<SocketAddr>,
 }
@@ -35,11 +37,12 @@ impl Session {
     ///
     /// # Errors
     /// [`Reason::Internal`] when the system has no randomness to give.
-    pub fn new(rtp: SocketAddr, codecs: &[PhoneCodec]) -> Result<Self, Reason> {
+    pub fn new(rtp: SocketAddr, signalling: IpAddr, codecs: &[PhoneCodec]) -> Result<Self, Reason> {
         Ok(Self {
             local: LocalSession::new(u64::from_be_bytes(random()?), rtp),
             codecs: codecs.iter().map(|codec| spec(*codec)).collect(),
             formats: codecs.iter().map(|codec| format(*codec)).collect(),
+            signalling,
             remote: None,
         })
     }
@@ -81,6 +84,7 @@ impl Session {
         let telephone_event = choice.telephone_event.as_ref();
         let media = PhoneMedia {
             remote,
+            signalling: Some(self.signalling),
             format,
             payload_type: choice.codec.number,
             telephone_event: telephone_event
@@ -143,7 +147,7 @@ mod tests {
     use super::*;
 
     fn session() -> Session {
-        Session::new("192.0.2.1:20000".parse().unwrap(), &[PhoneCodec::Pcmu, PhoneCodec::Pcma]).unwrap()
+        Session::new("192.0.2.1:20000".parse().unwrap(), "192.0.2.9".parse().unwrap(), &[PhoneCodec::Pcmu, PhoneCodec::Pcma]).unwrap()
     }
 
     fn offer(address: &str, formats: &str, rest: &str) -> String {

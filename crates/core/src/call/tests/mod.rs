@@ -223,6 +223,7 @@ fn phone() -> SocketAddr {
 fn media() -> PhoneMedia {
     PhoneMedia {
         remote: phone(),
+        signalling: None,
         format: MediaFormat::PCMU_8K,
         payload_type: 0,
         telephone_event: Some(101),

@@ -210,3 +210,58 @@ fn a_phone_that_stops_sending_leaves_the_bot_with_silence_in_real_time() {
     let frames = desk.to_bot().len() - before;
     assert!((98..=101).contains(&frames), "{frames} frames in two seconds");
 }
+
+#[test]
+fn a_key_that_comes_in_rtp_and_by_info_is_one_key() {
+    let mut desk = talking();
+    let press = DigitPress { digit: Digit::ALL[7], duration: None };
+    for ended in [0x0A, 0x8A] {
+        desk.sequence += 1;
+        let mut bytes = vec![0x80, 101];
+        bytes.extend_from_slice(&desk.sequence.to_be_bytes());
+        bytes.extend_from_slice(&100_000u32.to_be_bytes());
+        bytes.extend_from_slice(&99u32.to_be_bytes());
+        bytes.extend_from_slice(&[7, ended, 3, 32]);
+        desk.input(Input::Rtp { source: phone(), packet: &bytes });
+    }
+    desk.input(Input::PhoneDigit(press));
+    desk.talk(Duration::from_secs(1));
+    desk.input(Input::PhoneDigit(press));
+    let digits = desk.to_bot().into_iter().filter(|text| text.contains(r#""event":"dtmf""#)).count();
+    assert_eq!(digits, 2, "one for the doubled key, one for the key a second later");
+}
+
+#[test]
+fn reports_on_the_audio_port_disturb_nothing() {
+    let mut desk = talking();
+    desk.input(Input::Rtp { source: phone(), packet: &[0x80, 200, 0, 6, 1, 2, 3, 4] });
+    desk.talk(Duration::from_millis(100));
+    desk.input(Input::PhoneGone(Reason::CallerHungUp));
+    assert_eq!(desk.ended().counters.rtp_lost, 0);
+}
+
+#[test]
+fn a_stranger_cannot_take_the_phones_place_before_the_answer() {
+    let mut desk = Desk::sip(remote("ivr-solutions"), Fallback::Sorry);
+    let stranger: SocketAddr = "127.0.0.1:50000".parse().unwrap();
+    let mut packet = vec![0x80, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 5];
+    packet.extend_from_slice(&[0x20; 160]);
+    desk.input(Input::Rtp { source: stranger, packet: &packet });
+    desk.input(Input::BotConnected);
+    desk.talk(Duration::from_millis(200));
+    desk.input(Input::PhoneGone(Reason::CallerHungUp));
+    assert_eq!(desk.ended().counters.rtp_strangers, 0);
+    assert!(desk.ended().counters.heard_ms >= 180);
+}
+
+#[test]
+fn a_mark_for_which_there_is_no_room_is_refused() {
+    let mut desk = talking();
+    desk.bot_says(&loud(500));
+    let name = "m".repeat(1_000);
+    for _ in 0..3_000 {
+        desk.bot_says(&format!(r#"{{"event":"mark","mark":{{"name":"{name}"}}}}"#));
+        desk.pass(Duration::from_micros(1_100));
+    }
+    assert!(desk.to_bot().iter().any(|text| text.contains("too_many_marks")));
+}

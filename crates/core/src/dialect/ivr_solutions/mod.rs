@@ -68,7 +68,9 @@ const fn to_phone(name: &'static str, meaning: &'static str) -> MessageRow {
 /// Checks `audioFormat` (seed 000 §3) as a configuration or an API body gives it.
 fn audio(wish: &AudioWish) -> Result<WireAudio, String> {
     let mut format = match wish.encoding.as_deref() {
-        Some(word) => format_of(word).ok_or_else(|| format!("audio encoding {word:?}: {POSSIBLE}"))?,
+        Some(word) => {
+            configured_format(word).ok_or_else(|| format!("audio encoding {word:?}: {POSSIBLE}"))?
+        }
         None => ROW.default_audio.format,
     };
     if let Some(rate) = wish.sample_rate {
@@ -85,7 +87,17 @@ fn audio(wish: &AudioWish) -> Result<WireAudio, String> {
     Ok(WireAudio { format, frame })
 }
 
-/// The format that a name stands for, at its lowest rate.
+/// The format of a configured name (seed 000 §3), at its lowest rate; the list is closed.
+fn configured_format(encoding: &str) -> Option<MediaFormat> {
+    Some(match encoding {
+        "pcm" | "linear16" | "slin" => MediaFormat::linear16(8_000),
+        "mulaw" | "ulaw" | "g711_ulaw" => MediaFormat::PCMU_8K,
+        "alaw" => MediaFormat::PCMA_8K,
+        _ => return None,
+    })
+}
+
+/// The format that a name on the wire stands for, at its lowest rate; vendors write it in many ways.
 fn format_of(encoding: &str) -> Option<MediaFormat> {
     Some(match encoding.to_ascii_lowercase().as_str() {
         // Exotel writes "base64" for 16-bit linear.
@@ -130,7 +142,7 @@ fn field(to: &mut Vec<u8>, name: &str, json: &[u8]) {
     to.extend_from_slice(json);
 }
 
-const POSSIBLE: &str = "possible are pcm at 8000, 16000 or 24000, mulaw at 8000, alaw at 8000";
+const POSSIBLE: &str = "possible are pcm (or linear16, slin) at 8000, 16000 or 24000, mulaw (or ulaw, g711_ulaw) at 8000, alaw at 8000";
 
 /// Bytes of a mark's name; longer ones are malformed, so that waiting marks have a bound.
 const MARK_NAME_BYTES_MAX: usize = 1_024;

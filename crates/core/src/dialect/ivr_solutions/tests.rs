@@ -333,6 +333,7 @@ fn every_documented_audio_wish_is_granted_and_others_name_what_is_possible() {
         ("slin", Some(24_000), MediaFormat::linear16(24_000)),
         ("pcm", None, MediaFormat::linear16(8_000)),
         ("mulaw", None, MediaFormat::PCMU_8K),
+        ("ulaw", None, MediaFormat::PCMU_8K),
         ("g711_ulaw", Some(8_000), MediaFormat::PCMU_8K),
         ("alaw", Some(8_000), MediaFormat::PCMA_8K),
     ] {
@@ -345,8 +346,15 @@ fn every_documented_audio_wish_is_granted_and_others_name_what_is_possible() {
     assert_eq!(audio(&AudioWish::default()), Ok(ROW.default_audio));
     assert_eq!(
         wish("opus", Some(48_000), 20).unwrap_err(),
-        "audio encoding \"opus\": possible are pcm at 8000, 16000 or 24000, mulaw at 8000, alaw at 8000"
+        "audio encoding \"opus\": possible are pcm (or linear16, slin) at 8000, 16000 or 24000, \
+         mulaw (or ulaw, g711_ulaw) at 8000, alaw at 8000"
     );
+    // What vendors write on the wire is no configuration.
+    for word in
+        ["base64", "audio/x-l16", "raw/slin", "pcm16", "pcmu", "pcma", "g711_alaw", "audio/x-mulaw", "PCM"]
+    {
+        assert!(wish(word, None, 20).is_err(), "{word}");
+    }
     assert!(
         wish("mulaw", Some(16_000), 20)
             .unwrap_err()

@@ -31,6 +31,9 @@ impl OzonetelBotSide {
     fn hear_media(&mut self, media: &Media<'_>, out: &mut Out<CallCommand>) -> Result<(), Malformed> {
         self.sound.decode(media, out)?;
         if let Some(seqid) = media.seqid.filter(|seqid| !seqid.is_empty()) {
+            if seqid.len() > SEQID_BYTES_MAX {
+                return Err(Malformed::Field("seqid"));
+            }
             out.hear(CallCommand::Mark { name: seqid.into() });
         }
         Ok(())
@@ -126,3 +129,6 @@ fn write_ack(to: &mut Vec<u8>, call: &Call, seqid: &str, now: Moment) {
     write_u64(to, call.clock.unix_ms(now));
     to.push(b'}');
 }
+
+/// Bytes of a packet's `seqid`; a UUID has 36.
+pub const SEQID_BYTES_MAX: usize = 128;

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use super::media::Media;
 use super::wire::Message;
 use super::{CAPABILITIES, FORMAT, Sound, parse};
-use crate::dialect::json::Text;
+use crate::dialect::json::{Text, expect_object};
 use crate::dialect::registry::PhoneSideSettings;
 use crate::dialect::{Capability, Dialect, Malformed, Out, Wire, WireClass};
 use crate::media::MediaFormat;
@@ -76,7 +76,7 @@ impl OzonetelPhoneSide {
         };
         self.state = State::Up;
         let call_id = CallId::from_wire(ucid);
-        self.sound.begin(ucid);
+        self.sound.begin(call_id.as_str());
         out.hear(CallEvent::Started(Box::new(CallStart {
             stream_id: StreamId::from_wire(ucid),
             other_leg_id: call_id.as_str().to_owned(),
@@ -172,8 +172,11 @@ impl Dialect for OzonetelPhoneSide {
 fn custom(headers: Option<&RawValue>) -> Vec<(String, String)> {
     let Some(raw) = headers.map(RawValue::get) else { return Vec::new() };
     let inner: Option<String> = serde_json::from_str(raw).ok();
-    let object: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(inner.as_deref().unwrap_or(raw)).unwrap_or_default();
+    let json = inner.as_deref().unwrap_or(raw);
+    if expect_object(json).is_err() {
+        return Vec::new();
+    }
+    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(json).unwrap_or_default();
     let text = |value: serde_json::Value| match value {
         serde_json::Value::String(text) => text,
         other => other.to_string(),
