@@ -23,7 +23,7 @@ use crate::caller::scratch_folder::ScratchFolder;
 use crate::caller::stereo_tape::StereoTape;
 use crate::caller::voice::Voice;
 use crate::clock::Clock;
-use crate::config::{self, Config, Environment, Fallback, Number, NumberPattern, SipListen, SipTransport};
+use crate::config::{self, Config, Environment, SipListen, SipTransport};
 
 /// Runs `patchcord call`.
 pub fn run(args: &CallArgs) -> Exit {
@@ -80,11 +80,25 @@ impl Destination {
             return Err(Exit::Usage);
         }
         // What is dialled is a number, as on a telephone; it leads to the bot and nowhere else.
-        let number = NumberPattern::Exact(args.to.clone());
-        config.numbers.insert(0, Number { number, bot: name, fallback: Fallback::Unavailable });
+        let mut number = number(&args.to)?;
+        number.bot = name;
+        config.numbers.insert(0, number);
         config.listeners.clear();
         Ok(Self::Bot(Box::new(config.clone())))
     }
+}
+
+/// The entry that a configuration file would have for the number.
+fn number(dialled: &str) -> Result<config::Number, Exit> {
+    let text = format!(
+        "[[numbers]]\nnumber = {}\nbot = \"echo\"\nfallback = \"unavailable\"\n",
+        toml::Value::from(dialled)
+    );
+    let parsed = Config::parse(&text).map_err(|problems| {
+        tell_problems(&problems);
+        Exit::Usage
+    })?;
+    parsed.numbers.into_iter().next().ok_or(Exit::Usage)
 }
 
 /// The entry that a configuration file would have for the URL.
