@@ -1,0 +1,6 @@
+//! The machine of one call; what has to hold is said in `src/`.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| patchcord_fuzz::call::exercise(input));

@@ -1,0 +1,6 @@
+//! RTP and RTCP through everything that a call hears by; what has to hold is said in `src/`.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| patchcord_fuzz::rtp::exercise(input));
