@@ -61,6 +61,12 @@ impl Dialing {
         self.steps.is_empty() && self.tones.is_idle()
     }
 
+    /// How long what waits will sound.
+    pub(super) fn remaining(&self) -> Duration {
+        let events: Duration = self.steps.iter().map(|step| step.lasts).sum();
+        events.saturating_sub(self.elapsed) + self.tones.remaining()
+    }
+
     /// Queues digits, each followed by [`DIGIT_GAP`].
     ///
     /// # Errors

@@ -101,7 +101,7 @@ impl Call {
     pub(super) fn end_after_playout(&mut self, reason: Reason, now: Moment) {
         match self.state {
             State::Talking(_) => {
-                self.speaker.end_of_utterance();
+                self.speaker.end_of_utterance(now);
                 self.play_out(reason, now);
             }
             State::Inviting(_) | State::ConnectingBot(_) | State::Ringing(_) => self.end(reason, now),
@@ -113,10 +113,16 @@ impl Call {
     pub(super) fn watch_playout(&mut self, now: Moment) {
         if let State::Ending(Ending { step: EndingStep::PlayingOut, cause, .. }) = &self.state {
             let reason = cause.reason();
-            if self.speaker.drained_since().is_some_and(|since| now - since >= PLAYOUT_LINGER) {
+            let played = self.speaker.drained_since().is_some_and(|since| now - since >= PLAYOUT_LINGER);
+            if played && !self.vendor_is_dialling() {
                 self.end(reason, now);
             }
         }
+    }
+
+    /// Whether keys for the caller still wait in the vendor's dialect, which sends them one by one.
+    pub(super) fn vendor_is_dialling(&self) -> bool {
+        matches!(&self.phone, PhoneLeg::Vendor(leg) if leg.side.poll_timeout().is_some())
     }
 
     /// Waiting for the last words has lasted long enough.
@@ -137,11 +143,16 @@ impl Call {
             return;
         }
         let cause = Cause::new(reason);
+        // What was played to its end may still wait at the vendor: it is not to be dropped there.
+        let when = match self.state {
+            State::Ending(_) => HangUpWhen::AfterPlayout,
+            _ => HangUpWhen::Now,
+        };
         self.ended_at = now;
         let until = now + self.deadlines.vendor_end;
         self.state = State::Ending(Ending { cause, step: EndingStep::VendorLeaving, until });
         self.tell_bot_the_end(cause, now);
-        self.tell_phone_the_end(cause, now);
+        self.tell_phone_the_end(cause, when, now);
         self.vendor_may_have_left();
     }
 
@@ -162,7 +173,7 @@ impl Call {
         self.let_bot_go(1000);
     }
 
-    fn tell_phone_the_end(&mut self, cause: Cause, now: Moment) {
+    fn tell_phone_the_end(&mut self, cause: Cause, when: HangUpWhen, now: Moment) {
         match &self.phone {
             PhoneLeg::Rtp(leg) if leg.gone => {}
             PhoneLeg::Rtp(_) if self.answered_at.is_some() => {
@@ -171,7 +182,7 @@ impl Call {
             }
             PhoneLeg::Rtp(_) => self.outputs.plain(PlainOutput::Reject(cause.row().sip_status, cause)),
             PhoneLeg::Vendor(leg) if leg.presence > Presence::Here => {}
-            PhoneLeg::Vendor(_) => self.tell_vendor(&CallCommand::HangUp(HangUpWhen::Now), now),
+            PhoneLeg::Vendor(_) => self.tell_vendor(&CallCommand::HangUp(when), now),
         }
     }
 
@@ -235,7 +246,7 @@ impl Call {
     }
 
     fn play_out(&mut self, reason: Reason, now: Moment) {
-        let until = now + self.speaker.depth() + PLAYOUT_SLACK;
+        let until = now + self.speaker.remaining() + PLAYOUT_SLACK;
         self.state = State::Ending(Ending { cause: Cause::new(reason), step: EndingStep::PlayingOut, until });
         // What was played long ago needs no waiting.
         self.watch_playout(now);

@@ -41,6 +41,12 @@ impl KeyTones {
         self.left == 0 && self.waiting.is_empty()
     }
 
+    /// How long what waits will sound.
+    pub(super) fn remaining(&self) -> Duration {
+        let waiting: Duration = self.waiting.iter().map(|key| key.tone + key.silence).sum();
+        waiting + self.format.duration_of_samples(self.left)
+    }
+
     /// Appends `samples` samples of what comes next, in the format's encoding.
     pub(super) fn write(&mut self, samples: usize, out: &mut Vec<u8>) {
         self.samples.clear();

@@ -23,11 +23,14 @@ pub(super) struct Listener {
     concealer: Concealer,
     /// Audio in the bot's format that waits to fill a frame.
     waiting: Vec<u8>,
+    /// How much of it was handed out.
+    taken: usize,
     frame_bytes: usize,
     /// Reused for the frame that is handed out.
     frame: Option<Vec<u8>>,
     /// Until when the bot has been given audio; `None` before the answer.
     fed_until: Option<Moment>,
+    started: Option<Moment>,
     /// Silence given ahead of audio that may still come, in samples of the phone.
     ahead_samples: u64,
     clock: ClockState,
@@ -69,9 +72,11 @@ impl Listener {
             converter: Converter::new(phone, bot.format).ok(),
             concealer: Concealer::new(phone),
             waiting: Vec::new(),
+            taken: 0,
             frame_bytes: bot.format.bytes_in(bot.frame).max(1),
             frame: None,
             fed_until: None,
+            started: None,
             ahead_samples: 0,
             clock: ClockState::Unheard,
             tones: KeyTones::new(phone),
@@ -108,6 +113,7 @@ impl Listener {
     /// The bot is given audio from now on.
     pub(super) fn start(&mut self, now: Moment) {
         self.fed_until = Some(now);
+        self.started = Some(now);
     }
 
     /// Takes audio of the phone.
@@ -126,6 +132,12 @@ impl Listener {
             self.concealer.heard(audio);
             self.feed(audio);
         }
+    }
+
+    /// How far the phone's audio is ahead of the time that has passed since the answer.
+    pub(super) fn lead(&self, now: Moment) -> Duration {
+        let Some(started) = self.started else { return Duration::ZERO };
+        self.phone.duration_of_samples(self.heard_samples).saturating_sub(now - started)
     }
 
     /// So many samples of the phone were lost; silence that our clock gave already counts for them.
@@ -189,7 +201,11 @@ impl Listener {
         if now < due {
             return;
         }
-        let missing = (now - until).min(CLOCK_AT_ONCE_MAX);
+        // Before the first audio there is no time to make up for.
+        let missing = match self.clock {
+            ClockState::Unheard => CLOCK_STEP,
+            ClockState::Waiting | ClockState::Feeding => (now - until).min(CLOCK_AT_ONCE_MAX),
+        };
         let bytes = self.phone.bytes_in(missing);
         let samples = self.phone.samples_of(bytes);
         self.clock_samples += samples;
@@ -201,14 +217,17 @@ impl Listener {
 
     /// The next whole frame for the bot; hand its buffer back by [`Listener::return_frame`].
     pub(super) fn take_frame(&mut self) -> Option<Vec<u8>> {
-        if self.waiting.len() < self.frame_bytes {
+        let Some(next) = self.waiting.get(self.taken..self.taken + self.frame_bytes) else {
+            // What is left is moved once for all the frames of a message.
+            self.waiting.drain(..self.taken);
+            self.taken = 0;
+            self.waiting.shrink_to(WAITING_BYTES_KEPT_MAX);
             return None;
-        }
+        };
         let mut frame = self.frame.take().unwrap_or_default();
         frame.clear();
-        frame.extend_from_slice(&self.waiting[..self.frame_bytes]);
-        self.waiting.copy_within(self.frame_bytes.., 0);
-        self.waiting.truncate(self.waiting.len() - self.frame_bytes);
+        frame.extend_from_slice(next);
+        self.taken += self.frame_bytes;
         Some(frame)
     }
 
@@ -298,6 +317,8 @@ pub const KEYS_FOUND_MAX: usize = 64;
 
 /// A gap of the stream may be longer than its time by what was in flight.
 const GAP_SLACK: Duration = Duration::from_millis(200);
+/// Bytes that the buffer of begun frames keeps.
+const WAITING_BYTES_KEPT_MAX: usize = 8_192;
 /// Loss beyond this is not concealed: the audio has moved on.
 const CONCEAL_MAX: Duration = Duration::from_millis(1_000);
 /// Without audio for so long, our own clock takes over. Packets of 60 ms, jitter and a lost TCP segment are shorter:

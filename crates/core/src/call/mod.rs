@@ -56,7 +56,7 @@ pub use settings::{
 pub use setup::{CUSTOM_BYTES_MAX, CUSTOM_MAX};
 pub use speaker::PLAYOUT_MAX;
 pub use state::StateName;
-pub use talking::{MARKS_PER_STEP_MAX, PAUSE_BOT_DEPTH_MAX};
+pub use talking::{MARKS_PER_STEP_MAX, PAUSE_BOT_DEPTH_MAX, PHONE_LEAD_MAX};
 
 /// One call.
 pub struct Call {
@@ -204,9 +204,9 @@ impl Call {
             consider(self.listener.poll_timeout());
             consider(self.media_deadline());
             consider(self.phone.poll_timeout());
-            consider(
-                self.speaker.drained_since().map(|since| since + PLAYOUT_LINGER).filter(|_| self.is_ending()),
-            );
+            if self.is_ending() && !self.vendor_is_dialling() {
+                consider(self.speaker.drained_since().map(|since| since + PLAYOUT_LINGER));
+            }
         }
         if !matches!(self.state, State::Ended) {
             consider(self.bot.side.poll_timeout());

@@ -33,6 +33,8 @@ pub(super) struct Pace {
     cadence: Cadence,
     frame: Duration,
     next: Option<Moment>,
+    /// The call was answered and the phone can be spoken to.
+    started: bool,
     /// The shortest wait among the arrivals of this window.
     least_wait: Duration,
     arrivals: u32,
@@ -51,6 +53,7 @@ impl Pace {
             cadence,
             frame,
             next: None,
+            started: false,
             least_wait: Duration::MAX,
             arrivals: 0,
             window: FIRST_WINDOW_ARRIVALS,
@@ -64,16 +67,23 @@ impl Pace {
         self.frame = frame;
     }
 
-    /// Frames leave from now on.
-    pub(super) fn start(&mut self, now: Moment) {
-        if self.cadence == Cadence::Steady {
+    /// Frames leave from now on; on demand, if anything waits.
+    pub(super) fn start(&mut self, now: Moment, waiting: Duration) {
+        self.started = true;
+        if self.cadence == Cadence::Steady || !waiting.is_zero() {
             self.next = Some(now);
         }
     }
 
-    /// Digits wait on a leg that is quiet.
-    pub(super) fn start_if_idle(&mut self, now: Moment) {
-        self.next.get_or_insert(now);
+    pub(super) fn has_started(&self) -> bool {
+        self.started
+    }
+
+    /// Something waits on a leg that is quiet.
+    pub(super) fn wake(&mut self, now: Moment) {
+        if self.started {
+            self.next.get_or_insert(now);
+        }
     }
 
     pub(super) fn is_on_demand(&self) -> bool {
@@ -93,12 +103,10 @@ impl Pace {
             // A word was cut: this bot's way jitters, so more is kept between it and the phone.
             self.margin = (self.margin + MARGIN_STEP).min(MARGIN_MAX);
         }
-        let Some(next) = self.next else {
-            self.next = Some(now);
-            return;
-        };
-        if waiting >= self.frame && speed == SourceSpeed::Bursts {
-            // The grid makes nobody wait.
+        let Some(next) = self.next else { return self.wake(now) };
+        let backlog_max = if speed == SourceSpeed::RealTime { WORKED_OFF_MAX } else { self.frame };
+        if waiting >= backlog_max {
+            // A burst, or a lead that the bot keeps on purpose: the grid makes nobody wait.
             (self.arrivals, self.least_wait) = (0, Duration::MAX);
             return;
         }
@@ -150,6 +158,8 @@ const MARGIN_MAX: Duration = Duration::from_millis(100);
 const MARGIN_DECAY: Duration = Duration::from_millis(1);
 /// Audio that comes later than this after an empty frame is a new utterance.
 const LATE_AT_MOST: Duration = Duration::from_millis(150);
+/// The most that a stall of a real-time bot leaves behind and the grid works off; more is a lead.
+const WORKED_OFF_MAX: Duration = Duration::from_millis(80);
 /// The most that the grid moves to the earlier per frame: far below what a phone's jitter buffer notices.
 const STEP: Duration = Duration::from_millis(1);
 /// Arrivals among which the shortest wait is looked for, at first and then.
@@ -183,7 +193,7 @@ mod tests {
     fn the_grid_settles_just_behind_a_real_time_bot() {
         for phase in 0..20 {
             let mut pace = Pace::new(Cadence::Steady, FRAME);
-            pace.start(Moment::START);
+            pace.start(Moment::START, Duration::ZERO);
             let waits = waits(&mut pace, phase, 100);
             let settled = &waits[60..];
             assert!(settled.iter().all(|wait| *wait <= MARGIN + STEP), "phase {phase}: {settled:?}");
@@ -194,7 +204,7 @@ mod tests {
     fn what_a_stall_has_piled_up_is_worked_off_for_a_real_time_bot_only() {
         for (speed, settles) in [(SourceSpeed::RealTime, true), (SourceSpeed::Bursts, false)] {
             let mut pace = Pace::new(Cadence::Steady, FRAME);
-            pace.start(Moment::START);
+            pace.start(Moment::START, Duration::ZERO);
             let (mut pushed, mut pulled) = (3u32, 0u32);
             let mut now = Moment::START;
             for at in 1..300u64 {
@@ -212,9 +222,23 @@ mod tests {
     }
 
     #[test]
+    fn a_lead_that_a_real_time_bot_keeps_is_left_alone() {
+        let mut pace = Pace::new(Cadence::Steady, FRAME);
+        pace.start(Moment::START, Duration::ZERO);
+        for at in 1..200u64 {
+            let now = Moment::from_millis(at * 20);
+            while let Some(due) = pace.poll_timeout().filter(|due| *due <= now) {
+                pace.take_due(due);
+            }
+            pace.arrived(now, Duration::from_millis(500), SourceSpeed::RealTime);
+        }
+        assert_eq!(pace.poll_timeout(), Some(Moment::from_millis(4_000)));
+    }
+
+    #[test]
     fn audio_that_came_too_late_widens_the_margin() {
         let mut pace = Pace::new(Cadence::Steady, FRAME);
-        pace.start(Moment::START);
+        pace.start(Moment::START, Duration::ZERO);
         assert!(pace.take_due(Moment::from_millis(0)));
         pace.ran_dry(Moment::from_millis(0));
         pace.arrived(Moment::from_millis(5), Duration::ZERO, SourceSpeed::RealTime);
@@ -227,7 +251,7 @@ mod tests {
     #[test]
     fn an_on_demand_leg_sends_the_first_frame_at_once_and_nothing_while_idle() {
         let mut pace = Pace::new(Cadence::OnDemand, FRAME);
-        pace.start(Moment::START);
+        pace.start(Moment::START, Duration::ZERO);
         assert_eq!(pace.poll_timeout(), None);
         pace.arrived(Moment::from_millis(7), Duration::ZERO, SourceSpeed::RealTime);
         assert!(pace.take_due(Moment::from_millis(7)));
@@ -240,7 +264,7 @@ mod tests {
     #[test]
     fn a_standstill_is_not_caught_up_with_in_a_burst() {
         let mut pace = Pace::new(Cadence::Steady, FRAME);
-        pace.start(Moment::START);
+        pace.start(Moment::START, Duration::ZERO);
         assert!(pace.take_due(Moment::from_millis(1_000)));
         assert!(!pace.take_due(Moment::from_millis(1_000)));
     }

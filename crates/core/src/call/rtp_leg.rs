@@ -171,7 +171,7 @@ impl Call {
             && self.last_info.is_none();
         self.listener.detect_digits(in_band);
         // After a delayed offer the answer came before the agreement.
-        if self.state.is_audible() && self.speaker.poll_timeout().is_none() {
+        if self.state.is_audible() && !self.speaker.has_started() {
             self.speaker.start(now);
         }
     }
@@ -245,7 +245,8 @@ impl Call {
         while let PhoneLeg::Rtp(leg) = &mut self.phone
             && let Some(press) = leg.digits.pop_front()
         {
-            let repeats = self.last_info.is_some_and(|(digit, at)| digit == press.digit && now - at < SAME_KEY);
+            let repeats =
+                self.last_info.is_some_and(|(digit, at)| digit == press.digit && now - at < SAME_KEY);
             self.last_event = Some((press.digit, now));
             if !repeats {
                 self.press(press, now);

@@ -24,6 +24,8 @@ pub(super) struct Speaker {
     /// The frame that leaves.
     sound: Vec<u8>,
     drained_since: Option<Moment>,
+    /// What was counted in formats that the phone had earlier.
+    earlier: Counters,
 }
 
 /// What leaves at one step of the grid.
@@ -51,15 +53,16 @@ impl Speaker {
             source: SourceGauge::default(),
             sound: vec![0; leg.bytes_in(frame)],
             drained_since: None,
+            earlier: Counters::default(),
         }
     }
 
-    /// The phone's format or frame changed; what waits in another format is lost only if the format differs.
+    /// The phone's format or frame changed; what waits goes along in the new format.
     pub(super) fn set_leg(&mut self, leg: MediaFormat, frame: Duration) {
         if leg != self.leg {
+            self.move_playout(leg);
             self.leg = leg;
             self.converter = Converter::new(self.bot, leg).ok();
-            self.playout = Playout::new(leg, PLAYOUT_MAX);
             self.dialing.set_leg(leg);
         }
         self.frame = frame;
@@ -73,7 +76,11 @@ impl Speaker {
     }
 
     pub(super) fn start(&mut self, now: Moment) {
-        self.pace.start(now);
+        self.pace.start(now, self.playout.depth());
+    }
+
+    pub(super) fn has_started(&self) -> bool {
+        self.pace.has_started()
     }
 
     /// The phone's first audio came.
@@ -104,6 +111,8 @@ impl Speaker {
     /// Takes a clip of our own, linear 16-bit at 8 kHz.
     pub(super) fn push_clip(&mut self, samples: &[i16], now: Moment) {
         let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        // However the bot spoke: the pauses of a clip are its own.
+        self.source = SourceGauge::default();
         if let Ok(mut converter) = Converter::new(CLIP_FORMAT, self.leg) {
             let mut clip = Vec::new();
             converter.convert(&bytes, &mut clip);
@@ -141,21 +150,29 @@ impl Speaker {
     }
 
     /// The bot has said its last word: also what the converter holds is played.
-    pub(super) fn end_of_utterance(&mut self) {
+    pub(super) fn end_of_utterance(&mut self, now: Moment) {
         if let Some(converter) = &mut self.converter {
             self.converted.clear();
             converter.finish(&mut self.converted);
             self.playout.push(&self.converted, None);
-            if !self.playout.is_empty() {
-                self.drained_since = None;
-            }
         }
         self.playout.end_of_utterance();
+        if self.playout.is_empty() {
+            self.drained_since.get_or_insert(now);
+        } else {
+            self.drained_since = None;
+            self.pace.wake(now);
+        }
     }
 
     /// Queues digits to send.
-    pub(super) fn dial(&mut self, digits: &DialDigits) -> Result<(), CommandRefusal> {
-        self.dialing.dial(digits)
+    ///
+    /// # Errors
+    /// Refuses what cannot wait beside the digits of earlier commands.
+    pub(super) fn dial(&mut self, digits: &DialDigits, now: Moment) -> Result<(), CommandRefusal> {
+        self.dialing.dial(digits)?;
+        self.pace.wake(now);
+        Ok(())
     }
 
     pub(super) fn poll_mark(&mut self) -> Option<CallEvent> {
@@ -169,9 +186,6 @@ impl Speaker {
 
     /// The frame that is due at `now`, if one is.
     pub(super) fn take_sound(&mut self, now: Moment) -> Option<Sound<'_>> {
-        if !self.dialing.is_idle() {
-            self.pace.start_if_idle(now);
-        }
         if !self.pace.take_due(now) {
             return None;
         }
@@ -204,8 +218,14 @@ impl Speaker {
         self.leg
     }
 
+    /// Audio that waits.
     pub(super) fn depth(&self) -> Duration {
         self.playout.depth()
+    }
+
+    /// How long all that waits will sound, digits included.
+    pub(super) fn remaining(&self) -> Duration {
+        self.playout.depth() + self.dialing.remaining()
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Moment> {
@@ -215,11 +235,37 @@ impl Speaker {
     pub(super) fn count(&self, counters: &mut Counters) {
         let counts = self.playout.counts();
         let to_ms = |bytes: u64| millis(self.leg.duration_of(usize::try_from(bytes).unwrap_or(usize::MAX)));
-        counters.pushed_ms += to_ms(counts.pushed);
-        counters.played_ms += to_ms(counts.played);
-        counters.cleared_ms += to_ms(counts.cleared);
-        counters.trimmed_ms += to_ms(counts.trimmed);
-        counters.refused_ms += to_ms(counts.refused);
+        counters.pushed_ms += self.earlier.pushed_ms + to_ms(counts.pushed);
+        counters.played_ms += self.earlier.played_ms + to_ms(counts.played);
+        counters.cleared_ms += self.earlier.cleared_ms + to_ms(counts.cleared);
+        counters.trimmed_ms += self.earlier.trimmed_ms + to_ms(counts.trimmed);
+        counters.refused_ms += self.earlier.refused_ms + to_ms(counts.refused);
+    }
+
+    /// Moves what waits, and its marks, into a playout of another format.
+    fn move_playout(&mut self, leg: MediaFormat) {
+        let mut moved = Playout::new(leg, PLAYOUT_MAX);
+        let mut counted = Counters::default();
+        self.count(&mut counted);
+        let waiting_ms = millis(self.playout.depth());
+        self.earlier =
+            Counters { pushed_ms: counted.pushed_ms - waiting_ms.min(counted.pushed_ms), ..counted };
+        if let Ok(mut converter) = Converter::new(self.leg, leg) {
+            self.playout.end_of_utterance();
+            let mut piece = vec![0; self.leg.bytes_in(MOVED_PIECE)];
+            let mut converted = Vec::new();
+            while !self.playout.is_empty() {
+                let pulled = self.playout.pull(&mut piece);
+                converted.clear();
+                converter.convert(piece.get(..pulled.audio_bytes).unwrap_or_default(), &mut converted);
+                moved.push(&converted, None);
+                while let Some(mark) = self.playout.poll_mark() {
+                    // There was room for it, so there is.
+                    let _ = moved.mark(mark.name);
+                }
+            }
+        }
+        self.playout = moved;
     }
 
     /// A real-time source that fell behind is brought back by taking out silence.
@@ -246,7 +292,13 @@ impl SourceGauge {
     /// In real time, if the last windows all brought as much audio as they lasted.
     fn speed(&mut self, now: Moment) -> SourceSpeed {
         self.roll(now);
-        if self.windows_in_time >= REAL_TIME_WINDOWS { SourceSpeed::RealTime } else { SourceSpeed::Bursts }
+        // Speech that comes at once keeps its pauses, also in the midst of a look.
+        let bursts = self.pushed > now - self.window + BURST_MIN;
+        if self.windows_in_time >= REAL_TIME_WINDOWS && !bursts {
+            SourceSpeed::RealTime
+        } else {
+            SourceSpeed::Bursts
+        }
     }
 
     fn roll(&mut self, now: Moment) {
@@ -267,6 +319,8 @@ fn millis(duration: Duration) -> u64 {
 /// Bot audio that waits to be played on one call.
 pub const PLAYOUT_MAX: Duration = Duration::from_secs(300);
 
+/// A playout moves to another format in pieces of this length, marks to the end of their piece.
+const MOVED_PIECE: Duration = Duration::from_millis(10);
 /// Bytes of the conversion buffer that are kept after a burst.
 const CONVERTED_BYTES_KEPT_MAX: usize = 16_384;
 /// What a real-time source may be behind before time is won back.
@@ -277,6 +331,8 @@ const DEPTH_TARGET: Duration = Duration::from_millis(40);
 const SILENCE_DBFS: f32 = -50.0;
 /// Length of one look at the source's speed.
 const SOURCE_WINDOW: Duration = Duration::from_millis(500);
+/// Audio ahead of real time that no jitter explains.
+const BURST_MIN: Duration = Duration::from_millis(200);
 /// Looks in a row that must be in time.
 const REAL_TIME_WINDOWS: u32 = 2;
 
@@ -323,6 +379,45 @@ mod tests {
             counts.played + counts.cleared + counts.trimmed + speaker.playout.waiting() as u64,
             counts.pushed
         );
+    }
+
+    #[test]
+    fn a_change_of_codec_takes_what_waits_and_its_marks_along() {
+        let mut speaker = speaker();
+        speaker.push(&[0x20; 8_000], Moment::START);
+        assert!(speaker.mark("m").is_ok());
+        speaker.set_leg(MediaFormat::PCMA_8K, FRAME);
+        let mut now = Moment::START;
+        for _ in 0..49 {
+            speaker.take_sound(now);
+            now = now + FRAME;
+        }
+        assert_eq!(speaker.poll_mark(), None);
+        speaker.take_sound(now);
+        assert!(matches!(speaker.poll_mark(), Some(CallEvent::Mark { outcome: MarkOutcome::Played, .. })));
+        let mut counters = Counters::default();
+        speaker.count(&mut counters);
+        assert_eq!((counters.pushed_ms, counters.played_ms, counters.cleared_ms), (1_000, 1_000, 0));
+    }
+
+    #[test]
+    fn a_clip_and_a_burst_keep_their_pauses_after_a_bot_that_spoke_in_real_time() {
+        for is_clip in [true, false] {
+            let mut speaker = speaker();
+            let mut now = Moment::START;
+            for at in 0..140 {
+                if at < 110 {
+                    speaker.push(&[0x10; 160], now);
+                } else if at == 110 && is_clip {
+                    speaker.push_clip(&[0; 8_000], now);
+                } else if at == 110 {
+                    speaker.push(&[0xFF; 8_000], now);
+                }
+                speaker.take_sound(now);
+                now = now + FRAME;
+            }
+            assert_eq!(speaker.playout.counts().trimmed, 0, "clip: {is_clip}");
+        }
     }
 
     #[test]

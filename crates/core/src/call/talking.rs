@@ -125,6 +125,10 @@ impl Call {
     pub(super) fn listen(&mut self, audio: &[u8], now: Moment) {
         self.last_media = now;
         if self.state.is_audible() {
+            if self.listener.lead(now) > PHONE_LEAD_MAX {
+                self.counters.phone_flood_bytes += audio.len() as u64;
+                return;
+            }
             self.listener.hear(audio, now);
             self.give_frames(now);
         }
@@ -205,7 +209,7 @@ impl Call {
         self.counters.digits_out += digits.steps().iter().flatten().count() as u64;
         if self.phone_can(Capability::DigitsToPhone) {
             self.tell_vendor(&CallCommand::Digits(digits.clone()), now);
-        } else if let Err(refusal) = self.speaker.dial(digits) {
+        } else if let Err(refusal) = self.speaker.dial(digits, now) {
             self.refuse(&refusal, now);
         }
     }
@@ -289,6 +293,9 @@ fn send<T>(out: &Out<T>, to: Leg, outputs: &mut Outputs) -> u64 {
 
 /// Audio that waits for the caller when the bot's dialect cannot clear it.
 pub const PAUSE_BOT_DEPTH_MAX: std::time::Duration = std::time::Duration::from_millis(400);
+
+/// Audio of a vendor ahead of real time; what comes beyond it is not heard.
+pub const PHONE_LEAD_MAX: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Marks reported at one step beyond those that waited.
 pub const MARKS_PER_STEP_MAX: usize = 256;

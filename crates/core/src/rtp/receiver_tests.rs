@@ -260,7 +260,7 @@ fn a_new_negotiation_changes_the_codec_and_keeps_the_source() {
     bench.frame(1);
     let settings = RtpReceiveSettings {
         remote: PHONE.parse().unwrap(),
-            signalling: None,
+        signalling: None,
         payloads: vec![(8, MediaFormat::PCMA_8K)],
         telephone_event: None,
         ptime: Duration::from_millis(30),

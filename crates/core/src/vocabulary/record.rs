@@ -133,6 +133,8 @@ counters! {
     malformed_messages,
     /// Commands that were refused.
     refused_commands,
+    /// Bytes of a vendor's audio that came far ahead of real time and were not heard.
+    phone_flood_bytes,
     /// Audio messages to the bot dropped because it read too slowly.
     outbox_dropped,
 }

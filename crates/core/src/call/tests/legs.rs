@@ -105,3 +105,62 @@ fn keys_of_a_phone_become_tones_for_a_bot_that_has_no_digits() {
     assert!(!told.iter().any(|text| text.contains("dtmf")));
     assert!(told.iter().any(|text| text.contains(r#""samples":["#) && text.len() > 500), "no tone: {told:?}");
 }
+
+#[test]
+fn keys_of_a_quiet_bot_reach_a_vendor_as_tones_at_once() {
+    let mut desk = Desk::vendor("ozonetel", remote("ivr-solutions"));
+    desk.vendor_says(START);
+    desk.input(Input::BotConnected);
+    desk.vendor_says(&samples(1_000));
+    desk.bot_says(r#"{"type":"session.dtmf","dtmf":"512"}"#);
+    let dialled = desk.now;
+    for _ in 0..80 {
+        desk.vendor_says(&samples(1_000));
+        desk.pass(Duration::from_millis(10));
+    }
+    let tones = desk
+        .seen
+        .iter()
+        .filter(|(at, seen)| {
+            *at >= dialled && matches!(seen, Seen::ToPhone(text) if text.contains("samples"))
+        })
+        .count();
+    assert!(tones >= 59, "{tones} packets of 10 ms for three keys of 200 ms");
+}
+
+#[test]
+fn a_bot_that_hangs_up_on_a_quiet_vendor_does_so_without_delay() {
+    let mut desk = Desk::vendor("ozonetel", remote("smartpbx"));
+    desk.vendor_says(START);
+    desk.input(Input::BotConnected);
+    desk.pass(Duration::from_millis(300));
+    desk.input(Input::BotClosed(SocketEnd::Closed(1000)));
+    desk.pass(Duration::from_millis(300));
+    assert!(desk.to_phone().contains(&r#"{"command":"callDisconnect"}"#), "{:?}", desk.to_phone());
+}
+
+#[test]
+fn keys_before_a_hang_up_are_all_sent() {
+    let mut desk = Desk::vendor("incoming-call", remote("ivr-solutions"));
+    desk.vendor_says(r#"{"event":"incoming_call","callerId":"1","didNumber":"2","sessionId":"s"}"#);
+    desk.input(Input::BotConnected);
+    desk.bot_says(r#"{"type":"session.dtmf","dtmf":"512"}"#);
+    desk.bot_says(r#"{"type":"session.hangup"}"#);
+    desk.pass(Duration::from_secs(4));
+    let keys = desk.to_phone().into_iter().filter(|text| text.contains("dtmf")).count();
+    assert_eq!(keys, 3, "{:?}", desk.to_phone());
+    assert_eq!(desk.to_phone().last(), Some(&r#"{"event":"hangup"}"#));
+}
+
+#[test]
+fn a_message_with_a_minute_of_audio_is_taken_apart_in_linear_time_and_a_flood_is_not_heard() {
+    let mut desk = Desk::vendor("incoming-call", remote("smartpbx"));
+    desk.vendor_says(r#"{"event":"incoming_call","callerId":"1","didNumber":"2","sessionId":"s"}"#);
+    desk.input(Input::BotConnected);
+    let minute = vec![0x10; 960_000];
+    desk.input(Input::PhoneWire(Wire::Binary(&minute)));
+    assert_eq!(desk.to_bot().len(), 3_001, "a start and 3,000 frames of 20 ms");
+    desk.input(Input::PhoneWire(Wire::Binary(&minute)));
+    desk.input(Input::PhoneWire(Wire::Binary(&minute)));
+    assert_eq!(desk.call.counters().phone_flood_bytes, 960_000);
+}

@@ -102,6 +102,21 @@ fn a_delayed_offer_is_answered_and_speaks_when_the_phone_has_agreed() {
 }
 
 #[test]
+fn what_a_bot_says_before_a_delayed_offer_is_agreed_is_heard_whole() {
+    let identity = RtpIdentity { ssrc: 7, sequence: 1, timestamp: 0 };
+    let phone = PhoneSettings::Sip { rtp: identity, media: None };
+    let mut desk = Desk::new(phone, remote("ivr-solutions"), Fallback::Sorry);
+    desk.input(Input::BotConnected);
+    desk.bot_says(&format!(r#"{{"type":"response.audio.delta","delta":"{}"}}"#, "EBAQ".repeat(5_333)));
+    desk.pass(Duration::from_millis(300));
+    desk.input(Input::PhoneMedia(PhoneMedia { format: MediaFormat::PCMA_8K, payload_type: 0, ..media() }));
+    desk.pass(Duration::from_millis(1_500));
+    let loud: usize =
+        desk.heard_since(Moment::START).iter().flat_map(|(_, audio)| *audio).filter(|b| **b != 0xD5).count();
+    assert!((7_990..=8_010).contains(&loud), "{loud} samples");
+}
+
+#[test]
 fn a_vendor_that_never_starts_is_let_go_after_fifteen_seconds() {
     let mut desk = Desk::vendor("ozonetel", built_in(Box::new(Echo)));
     desk.pass(Duration::from_millis(20_100));
