@@ -21,7 +21,7 @@ use crate::net::links::{LinkError, Links};
 use crate::net::tasks::Tasks;
 use crate::net::tcp::{self, TcpSide};
 use crate::net::udp::{LocalAddr, UdpReader};
-use crate::net::{Arrival, BindError, bind_error, local_ip_towards, tcp_listener, udp_socket};
+use crate::net::{Arrival, BindError, advertised, bind_error, local_ip_towards, tcp_listener, udp_socket};
 
 /// A running SIP user agent. Dropping it stops its tasks at once; [`SipAgent::shutdown`] says goodbye first.
 pub struct SipAgent {
@@ -109,7 +109,7 @@ impl SipAgent {
     pub async fn local_ip_towards(&self, target: &str) -> Result<IpAddr, SipError> {
         let target = SipUri::parse(target).map_err(|_| SipError::BadTarget)?;
         let peer = resolve(&target).await?;
-        let known = self.tcp.advertise.or_else(|| local_ip_towards(peer));
+        let known = advertised(self.tcp.advertise, peer.ip()).or_else(|| local_ip_towards(peer));
         known.ok_or_else(|| SipError::Unreachable(std::io::ErrorKind::AddrNotAvailable.into()))
     }
 

@@ -89,7 +89,7 @@ impl Rejection {
 pub enum LegEvent {
     /// Inbound: the caller gave up before the answer; 487 was sent.
     Cancelled {
-        /// The Reason header of the CANCEL.
+        /// The Reason header of the CANCEL, or of the BYE that took its place (§15).
         reason: Option<String>,
     },
     /// Inbound: our 200 was acknowledged.

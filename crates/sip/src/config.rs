@@ -17,9 +17,11 @@ pub struct SipConfig {
     pub user_agent: String,
     /// Bounds.
     pub limits: SipLimits,
-    /// The address that Via and Contact show, when it is not the socket's own (NAT, containers).
+    /// The address that Via and Contact show, when it is not the socket's own (NAT, containers). Peers on
+    /// loopback and of the other address family are shown the socket's own all the same.
     pub advertise: Option<IpAddr>,
-    /// Which sources may send requests; others get 403. `None` lets everyone in.
+    /// Which sources may send requests; others get 403 over UDP and no connection over TCP. `None` lets
+    /// everyone in.
     pub accept_source: Option<SourceFilter>,
 }
 
@@ -130,8 +132,9 @@ pub struct SipLimits {
     pub tcp_connections_max: usize,
     /// TCP connections of one source address: the newest is closed.
     pub tcp_connections_per_source_max: usize,
-    /// From the first octet of a TCP message to its last, and from the connection to the first message:
-    /// 400 when the header section came, then the end of the connection.
+    /// From the first octet of a TCP message to its last, and from the connection to the first message that
+    /// is let in, whatever is refused or keeps alive before it: 400 when the header section came, then the
+    /// end of the connection.
     pub tcp_message_timeout: Duration,
     /// Silence on a TCP connection: it is closed.
     pub tcp_idle_timeout: Duration,

@@ -26,7 +26,8 @@ pub struct SipCounters {
     pub connections: u64,
     /// TCP connections that are open.
     pub connections_open: u64,
-    /// TCP connections closed because of a limit: too many, too slow, or a peer that does not read.
+    /// TCP connections closed for a reason: too many, too slow, a peer that does not read, a source that is
+    /// not accepted.
     pub connections_refused: u64,
     /// Legs ended because their user took no events.
     pub stuck_legs: u64,

@@ -39,7 +39,7 @@ impl Machine {
         match std::mem::replace(&mut leg.phase, gone) {
             Phase::Ringing(ringing) => {
                 self.finish_invite(now, id, ringing.invite, &Rejection::new(487, "Request Terminated"));
-                self.emit_end(id, EndedBy::Remote, reason);
+                self.emit_terminal(id, LegEvent::Cancelled { reason });
             }
             Phase::Up(up) => {
                 self.drop_reoffers(now, up);

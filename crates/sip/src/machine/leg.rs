@@ -18,6 +18,8 @@ pub(super) struct Leg {
     pub(super) unacked: Option<Unacked>,
     /// The ACK that we sent last, to repeat when its 200 is repeated.
     pub(super) last_ack: Option<(u32, Bytes)>,
+    /// The leg's one entry among the timers; its deadline is this or later.
+    armed: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -100,6 +102,10 @@ pub(super) struct Unacked {
 }
 
 impl Leg {
+    pub(super) fn new(dialog: Dialog, phase: Phase) -> Self {
+        Self { dialog, phase, unacked: None, last_ack: None, armed: None }
+    }
+
     fn deadline(&self) -> Option<Instant> {
         let unacked = self.unacked.as_ref().map(|u| u.resend_at.min(u.until));
         let up = match &self.phase {
@@ -114,17 +120,25 @@ impl Leg {
 }
 
 impl Machine {
+    /// Sees to it that the leg is looked at by its deadline.
     pub(super) fn arm_leg(&mut self, id: LegId) {
-        if let Some(at) = self.legs.get(&id).and_then(Leg::deadline) {
-            self.timers.push(at, TimerKey::Leg(id));
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let Some(at) = leg.deadline() else { return };
+        if leg.armed.is_some_and(|armed| armed <= at) {
+            return;
         }
+        if let Some(later) = leg.armed.replace(at) {
+            self.timers.remove(later, TimerKey::Leg(id));
+        }
+        self.timers.push(at, TimerKey::Leg(id));
     }
 
     pub(super) fn fire_leg(&mut self, now: Instant, id: LegId) {
         let Some(leg) = self.legs.get_mut(&id) else { return };
+        leg.armed = None;
         let Some(deadline) = leg.deadline() else { return };
         if deadline > now {
-            return self.timers.push(deadline, TimerKey::Leg(id));
+            return self.arm_leg(id);
         }
         if leg.unacked.as_ref().is_some_and(|u| u.until <= now) {
             self.give_up_ack(now, id);
@@ -215,6 +229,9 @@ impl Machine {
     pub(super) fn remove_leg(&mut self, id: LegId) -> Option<Leg> {
         let leg = self.legs.remove(&id)?;
         self.dialogs.remove(&leg.dialog.key());
+        if let Some(at) = leg.armed {
+            self.timers.remove(at, TimerKey::Leg(id));
+        }
         Some(leg)
     }
 }

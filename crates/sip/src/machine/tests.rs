@@ -102,7 +102,8 @@ impl Bench {
 
     pub(super) fn is_empty(&self) -> bool {
         let counts = self.machine.counts();
-        counts.legs == 0 && counts.transactions == 0 && self.machine.dialogs.is_empty()
+        let timers = self.machine.timers.of_legs();
+        counts.legs == 0 && counts.transactions == 0 && self.machine.dialogs.is_empty() && timers == 0
     }
 
     /// An answered inbound call, acknowledged.
@@ -172,6 +173,39 @@ fn cancel_and_answer_have_one_winner_in_either_order() {
     second.receive(&inbound("CANCEL", 1, "", "", ""));
     assert_eq!(second.sent_codes(), [100, 200, 200]);
     assert!(second.events.is_empty());
+}
+
+#[test]
+fn a_bye_before_the_answer_is_a_cancel_and_the_answer_comes_too_late() {
+    let mut bench = Bench::new();
+    bench.receive(&inbound("INVITE", 1, "", "", SDP));
+    let leg = bench.incoming[0];
+    bench.command(leg, Command::Ringing).unwrap();
+    let tag = bench.last().tag("To").unwrap();
+    bench.receive(&inbound("BYE", 2, &tag, "", ""));
+    assert_eq!(bench.command(leg, Command::Answer(SDP.to_owned())), Err(CommandError::Ended));
+    assert_eq!(bench.sent_codes(), [100, 180, 200, 487]);
+    assert!(matches!(bench.events[..], [(_, LegEvent::Cancelled { .. })]), "{:?}", bench.events);
+}
+
+#[test]
+fn a_leg_has_one_timer_however_often_its_session_changes() {
+    let mut bench = Bench::new();
+    let (leg, tag) = bench.answered();
+    for cseq in 2..200 {
+        bench.receive(&inbound("INVITE", cseq, &tag, "", SDP));
+        let Some((_, LegEvent::Reoffer { id, .. })) = bench.events.last() else { panic!("no offer") };
+        let id = *id;
+        bench.command(leg, Command::AnswerReoffer(id, SDP.to_owned())).unwrap();
+        assert_eq!(bench.machine.timers.of_legs(), 1);
+        bench.pass(Duration::from_millis(u64::from(cseq % 7) * 200));
+        bench.receive(&inbound("ACK", cseq, &tag, "", ""));
+        bench.pass(Duration::from_millis(10));
+        assert!(bench.machine.timers.of_legs() <= 1);
+    }
+    bench.command(leg, Command::Hangup(None)).unwrap();
+    bench.pass(Duration::from_secs(60));
+    assert!(bench.is_empty());
 }
 
 #[test]

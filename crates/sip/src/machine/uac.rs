@@ -41,7 +41,7 @@ impl Machine {
         let tx = self.open_client(now, flow, None, branch, invite, Some(id));
         let phase = Phase::Calling(Calling { invite: tx, cancel: Cancel::No, cancel_reason: None });
         self.dialogs.insert(dialog.key(), id);
-        self.legs.insert(id, Leg { dialog, phase, unacked: None, last_ack: None });
+        self.legs.insert(id, Leg::new(dialog, phase));
         self.counts.calls_out += 1;
         Ok(id)
     }

@@ -41,7 +41,7 @@ impl Machine {
             self.merge_keys.insert(merge_key, tx);
         }
         self.dialogs.insert(dialog.key(), leg);
-        self.legs.insert(leg, Leg { dialog, phase, unacked: None, last_ack: None });
+        self.legs.insert(leg, Leg::new(dialog, phase));
         self.counts.calls_in += 1;
         self.respond(now, tx, 100, "Trying", None, |_| {});
         self.outputs.push_back(Output::Incoming(leg, Box::new(invitation)));

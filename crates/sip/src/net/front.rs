@@ -16,6 +16,8 @@ use crate::validate::{Refusal, Verdict, judge};
 pub(crate) enum Passage {
     Enter(Message),
     Answer(Bytes),
+    /// The answer to a stranger, of whom nothing more is wanted.
+    Dismiss(Bytes),
     Nothing,
 }
 
@@ -47,7 +49,10 @@ impl Front {
         let parsed = self.parse(octets);
         if parsed.message.method().is_some() && !self.accepts(flow.peer.ip()) {
             let stranger = Refusal { code: 403, reason: "Forbidden", header: None };
-            return self.refuse(&parsed, stranger, flow, tally);
+            return match self.refuse(&parsed, stranger, flow, tally) {
+                Passage::Answer(octets) => Passage::Dismiss(octets),
+                other => other,
+            };
         }
         match judge(&parsed) {
             Verdict::Accept => Passage::Enter(parsed.message),
@@ -73,7 +78,8 @@ impl Front {
         message::parse(octets, self.header_fields_max)
     }
 
-    fn accepts(&self, source: IpAddr) -> bool {
+    /// Whether requests of this source are let in.
+    pub(crate) fn accepts(&self, source: IpAddr) -> bool {
         self.accept_source.as_ref().is_none_or(|accept| accept(source))
     }
 

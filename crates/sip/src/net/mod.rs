@@ -45,8 +45,10 @@ pub(crate) fn bind_error(addr: ListenAddr, source: std::io::Error) -> BindError 
 }
 
 /// A non-blocking UDP socket, alone on its port: no SO_REUSEADDR, which would share it in silence.
+/// An IPv6 socket takes IPv6 alone, so `[::]` and `0.0.0.0` may have the same port.
 pub(crate) fn udp_socket(addr: SocketAddr) -> std::io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
+    keep_to_family(&socket, addr)?;
     // Best effort: the kernel may cap them.
     let _best_effort = socket.set_recv_buffer_size(UDP_BUFFER).and(socket.set_send_buffer_size(UDP_BUFFER));
     socket.set_nonblocking(true)?;
@@ -57,6 +59,7 @@ pub(crate) fn udp_socket(addr: SocketAddr) -> std::io::Result<UdpSocket> {
 /// A non-blocking listener. SO_REUSEADDR only skips TIME_WAIT here; a second listener is still refused.
 pub(crate) fn tcp_listener(addr: SocketAddr) -> std::io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    keep_to_family(&socket, addr)?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
@@ -72,4 +75,37 @@ pub(crate) fn local_ip_towards(peer: SocketAddr) -> Option<IpAddr> {
     Some(socket.local_addr().ok()?.ip())
 }
 
+/// The advertised address, where it means something: beyond this host, to peers of its own family.
+pub(crate) fn advertised(advertise: Option<IpAddr>, peer: IpAddr) -> Option<IpAddr> {
+    advertise.filter(|ip| !peer.is_loopback() && ip.is_ipv4() == peer.is_ipv4())
+}
+
+/// IPv4 peers would show up as mapped addresses, which no Via, filter or comparison expects (RFC 3493 §5.3).
+fn keep_to_family(socket: &Socket, addr: SocketAddr) -> std::io::Result<()> {
+    if addr.is_ipv6() { socket.set_only_v6(true) } else { Ok(()) }
+}
+
 const UDP_BUFFER: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wildcards_of_both_families_share_a_port() {
+        let udp = udp_socket("0.0.0.0:0".parse().unwrap()).unwrap();
+        let tcp = tcp_listener("0.0.0.0:0".parse().unwrap()).unwrap();
+        let beside = |addr: SocketAddr| SocketAddr::from(([0u16; 8], addr.port()));
+        assert!(udp_socket(beside(udp.local_addr().unwrap())).is_ok());
+        assert!(tcp_listener(beside(tcp.local_addr().unwrap())).is_ok());
+    }
+
+    #[test]
+    fn an_ipv4_peer_does_not_reach_an_ipv6_socket() {
+        let udp = udp_socket("[::]:0".parse().unwrap()).unwrap();
+        let tcp = tcp_listener("[::]:0".parse().unwrap()).unwrap();
+        assert!(socket2::SockRef::from(&udp).only_v6().unwrap());
+        let mapped = SocketAddr::from(([127, 0, 0, 1], tcp.local_addr().unwrap().port()));
+        assert!(std::net::TcpStream::connect(mapped).is_err());
+    }
+}

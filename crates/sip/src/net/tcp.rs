@@ -15,10 +15,10 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::Arrival;
 use super::front::{Front, Passage};
 use super::links::{Links, Outbox, Outgoing};
 use super::tasks::Tasks;
+use super::{Arrival, advertised};
 use crate::config::SipLimits;
 use crate::counters::{Tally, bump};
 use crate::frame::{Frame, FrameFault, FrameFaultKind, Framer};
@@ -48,6 +48,11 @@ pub(crate) async fn accept(side: Arc<TcpSide>, listener: TcpListener) {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 let Ok(local) = stream.local_addr() else { continue };
+                if !side.front.accepts(peer.ip()) {
+                    tracing::debug!(%peer, "SIP connection refused: its source is not accepted");
+                    bump(&side.tally.connections_refused);
+                    continue;
+                }
                 // A refused connection is dropped here, which closes it.
                 let _link = attach(&side, stream, peer, local);
             }
@@ -86,7 +91,8 @@ fn attach(side: &Arc<TcpSide>, stream: TcpStream, peer: SocketAddr, local: Socke
     // Best effort: without them messages leave later, and a peer that vanished keeps its place for longer.
     let keep_alive = TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 4);
     let _best_effort = stream.set_nodelay(true).and(SockRef::from(&stream).set_tcp_keepalive(&keep_alive));
-    let local = SocketAddr::new(side.advertise.unwrap_or(local.ip()), local.port());
+    let shown = advertised(side.advertise, peer.ip()).unwrap_or(local.ip());
+    let local = SocketAddr::new(shown, local.port());
     let flow = Flow { transport: Transport::Tcp, link, local, peer };
     let (reader, writer) = stream.into_split();
     let connection = Connection { side: side.clone(), flow, outbox, close: close.clone() };
@@ -136,6 +142,7 @@ impl Connection {
         let limits = &self.side.limits;
         let mut framer = Framer::new(limits.message_octets_max);
         let mut buffer = vec![0; READ_OCTETS];
+        // Only a message that was let in earns a longer stay.
         let mut greeted = false;
         let mut deadline = Instant::now() + limits.tcp_message_timeout;
         loop {
@@ -147,8 +154,15 @@ impl Connection {
             loop {
                 match framer.next_frame() {
                     Ok(Some(Frame::Message(octets))) => {
-                        (greeted, began) = (true, true);
-                        self.take(&octets).await;
+                        began = true;
+                        match self.take(&octets).await {
+                            Taken::Entered => greeted = true,
+                            // A peer that we called stays: its answers come the same way.
+                            Taken::Dismissed if !greeted => {
+                                return bump(&self.side.tally.connections_refused);
+                            }
+                            Taken::Refused | Taken::Dismissed => {}
+                        }
                     }
                     Ok(Some(Frame::Ping)) => {
                         bump(&self.side.tally.keep_alives);
@@ -160,25 +174,36 @@ impl Connection {
                     Err(fault) => return self.answer_fault(&fault),
                 }
             }
-            // The clock of a message starts with its first octet; later octets do not restart it.
+            // The clock of a message starts with its first octet; later octets do not restart it. That of a
+            // stranger starts with the connection, and nothing restarts it.
+            if !greeted {
+                continue;
+            }
             if !framer.is_midway() {
-                deadline = Instant::now()
-                    + if greeted { limits.tcp_idle_timeout } else { limits.tcp_message_timeout };
+                deadline = Instant::now() + limits.tcp_idle_timeout;
             } else if began {
                 deadline = Instant::now() + limits.tcp_message_timeout;
             }
         }
     }
 
-    async fn take(&self, octets: &Bytes) {
+    async fn take(&self, octets: &Bytes) -> Taken {
         bump(&self.side.tally.stream_messages);
         match self.side.front.examine(octets, self.flow, &self.side.tally) {
             Passage::Enter(message) => {
                 // Waiting here holds up this connection alone. The agent is gone at shutdown only.
                 let _stopping = self.side.arrivals.send(Arrival { flow: self.flow, message }).await;
+                Taken::Entered
             }
-            Passage::Answer(answer) => self.queue(answer),
-            Passage::Nothing => {}
+            Passage::Answer(answer) => {
+                self.queue(answer);
+                Taken::Refused
+            }
+            Passage::Dismiss(answer) => {
+                self.queue(answer);
+                Taken::Dismissed
+            }
+            Passage::Nothing => Taken::Refused,
         }
     }
 
@@ -206,6 +231,14 @@ impl Connection {
             bump(&self.side.tally.connections_refused);
         }
     }
+}
+
+/// What became of a message.
+enum Taken {
+    Entered,
+    Refused,
+    /// Refused because of who sent it.
+    Dismissed,
 }
 
 const READ_OCTETS: usize = 8 * 1024;

@@ -10,7 +10,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
 use super::front::{Front, Passage};
-use super::{Arrival, local_ip_towards};
+use super::{Arrival, advertised, local_ip_towards};
 use crate::counters::{Tally, bump};
 use crate::machine::{Flow, Transport};
 
@@ -56,7 +56,7 @@ impl UdpReader {
                     bump(&self.tally.dropped_in);
                 }
             }
-            Passage::Answer(octets) => {
+            Passage::Answer(octets) | Passage::Dismiss(octets) => {
                 if self.sender.send_to(&octets, peer).is_err() {
                     bump(&self.tally.dropped_out);
                 }
@@ -80,7 +80,7 @@ impl LocalAddr {
     }
 
     pub(crate) fn towards(&mut self, peer: SocketAddr) -> SocketAddr {
-        let ip = match self.advertise {
+        let ip = match advertised(self.advertise, peer.ip()) {
             Some(ip) => ip,
             None if !self.bound.ip().is_unspecified() => self.bound.ip(),
             None => {
@@ -97,3 +97,22 @@ impl LocalAddr {
 
 const DATAGRAM_MAX: usize = 65_536;
 const KNOWN_MAX: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_advertised_address_is_shown_to_nobody_on_this_host_or_of_the_other_family() {
+        let advertise: IpAddr = "203.0.113.9".parse().unwrap();
+        for (bound, peer, shown) in [
+            ("192.0.2.1:5060", "198.51.100.7:5060", "203.0.113.9:5060"),
+            ("127.0.0.1:5060", "127.0.0.1:7000", "127.0.0.1:5060"),
+            ("0.0.0.0:5060", "127.0.0.1:7000", "127.0.0.1:5060"),
+            ("[2001:db8::1]:5060", "[2001:db8::7]:5060", "[2001:db8::1]:5060"),
+        ] {
+            let mut local = LocalAddr::new(bound.parse().unwrap(), Some(advertise));
+            assert_eq!(local.towards(peer.parse().unwrap()), shown.parse().unwrap(), "{bound} {peer}");
+        }
+    }
+}

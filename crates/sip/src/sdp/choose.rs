@@ -18,7 +18,8 @@ pub struct Choice {
     pub preference: usize,
     /// The codec.
     pub codec: PayloadType,
-    /// DTMF beside it, if the peer has it: at the codec's clock when there is one, else the first.
+    /// DTMF beside it, if the peer has it at the codec's clock: events share the audio's timestamps
+    /// (RFC 4733 §2.2).
     pub telephone_event: Option<PayloadType>,
 }
 
@@ -34,7 +35,6 @@ pub fn choose(audio: &SdpAudio, preferences: &[CodecSpec], order: Order) -> Opti
             .iter()
             .find_map(|theirs| preferences.iter().position(|ours| theirs.is(ours)).map(|at| (at, theirs))),
     }?;
-    let at_clock = audio.telephone_events.iter().find(|event| event.clock == codec.clock);
-    let telephone_event = at_clock.or_else(|| audio.telephone_events.first()).cloned();
+    let telephone_event = audio.telephone_events.iter().find(|event| event.clock == codec.clock).cloned();
     Some(Choice { preference, codec: codec.clone(), telephone_event })
 }

@@ -66,8 +66,10 @@ pub struct MediaLine {
     pub maxptime_ms: Option<u32>,
     /// The direction as the sender sees it, of this line or of the session.
     pub direction: Direction,
-    /// `a=rtcp`.
+    /// The port of `a=rtcp` (RFC 3605).
     pub rtcp_port: Option<u16>,
+    /// The address of `a=rtcp`, if it names one.
+    pub rtcp_address: Option<IpAddr>,
     /// Whether RTCP may share the RTP port.
     pub rtcp_mux: bool,
 }
@@ -192,7 +194,7 @@ impl MediaLine {
         Some(SdpAudio {
             index,
             media: SocketAddr::new(ip, self.port),
-            rtcp: SocketAddr::new(ip, rtcp_port),
+            rtcp: SocketAddr::new(self.rtcp_address.unwrap_or(ip), rtcp_port),
             codecs,
             telephone_events: self.payload_types.iter().filter(|p| p.is_telephone_event()).cloned().collect(),
             ptime_ms: self.ptime_ms,

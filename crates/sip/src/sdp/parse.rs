@@ -119,7 +119,7 @@ impl Reader {
             // Some phones write fractions ("20.0").
             "ptime" => draft.line.ptime_ms = leading_number(value),
             "maxptime" => draft.line.maxptime_ms = leading_number(value),
-            "rtcp" => draft.line.rtcp_port = leading_number(value).and_then(|p| u16::try_from(p).ok()),
+            "rtcp" => (draft.line.rtcp_port, draft.line.rtcp_address) = rtcp(value),
             "rtcp-mux" => draft.line.rtcp_mux = true,
             _ => {}
         }
@@ -198,8 +198,16 @@ fn media_line(value: &str) -> Option<MediaLine> {
         maxptime_ms: None,
         direction: Direction::default(),
         rtcp_port: None,
+        rtcp_address: None,
         rtcp_mux: false,
     })
+}
+
+/// `53020 IN IP4 192.0.2.1`; the address is optional, port 0 is none.
+fn rtcp(value: &str) -> (Option<u16>, Option<IpAddr>) {
+    let (port, rest) = value.split_once([' ', '\t']).unwrap_or((value, ""));
+    let port = port.parse().ok().filter(|port| *port != 0);
+    (port, port.and_then(|_| connection(rest)).flatten())
 }
 
 /// `97 opus/48000/2`

@@ -89,6 +89,30 @@ fn the_codec_is_chosen_in_the_order_asked_for_with_dtmf_at_its_clock() {
 }
 
 #[test]
+fn events_at_another_clock_than_the_codecs_are_not_answered() {
+    let offer = session("m=audio 5000 RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/48000\r\n");
+    let choice = choose(&offer.audio().unwrap(), &codecs(), Order::Ours).unwrap();
+    assert_eq!((choice.codec.number, choice.telephone_event), (8, None));
+    let answer = answer_to(&offer);
+    assert!(answer.contains("m=audio 4000 RTP/AVP 8\r\n") && !answer.contains("telephone-event"), "{answer}");
+}
+
+#[test]
+fn rtcp_goes_where_the_description_says() {
+    for (attribute, rtcp) in [
+        ("", "192.0.2.9:5001"),
+        ("a=rtcp:6001\r\n", "192.0.2.9:6001"),
+        ("a=rtcp:6001 IN IP4 192.0.2.77\r\n", "192.0.2.77:6001"),
+        ("a=rtcp:6001 IN IP4 rtcp.example.com\r\n", "192.0.2.9:6001"),
+        ("a=rtcp:0\r\n", "192.0.2.9:5001"),
+        ("a=rtcp:70000 IN IP4 192.0.2.77\r\n", "192.0.2.9:5001"),
+    ] {
+        let offer = session(&format!("m=audio 5000 RTP/AVP 0\r\n{attribute}"));
+        assert_eq!(offer.audio().unwrap().rtcp, rtcp.parse().unwrap(), "{attribute}");
+    }
+}
+
+#[test]
 fn the_version_rises_only_when_the_description_changes() {
     let mut local = local();
     let versions: Vec<u64> =

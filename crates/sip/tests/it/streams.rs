@@ -1,8 +1,10 @@
 //! TCP as a stream: any cut, many messages, limits, and peers that are slow or never read.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use patchcord_sip::SipLimits;
+use patchcord_sip::{ListenAddr, SipConfig, SipLimits, SourceFilter};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -115,6 +117,60 @@ async fn slow_peers_lose_their_connection_and_idle_ones_keep_it() {
     assert!(silent.is_closed_within(DEADLINE).await);
     idle.send(options("again").as_bytes()).await;
     assert_eq!(code(&idle.receive(DEADLINE).await.unwrap()), 200);
+}
+
+/// An agent that lets sources in as the filter says, and closes no connection for its slowness.
+async fn guarded(accept_source: SourceFilter) -> Fixture {
+    let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let limits = SipLimits { tcp_message_timeout: DEADLINE * 6, ..SipLimits::default() };
+    let config = SipConfig {
+        listen: vec![ListenAddr::Udp(any), ListenAddr::Tcp(any)],
+        limits,
+        accept_source: Some(accept_source),
+        ..SipConfig::default()
+    };
+    Fixture::with_config(config).await
+}
+
+#[tokio::test]
+async fn a_source_that_is_not_accepted_gets_no_connection() {
+    let here = guarded(Arc::new(|source| !source.is_loopback())).await;
+    let mut stranger = RawTcp::to(here.tcp).await;
+    assert!(stranger.is_closed_within(DEADLINE).await);
+    let counters = here.agent.counters();
+    assert_eq!((counters.connections, counters.connections_refused), (0, 1));
+}
+
+#[tokio::test]
+async fn a_stranger_hears_403_once_and_loses_its_connection() {
+    let asked = AtomicUsize::new(0);
+    let here = guarded(Arc::new(move |_| asked.fetch_add(1, Relaxed) == 0)).await;
+    let mut stranger = RawTcp::to(here.tcp).await;
+    stranger.send(format!("{}{}", options("first"), options("second")).as_bytes()).await;
+    let reply = stranger.receive(DEADLINE).await.unwrap();
+    assert_eq!((code(&reply), header(&reply, "Call-ID")), (403, Some("first")));
+    assert!(stranger.receive(DEADLINE).await.is_none(), "one answer is enough");
+    assert_eq!(here.agent.counters().refused.iter().find(|(code, _)| *code == 403), Some(&(403, 1)));
+}
+
+#[tokio::test]
+async fn neither_keep_alives_nor_refused_messages_keep_a_place_that_no_accepted_message_has_earned() {
+    let limits = SipLimits { tcp_message_timeout: Duration::from_millis(400), ..SipLimits::default() };
+    let here = Fixture::with_limits(limits).await;
+    let refused = options("refused").replace("SIP/2.0\r\nVia", "SIP/7.0\r\nVia");
+    for octets in ["\r\n\r\n", refused.as_str()] {
+        let mut peer = TcpStream::connect(here.tcp).await.unwrap();
+        let mut interval = tokio::time::interval(Duration::from_millis(50));
+        let mut answers = [0; 4096];
+        let held = async {
+            while peer.write_all(octets.as_bytes()).await.is_ok()
+                && peer.read(&mut answers).await.is_ok_and(|length| length > 0)
+            {
+                interval.tick().await;
+            }
+        };
+        assert!(tokio::time::timeout(DEADLINE, held).await.is_ok(), "kept by {octets:?}");
+    }
 }
 
 #[tokio::test]
