@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use crate::calls::{CALLS_MAX, Exchange, Records, RecordsThread, Registry, inbound};
+use crate::calls::{CALLS_MAX, Exchange, Labels, Records, RecordsThread, Registry, inbound};
 use crate::clock::Clock;
 use crate::config::{Config, ExternalIp, Listener, SipTransport};
 use crate::http::{self, SipView};
@@ -74,7 +74,7 @@ impl App {
         let clock = Clock::start();
         let sockets = Sockets::open(&config, parts).await?;
         let (tasks, workers) = Tasks::start(cores()).map_err(|error| StartError::Other(error.into()))?;
-        let (records, records_thread) = Records::open(&config.server.data_dir)
+        let (records, records_thread) = Records::open(&config.server.data_dir, Labels::of(&config))
             .context("server.data_dir cannot be written")
             .map_err(StartError::Other)?;
         let registry = Registry::new(CALLS_MAX);

@@ -54,7 +54,7 @@ pub struct CallNames {
     pub stream_id: StreamId,
 }
 
-/// Who calls whom, as the phone leg says it.
+/// Who calls whom, as the phone leg says it, and what the configuration adds to it.
 #[derive(Debug, Clone, Default)]
 pub struct Parties {
     /// The phone leg's own id.
@@ -63,6 +63,8 @@ pub struct Parties {
     pub from: PhoneNumber,
     /// Who is called.
     pub to: PhoneNumber,
+    /// The calling code that their national numbers lack, where the configuration tells it.
+    pub country: Option<Box<str>>,
 }
 
 impl Exchange {
@@ -138,7 +140,7 @@ impl Exchange {
             account: self.config.server.account.as_str().into(),
             from: parties.from,
             to: parties.to,
-            country: None,
+            country: parties.country,
             direction: Direction::Inbound,
             clock: self.clock.wall(),
             custom: Vec::new(),

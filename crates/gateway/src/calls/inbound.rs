@@ -101,7 +101,8 @@ fn prepare(exchange: &Arc<Exchange>, invitation: &Invitation) -> Result<Prepared
         if error.kind() == io::ErrorKind::AddrInUse { Reason::OverCapacity } else { Reason::Internal }
     })?;
     let shown = match sip.external_ip {
-        ExternalIp::Fixed(ip) if !source.is_loopback() => ip,
+        // An address of the other family leads this phone nowhere.
+        ExternalIp::Fixed(ip) if !source.is_loopback() && ip.is_ipv4() == source.is_ipv4() => ip,
         ExternalIp::Fixed(_) | ExternalIp::Auto => {
             local_address_towards(source).map_err(|_| Reason::Internal)?
         }

@@ -13,7 +13,7 @@ mod sip_end;
 pub mod vendor;
 
 pub use exchange::{CallNames, Exchange, Parties};
-pub use records::{Records, RecordsThread};
+pub use records::{Labels, Records, RecordsThread};
 pub use registry::{CALLS_MAX, CallHandle, CallOrder, Registry, Seat, Snapshot, Totals};
 
 /// What a refused caller is told to wait, in seconds.

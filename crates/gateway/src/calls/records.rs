@@ -16,6 +16,7 @@ use patchcord_core::vocabulary::{CallRecord, Direction, Moment};
 use serde::Serialize;
 use tracing::{error, info};
 
+use crate::config::Config;
 use crate::tasks::spawn_thread;
 
 /// Where a call's record goes.
@@ -23,6 +24,13 @@ use crate::tasks::spawn_thread;
 pub struct Records {
     queue: SyncSender<Entry>,
     health: Arc<Health>,
+}
+
+/// What the configuration adds to every record.
+#[derive(Debug, Clone, Default)]
+pub struct Labels {
+    server: Box<str>,
+    bot_names: BTreeMap<Box<str>, Box<str>>,
 }
 
 /// The thread that writes, joined at the very end.
@@ -46,25 +54,29 @@ struct Health {
 }
 
 impl Records {
-    /// Opens (or creates) `calls.jsonl` in `data_dir` and starts its thread.
+    /// Opens (or creates) `calls.jsonl` in `data_dir` and starts its thread, which adds `labels` to every line.
     ///
     /// # Errors
     /// The system's, with the path in its text.
-    pub fn open(data_dir: &Path) -> io::Result<(Self, RecordsThread)> {
+    pub fn open(data_dir: &Path, labels: Labels) -> io::Result<(Self, RecordsThread)> {
         let path = data_dir.join(FILE_NAME);
         let file = open_file(data_dir, &path)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
         let (queue, entries) = sync_channel(RECORDS_WAITING_MAX);
         let health = Arc::<Health>::default();
-        let writer = Writer { path, file, health: health.clone() };
+        let writer = Writer { path, file, labels, health: health.clone() };
         let thread = spawn_thread("records", move || writer.run(&entries))?;
         Ok((Self { queue: queue.clone(), health }, RecordsThread { queue, thread }))
     }
 
-    /// Hands a record over; if too many wait, it is counted as lost.
+    /// Hands a record over; if too many wait, it is counted as lost and logged once.
     pub fn append(&self, record: Box<CallRecord>) {
         if self.queue.try_send(Entry::Record(record)).is_err() {
             self.health.lost.fetch_add(1, Ordering::Relaxed);
+            // The writer says when it is over: with its next line on the disk there is room again.
+            if !self.health.failing.swap(true, Ordering::Relaxed) {
+                error!(waiting = RECORDS_WAITING_MAX, "call records are lost: too many wait for the disk");
+            }
         }
     }
 
@@ -78,7 +90,7 @@ impl Records {
         self.health.lost.load(Ordering::Relaxed)
     }
 
-    /// Whether the disk refused the last record.
+    /// Whether the disk refused the last record, or is so slow that the last one found no room to wait.
     pub fn is_failing(&self) -> bool {
         self.health.failing.load(Ordering::Relaxed)
     }
@@ -92,9 +104,23 @@ impl RecordsThread {
     }
 }
 
+impl Labels {
+    /// The server's name, and the names that people see of those bots that have one.
+    pub fn of(config: &Config) -> Self {
+        let named = |bot: &crate::config::Bot| {
+            bot.display_name.as_deref().map(|shown| (bot.name.as_str().into(), shown.into()))
+        };
+        Self {
+            server: config.server.id.as_str().into(),
+            bot_names: config.bots.iter().filter_map(named).collect(),
+        }
+    }
+}
+
 struct Writer {
     path: PathBuf,
     file: File,
+    labels: Labels,
     health: Arc<Health>,
 }
 
@@ -108,7 +134,7 @@ impl Writer {
             for entry in std::iter::once(first).chain(entries.try_iter().take(RECORDS_WAITING_MAX)) {
                 match entry {
                     Entry::Record(record) => {
-                        write_line(&record, &mut lines);
+                        write_line(&record, &self.labels, &mut lines);
                         count += 1;
                     }
                     Entry::Stop => stop = true,
@@ -172,9 +198,9 @@ fn ends_with_newline(file: &mut File) -> io::Result<bool> {
     Ok(last == *b"\n")
 }
 
-fn write_line(record: &CallRecord, to: &mut Vec<u8>) {
+fn write_line(record: &CallRecord, labels: &Labels, to: &mut Vec<u8>) {
     // Strings and numbers only: serialisation into memory has nothing to fail at.
-    if serde_json::to_writer(&mut *to, &Line::of(record)).is_ok() {
+    if serde_json::to_writer(&mut *to, &Line::of(record, labels)).is_ok() {
         to.push(b'\n');
     }
 }
@@ -182,6 +208,7 @@ fn write_line(record: &CallRecord, to: &mut Vec<u8>) {
 /// A record as it stands in the file.
 #[derive(Serialize)]
 struct Line<'a> {
+    server: &'a str,
     call_id: &'a str,
     stream_id: &'a str,
     phone_leg_id: &'a str,
@@ -189,6 +216,8 @@ struct Line<'a> {
     to: &'a str,
     direction: &'static str,
     bot: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bot_name: Option<&'a str>,
     phone_dialect: &'a str,
     bot_dialect: &'a str,
     started_at: String,
@@ -210,10 +239,11 @@ struct CauseFields {
 }
 
 impl<'a> Line<'a> {
-    fn of(record: &'a CallRecord) -> Self {
+    fn of(record: &'a CallRecord, labels: &'a Labels) -> Self {
         let time = |at: Moment| record.clock.iso8601(at);
         let row = record.cause.row();
         Self {
+            server: &labels.server,
             call_id: record.call_id.as_str(),
             stream_id: record.stream_id.as_str(),
             phone_leg_id: &record.phone_leg_id,
@@ -224,6 +254,7 @@ impl<'a> Line<'a> {
                 Direction::Outbound => "outbound",
             },
             bot: &record.bot,
+            bot_name: labels.bot_names.get(&*record.bot).map(|name| &**name),
             phone_dialect: &record.phone_dialect,
             bot_dialect: &record.bot_dialect,
             started_at: time(record.started_at),
@@ -273,6 +304,26 @@ mod tests {
         })
     }
 
+    fn labels() -> Labels {
+        let file = "[server]\nid = \"delhi\"\n[bots.sales]\nname = \"Sales desk\"\nurl = \"ws://h/\"\n\
+                    dialect = \"smartpbx\"\n[bots.plain]\nurl = \"ws://h/\"\ndialect = \"smartpbx\"\n";
+        Labels::of(&Config::parse(file).unwrap())
+    }
+
+    #[test]
+    fn a_line_names_the_server_and_the_bot_as_people_know_it_where_that_is_configured() {
+        let line = |bot: &str| {
+            let mut text = Vec::new();
+            write_line(&CallRecord { bot: bot.into(), ..*record(1) }, &labels(), &mut text);
+            serde_json::from_slice::<serde_json::Value>(&text).unwrap()
+        };
+        assert_eq!(
+            (&line("sales")["server"], &line("sales")["bot_name"]),
+            (&"delhi".into(), &"Sales desk".into())
+        );
+        assert_eq!((&line("plain")["bot"], line("plain").get("bot_name")), (&"plain".into(), None));
+    }
+
     struct Folder(PathBuf);
 
     impl Folder {
@@ -296,7 +347,7 @@ mod tests {
     #[test]
     fn every_record_is_one_line_of_json_on_the_disk_when_the_thread_has_ended() {
         let folder = Folder::new("lines");
-        let (records, thread) = Records::open(&folder.0).unwrap();
+        let (records, thread) = Records::open(&folder.0, labels()).unwrap();
         for n in 0..20 {
             records.append(record(n));
         }
@@ -317,12 +368,33 @@ mod tests {
         let folder = Folder::new("torn");
         std::fs::create_dir_all(&folder.0).unwrap();
         std::fs::write(folder.0.join(FILE_NAME), "{\"call_id\":\"ca").unwrap();
-        let (records, thread) = Records::open(&folder.0).unwrap();
+        let (records, thread) = Records::open(&folder.0, labels()).unwrap();
         records.append(record(1));
         thread.join();
         let lines = folder.lines();
         assert_eq!((lines.len(), lines[0].as_str()), (2, "{\"call_id\":\"ca"));
         assert!(serde_json::from_str::<serde_json::Value>(&lines[1]).is_ok());
+    }
+
+    #[test]
+    fn a_disk_that_stands_still_is_told_when_no_more_records_can_wait_and_recovers_by_itself() {
+        let folder = Folder::new("slow");
+        std::fs::create_dir_all(&folder.0).unwrap();
+        let (queue, entries) = sync_channel(RECORDS_WAITING_MAX);
+        let health = Arc::<Health>::default();
+        let records = Records { queue, health: health.clone() };
+        for _ in 0..RECORDS_WAITING_MAX {
+            records.append(record(1));
+        }
+        assert!(!records.is_failing());
+        records.append(record(1));
+        assert_eq!((records.is_failing(), records.lost()), (true, 1));
+        let path = folder.0.join(FILE_NAME);
+        let file = open_file(&folder.0, &path).unwrap();
+        drop(records);
+        Writer { path, file, labels: Labels::default(), health: health.clone() }.run(&entries);
+        let written = health.written.load(Ordering::Relaxed);
+        assert_eq!((written, health.failing.load(Ordering::Relaxed)), (RECORDS_WAITING_MAX as u64, false));
     }
 
     #[test]
@@ -332,7 +404,8 @@ mod tests {
         let path = folder.0.join(FILE_NAME);
         let health = Arc::<Health>::default();
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let mut writer = Writer { path: path.clone(), file: full, health: health.clone() };
+        let mut writer =
+            Writer { path: path.clone(), file: full, labels: Labels::default(), health: health.clone() };
         writer.append(b"{}\n", 1);
         assert!(health.failing.load(Ordering::Relaxed));
         writer.file = open_file(&folder.0, &path).unwrap();

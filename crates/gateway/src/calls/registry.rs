@@ -4,7 +4,6 @@
 //! ends, changes its state, and once a second; never for a frame.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use patchcord_core::call::{RefusedCall, refused_record};
@@ -18,7 +17,6 @@ use super::records::Records;
 pub struct Registry {
     ledger: Mutex<Ledger>,
     calls_max: usize,
-    draining: AtomicBool,
     emptied: Notify,
 }
 
@@ -75,18 +73,15 @@ pub struct Totals {
 #[derive(Debug, Default)]
 struct Ledger {
     calls: HashMap<CallId, CallHandle>,
+    /// Changed under the lock, so that nobody comes in once the stop has begun to count who is left.
+    draining: bool,
     totals: Totals,
 }
 
 impl Registry {
     /// A registry for at most `calls_max` calls at a time.
     pub fn new(calls_max: usize) -> Arc<Self> {
-        Arc::new(Self {
-            ledger: Mutex::default(),
-            calls_max,
-            draining: AtomicBool::new(false),
-            emptied: Notify::new(),
-        })
+        Arc::new(Self { ledger: Mutex::default(), calls_max, emptied: Notify::new() })
     }
 
     /// Gives a call its seat and its mailbox.
@@ -94,10 +89,10 @@ impl Registry {
     /// # Errors
     /// [`Reason::Drained`] while the process stops, [`Reason::OverCapacity`] when all seats are taken.
     pub fn admit(self: &Arc<Self>, id: &CallId) -> Result<(Seat, mpsc::Receiver<CallOrder>), Reason> {
-        if self.is_draining() {
+        let mut ledger = self.ledger();
+        if ledger.draining {
             return Err(Reason::Drained);
         }
-        let mut ledger = self.ledger();
         if ledger.calls.len() >= self.calls_max {
             return Err(Reason::OverCapacity);
         }
@@ -115,12 +110,12 @@ impl Registry {
 
     /// Refuses new calls from here on.
     pub fn drain(&self) {
-        self.draining.store(true, Ordering::Release);
+        self.ledger().draining = true;
     }
 
     /// Whether new calls are refused because the process stops.
     pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
+        self.ledger().draining
     }
 
     /// Resolves when no call is up.
@@ -239,6 +234,7 @@ pub const CALLS_MAX: usize = 1_000;
 
 #[cfg(test)]
 mod tests {
+    use super::super::records::Labels;
     use super::*;
     use patchcord_core::vocabulary::{PhoneNumber, StreamId, WallClock};
 
@@ -263,6 +259,34 @@ mod tests {
         assert_eq!(registry.admit(&id(1)).err(), Some(Reason::Drained));
     }
 
+    #[test]
+    fn nobody_comes_in_once_the_drain_has_begun_however_many_try_at_that_moment() {
+        for _ in 0..20 {
+            let registry = Registry::new(usize::MAX);
+            let doors: Vec<_> = (0..3)
+                .map(|door| {
+                    let registry = registry.clone();
+                    std::thread::spawn(move || {
+                        let mut seats = Vec::new();
+                        for number in 0u64.. {
+                            match registry.admit(&CallId::new(number, [door; 12])) {
+                                Ok(admitted) => seats.push(admitted),
+                                Err(_) => return seats,
+                            }
+                        }
+                        seats
+                    })
+                })
+                .collect();
+            while registry.totals().active == 0 {}
+            registry.drain();
+            let counted = registry.totals().active;
+            let seats: Vec<_> = doors.into_iter().flat_map(|door| door.join().unwrap()).collect();
+            assert_eq!(seats.len(), counted);
+            seats.into_iter().for_each(|(seat, _)| seat.dismiss());
+        }
+    }
+
     #[tokio::test]
     async fn orders_reach_the_call_and_the_drain_ends_when_the_last_call_has_left() {
         let registry = Registry::new(2);
@@ -280,7 +304,7 @@ mod tests {
     fn a_call_that_is_dropped_before_its_end_is_counted_as_our_fault_and_leaves_a_record() {
         let registry = Registry::new(2);
         let folder = std::env::temp_dir().join(format!("patchcord-last-will-{}", std::process::id()));
-        let (records, thread) = Records::open(&folder).unwrap();
+        let (records, thread) = Records::open(&folder, Labels::default()).unwrap();
         let (mut seat, _orders) = registry.admit(&id(1)).unwrap();
         let call = RefusedCall {
             call_id: id(1),

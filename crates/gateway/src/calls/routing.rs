@@ -2,7 +2,7 @@
 
 use patchcord_core::call::Fallback;
 
-use crate::config::{self, BotChoice, Config};
+use crate::config::{self, BotChoice, Config, CountryCode};
 
 /// Where a call goes.
 #[derive(Debug, Clone, Copy)]
@@ -11,6 +11,8 @@ pub struct Route<'a> {
     pub bot: BotChoice<'a>,
     /// What the caller gets when the bot fails.
     pub fallback: Fallback,
+    /// The country whose national numbers come in here, if that is known.
+    pub country: Option<&'a CountryCode>,
 }
 
 /// How a phone named whom it calls.
@@ -36,12 +38,12 @@ pub fn route<'a>(config: &'a Config, dialled: Dialled<'_>) -> Option<Route<'a>> 
 fn by_number<'a>(config: &'a Config, user: &str) -> Option<Route<'a>> {
     let number = config.find_number(user)?;
     let bot = config.find_bot(&number.bot)?;
-    Some(Route { bot, fallback: fallback(number.fallback) })
+    Some(Route { bot, fallback: fallback(number.fallback), country: number.country.as_ref() })
 }
 
 fn by_name<'a>(config: &'a Config, user: &str, from_loopback: bool) -> Option<Route<'a>> {
     let bot = if from_loopback { config.find_bot(user)? } else { return None };
-    Some(Route { bot, fallback: Fallback::default() })
+    Some(Route { bot, fallback: Fallback::default(), country: None })
 }
 
 fn fallback(configured: config::Fallback) -> Fallback {

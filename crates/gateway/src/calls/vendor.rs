@@ -13,19 +13,30 @@ use tracing::{Instrument, info, info_span, warn};
 use super::call_task::CallTask;
 use super::exchange::{Exchange, Parties, random};
 use super::phone_end::PhoneEnd;
-use crate::config::BotChoice;
+use crate::config::{BotChoice, CountryCode};
 use crate::net::{WsLink, WsSocket};
 
-/// Takes the call that `socket` will bring, in `row`'s dialect, for the bot `choice`.
+/// What leads a vendor's call: the language it speaks, the bot it meets, the country of its numbers.
+#[derive(Debug, Clone, Copy)]
+pub struct VendorRoute<'a> {
+    /// The vendor's dialect.
+    pub row: &'static DialectRow,
+    /// The bot that takes the call.
+    pub bot: BotChoice<'a>,
+    /// The country whose national numbers the vendor sends, if that is known.
+    pub country: Option<&'a CountryCode>,
+}
+
+/// Takes the call that `socket` will bring, where `route` leads.
 ///
 /// # Errors
 /// Why there is no place for it; a record of the refusal is written.
 pub fn take(
     exchange: &Arc<Exchange>,
-    row: &'static DialectRow,
-    choice: BotChoice<'_>,
+    route: VendorRoute<'_>,
     socket: impl Future<Output = io::Result<WsSocket>> + Send + 'static,
 ) -> Result<(), Reason> {
+    let row = route.row;
     let names = exchange.draw_names()?;
     let span = info_span!("call", call_id = %names.call_id);
     let refuse = |reason| {
@@ -36,7 +47,7 @@ pub fn take(
     let audio = row.default_audio;
     let prepared = random().map(u64::from_be_bytes).map(|seed| {
         let side = (row.phone_side)(&PhoneSideSettings { audio, seed, clock: exchange.clock.wall() });
-        (side, exchange.bot(choice, audio.format))
+        (side, exchange.bot(route.bot, audio.format))
     });
     let (side, (bot, bot_end)) = match prepared {
         Ok(prepared) => prepared,
@@ -46,6 +57,7 @@ pub fn take(
         }
     };
     info!(parent: &span, dialect = row.name, bot = %bot.name, "vendor connected");
+    let parties = Parties { country: route.country.map(|code| code.as_str().into()), ..Parties::default() };
     let exchange = exchange.clone();
     let tasks = exchange.tasks.clone();
     let call = async move {
@@ -62,8 +74,8 @@ pub fn take(
             }
         };
         let phone = PhoneSettings::Vendor { dialect: row.name, side, audio };
-        let settings = exchange.settings(names, Parties::default(), phone, bot, Fallback::default());
-        let link = WsLink::new(socket, audio.frame, exchange.clock.now());
+        let settings = exchange.settings(names, parties, phone, bot, Fallback::default());
+        let link = WsLink::new(socket, row.message_audio(audio.frame), exchange.clock.now());
         CallTask::new(exchange, settings, PhoneEnd::vendor(link, row.name), bot_end, (seat, orders))
             .run()
             .await;

@@ -33,6 +33,7 @@ pub fn run(args: &BotArgs) -> Exit {
         listen: args.listen,
         dialect,
         bot: bot.as_str().to_owned(),
+        country: None,
         access: VendorAccess { token: None, accept_from: None },
     }];
     let as_json = args.json;

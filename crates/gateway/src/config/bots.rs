@@ -15,8 +15,8 @@ use super::section::{Section, Setting};
 pub struct Bot {
     /// The name in the file.
     pub name: String,
-    /// The name that people see.
-    pub display_name: String,
+    /// The name that people see, where one is configured.
+    pub display_name: Option<String>,
     /// Where it listens.
     pub url: BotUrl,
     /// The language it speaks.
@@ -67,7 +67,7 @@ impl Bot {
         let (url, dialect) = (section.value("url"), section.value::<DialectName>("dialect"));
         let headers = headers::read(section, "headers");
         let audio = dialect.and_then(|dialect| audio::read(&section.section("audio"), dialect));
-        let display_name = section.value_or("name", name.to_owned());
+        let display_name = section.value("name");
         let cdr = section.value_or("cdr", true);
         let quiet = section.value_or("quiet", false);
         section.value::<TransferEnd>("on_transfer");
@@ -77,7 +77,7 @@ impl Bot {
         }
         Some(Bot {
             name: name.to_owned(),
-            display_name: display_name?,
+            display_name,
             url: url?,
             dialect: dialect?,
             headers,

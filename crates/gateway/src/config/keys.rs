@@ -221,12 +221,17 @@ pub const KEYS: &[Declaration] = &[
         Is("\"sorry\""),
         "What the caller gets when the bot cannot be reached: `busy` (486), `unavailable` (503) or `sorry` (answer, a clip, hang-up).",
     ),
+    key(
+        "numbers[].country",
+        Kind::Text,
+        Absent("numbers stay as received"),
+        "The calling code of the country whose national numbers come in, as in `91`: dialects that show E.164 get it.",
+    ),
     later("numbers[].flow", "A call flow instead of a bot."),
     later("numbers[].config_api", "Asks a URL which bot takes the call."),
     later("numbers[].extension", "Rings a registered phone instead of a bot."),
     later("numbers[].flow_id", "`FlowId` towards config_api."),
     later("numbers[].callbacks", "Where call status is posted for this number."),
-    later("numbers[].country", "The country code for numbers written without one."),
     later("numbers[].recording", "Records the calls of this number."),
     key(
         "bots.*.url",
@@ -240,7 +245,7 @@ pub const KEYS: &[Declaration] = &[
         "bots.*.audio.encoding",
         Kind::Text,
         Absent("the dialect's own"),
-        "`pcm` (also `linear16`, `slin`, `pcm16`), `mulaw` (also `ulaw`, `g711_ulaw`) or `alaw`.",
+        "`pcm` (also `linear16`, `slin`), `mulaw` (also `ulaw`, `g711_ulaw`) or `alaw`; smartpbx: `pcm16` or `g711_ulaw`.",
     ),
     key("bots.*.audio.sample_rate", Kind::Whole, Absent("the dialect's own"), "Samples per second."),
     key(
@@ -285,6 +290,12 @@ pub const KEYS: &[Declaration] = &[
     key("listeners[].listen", Kind::Text, Required, "The address of a port for vendors that dial us."),
     key("listeners[].dialect", Kind::Text, Required, "The language the vendor speaks."),
     key("listeners[].bot", Kind::Text, Required, "The bot that takes its calls, whatever that bot speaks."),
+    key(
+        "listeners[].country",
+        Kind::Text,
+        Absent("numbers stay as received"),
+        "The calling code of the country whose national numbers the vendor sends, as in `91`.",
+    ),
     secret(
         "listeners[].token",
         Kind::Text,

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::country::CountryCode;
 use super::dialect_names::DialectName;
 use super::section::Section;
 use super::vendor_port::{VendorAccess, check_bot};
@@ -15,6 +16,8 @@ pub struct Listener {
     pub dialect: DialectName,
     /// The name of the bot that takes its calls.
     pub bot: String,
+    /// The country whose national numbers the vendor sends, if it does.
+    pub country: Option<CountryCode>,
     /// Who may come in.
     pub access: VendorAccess,
 }
@@ -24,9 +27,10 @@ impl Listener {
         let listen = section.value("listen");
         let access = VendorAccess::read(section, listen, "token");
         let (dialect, bot) = (section.value("dialect"), section.value::<String>("bot"));
+        let country = section.value("country");
         if let Some(bot) = &bot {
             check_bot(section, "bot", bot, bots);
         }
-        Some(Listener { listen: listen?, dialect: dialect?, bot: bot?, access })
+        Some(Listener { listen: listen?, dialect: dialect?, bot: bot?, country, access })
     }
 }

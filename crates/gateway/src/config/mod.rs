@@ -5,9 +5,11 @@
 //! reads the tree into the types below, one file a concern. Nothing else in the program reads the
 //! environment or holds settings in globals.
 
+mod addresses;
 mod audio;
 mod bot_url;
 mod bots;
+mod country;
 mod dialect_names;
 mod environment;
 mod headers;
@@ -29,12 +31,12 @@ mod substitute;
 mod tree;
 mod vendor_port;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use bot_url::BotUrl;
 pub use bots::{Bot, BuiltInBot};
+pub use country::CountryCode;
 pub use dialect_names::DialectName;
 pub use environment::Environment;
 pub use headers::check as check_header;
@@ -51,6 +53,7 @@ pub use server::Server;
 pub use sip::{ExternalIp, PhoneCodec, RtpPorts, Sip, SipListen, SipTransport};
 pub use vendor_port::VendorAccess;
 
+use addresses::{Socket, Taken};
 use problem::Report;
 use section::Section;
 use substitute::Lookup;
@@ -146,7 +149,13 @@ impl Config {
         let http = Http::read(&http_section, &names);
         let sip_section = root.section("sip");
         let sip = Sip::read(&sip_section);
-        check_addresses(&listener_sections, &listeners, http.as_ref(), sip.as_ref());
+        let mut taken = Taken::default();
+        taken.extend(http.iter().map(|http| Socket::tcp(http.listen, &http_section, "listen")));
+        taken.extend(sip.iter().flat_map(|sip| sip.sockets(&sip_section)));
+        let listening = listener_sections.iter().zip(&listeners);
+        taken.extend(listening.filter_map(|(section, listener)| {
+            listener.as_ref().map(|listener| Socket::tcp(listener.listen, section, "listen"))
+        }));
         Some(Config {
             server: server?,
             log: log?,
@@ -206,28 +215,6 @@ fn finish(config: Option<Config>, root: &Table, report: Report) -> Result<Loaded
         (None, Some(config)) => Ok(Loaded { config, file: None, shown: print::effective(root) }),
         (Some(problems), _) => Err(problems),
         (None, None) => unreachable!("a reader gave up without saying why"),
-    }
-}
-
-/// Refuses a listener whose address another socket of ours takes.
-fn check_addresses(
-    sections: &[Section<'_>],
-    listeners: &[Option<Listener>],
-    http: Option<&Http>,
-    sip: Option<&Sip>,
-) {
-    let mut taken: Vec<(SocketAddr, String)> = Vec::new();
-    taken.extend(http.map(|http| (http.listen, "http.listen".to_owned())));
-    let tcp = sip.iter().flat_map(|sip| &sip.listen).filter(|socket| socket.transport == SipTransport::Tcp);
-    taken.extend(tcp.map(|socket| (socket.address, "sip.listen".to_owned())));
-    for (section, listener) in sections.iter().zip(listeners) {
-        let Some(listener) = listener else { continue };
-        let other = taken.iter().find(|(address, _)| *address == listener.listen && address.port() != 0);
-        if let Some((address, owner)) = other {
-            let what = format!("{address} is the address of {owner} already");
-            section.refuse("listen", Refusal::new(what, "choose another port"));
-        }
-        taken.push((listener.listen, section.path_of("listen")));
     }
 }
 

@@ -50,7 +50,17 @@ impl Setting for Network {
         if prefix > longest {
             return Err(refusal());
         }
-        Ok(Network { address, prefix })
+        // Callers are compared as IPv4 where they are; a range that were kept as IPv6 would let nobody in.
+        match (address, address.to_canonical()) {
+            (IpAddr::V6(_), own @ IpAddr::V4(_)) if prefix >= MAPPED_PREFIX => {
+                Ok(Network { address: own, prefix: prefix - MAPPED_PREFIX })
+            }
+            (IpAddr::V6(_), IpAddr::V4(own)) => Err(Refusal::new(
+                format!("\"{text}\" holds more than the IPv4 addresses that it is written with"),
+                format!("write the range as IPv4, for example \"{own}/8\""),
+            )),
+            (address, _) => Ok(Network { address, prefix }),
+        }
     }
 }
 
@@ -58,6 +68,9 @@ impl Setting for Network {
 pub fn admits(accepted: &[Network], address: IpAddr) -> bool {
     address.to_canonical().is_loopback() || accepted.iter().any(|network| network.contains(address))
 }
+
+/// The bits in front of an IPv4 address that is mapped into IPv6 (RFC 4291 §2.5.5.2).
+const MAPPED_PREFIX: u8 = 96;
 
 #[cfg(test)]
 mod tests {
@@ -73,6 +86,20 @@ mod tests {
         assert!(Network::from_text("0.0.0.0/0").unwrap().contains("8.8.8.8".parse().unwrap()));
         assert!(Network::from_text("::/0").unwrap().contains("2001:db8::1".parse().unwrap()));
         assert!(Network::from_text("10.0.0.1").unwrap().contains("10.0.0.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_mapped_range_is_the_ipv4_range_it_holds() {
+        let network = Network::from_text("::ffff:10.0.0.0/104").unwrap();
+        assert_eq!(network, Network::from_text("10.0.0.0/8").unwrap());
+        assert!(
+            network.contains("10.1.2.3".parse().unwrap()) && !network.contains("11.0.0.0".parse().unwrap())
+        );
+        let single = Network::from_text("::ffff:10.0.0.1").unwrap();
+        assert!(
+            single.contains("10.0.0.1".parse().unwrap()) && !single.contains("10.0.0.2".parse().unwrap())
+        );
+        assert!(Network::from_text("::ffff:10.0.0.0/95").unwrap_err().cure.contains("IPv4"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `[[numbers]]`: which bot takes the calls of which number.
 
+use super::country::CountryCode;
 use super::problem::Refusal;
 use super::section::{Section, Setting};
 use super::vendor_port::check_bot;
@@ -13,6 +14,8 @@ pub struct Number {
     pub bot: String,
     /// What the caller gets when the bot cannot be reached.
     pub fallback: Fallback,
+    /// The country whose national numbers the carrier sends, if it does.
+    pub country: Option<CountryCode>,
 }
 
 /// The numbers that an entry means.
@@ -41,11 +44,11 @@ pub enum Fallback {
 impl Number {
     pub(super) fn read(section: &Section<'_>, bots: &[&str]) -> Option<Number> {
         let (number, bot) = (section.value("number"), section.value::<String>("bot"));
-        let fallback = section.value("fallback");
+        let (fallback, country) = (section.value("fallback"), section.value("country"));
         if let Some(bot) = &bot {
             check_bot(section, "bot", bot, bots);
         }
-        Some(Number { number: number?, bot: bot?, fallback: fallback? })
+        Some(Number { number: number?, bot: bot?, fallback: fallback?, country })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
+use super::addresses::Socket;
 use super::network::{Network, admits};
 use super::problem::Refusal;
 use super::section::{Section, Setting};
@@ -71,6 +72,17 @@ impl Sip {
     /// Whether a call from `address` is let in.
     pub fn admits(&self, address: IpAddr) -> bool {
         admits(&self.accept_from, address)
+    }
+
+    /// The sockets with the entries of `section` that name them.
+    pub(super) fn sockets<'a>(&'a self, section: &'a Section<'a>) -> impl Iterator<Item = Socket<'a>> {
+        self.listen.iter().enumerate().map(move |(index, socket)| {
+            let open = match socket.transport {
+                SipTransport::Udp => Socket::udp,
+                SipTransport::Tcp => Socket::tcp,
+            };
+            open(socket.address, section, "listen").at(index)
+        })
     }
 
     pub(super) fn read(section: &Section<'_>) -> Option<Sip> {

@@ -18,8 +18,9 @@ use serde_json::json;
 use super::metrics;
 use super::problem::Problem;
 use super::upgrade::Upgrade;
-use crate::calls::{Exchange, RETRY_AFTER_S, vendor};
-use crate::config::{Listener, VendorAccess};
+use crate::calls::vendor::{self, VendorRoute};
+use crate::calls::{Exchange, RETRY_AFTER_S};
+use crate::config::{CountryCode, Listener, VendorAccess};
 
 /// What the main port shows of the SIP side.
 #[derive(Clone)]
@@ -35,7 +36,7 @@ pub fn main_router(exchange: Arc<Exchange>, sip: SipView) -> Router {
     let shown = sip.clone();
     Router::new()
         .route("/", get(front_page))
-        .route("/health", get(|| async { axum::Json(json!({ "status": "ok" })) }))
+        .route("/health", get(health))
         .route("/ready", get(move |state| ready(state, sip.clone())))
         .route("/metrics", get(move |state| show_metrics(state, shown.clone())))
         .route("/ws", get(default_vendor))
@@ -68,11 +69,15 @@ async fn front_page(State(exchange): State<Arc<Exchange>>) -> Response {
     ([(CONTENT_TYPE, "text/plain; charset=utf-8")], page).into_response()
 }
 
+async fn health(State(exchange): State<Arc<Exchange>>) -> Response {
+    axum::Json(json!({ "status": "ok", "server": exchange.config.server.id })).into_response()
+}
+
 async fn ready(State(exchange): State<Arc<Exchange>>, sip: SipView) -> Response {
     let why_not = if exchange.registry.is_draining() {
         Some("draining: the process is being stopped")
     } else if exchange.records.is_failing() {
-        Some("records: calls.jsonl cannot be written")
+        Some("records: calls.jsonl cannot be written, or not as fast as calls end")
     } else if !(sip.is_taking_calls)() {
         Some("sip: the agent has stopped")
     } else {
@@ -100,7 +105,8 @@ async fn default_vendor(
 ) -> Response {
     let bot = exchange.config.http.ws_bot.clone();
     let access = exchange.config.http.access.clone();
-    let door = Door { exchange: &exchange, access: &access, dialect: DEFAULT_DIALECT, bot: &bot };
+    let door =
+        Door { exchange: &exchange, access: &access, dialect: DEFAULT_DIALECT, bot: &bot, country: None };
     door.open(peer, request)
 }
 
@@ -111,7 +117,8 @@ async fn any_vendor(
     request: Request,
 ) -> Response {
     let access = exchange.config.http.access.clone();
-    Door { exchange: &exchange, access: &access, dialect: &dialect, bot: &bot }.open(peer, request)
+    Door { exchange: &exchange, access: &access, dialect: &dialect, bot: &bot, country: None }
+        .open(peer, request)
 }
 
 async fn listener_vendor(
@@ -121,15 +128,17 @@ async fn listener_vendor(
 ) -> Response {
     let (exchange, listener) = &*door;
     let (dialect, bot) = (listener.dialect.as_str(), listener.bot.as_str());
-    Door { exchange, access: &listener.access, dialect, bot }.open(peer, request)
+    let country = listener.country.as_ref();
+    Door { exchange, access: &listener.access, dialect, bot, country }.open(peer, request)
 }
 
-/// One way in for vendors: who may come, what they speak, whom they meet.
+/// One way in for vendors: who may come, what they speak, whom they meet, where their numbers are national.
 struct Door<'a> {
     exchange: &'a Arc<Exchange>,
     access: &'a VendorAccess,
     dialect: &'a str,
     bot: &'a str,
+    country: Option<&'a CountryCode>,
 }
 
 impl Door<'_> {
@@ -150,7 +159,8 @@ impl Door<'_> {
             .ok_or_else(|| not_found("unknown_bot", "no bot has this name"))?;
         let upgrade = Upgrade::of(&mut request)?;
         let response = upgrade.response();
-        vendor::take(self.exchange, row, bot, upgrade.socket()).map_err(refusal)?;
+        let route = VendorRoute { row, bot, country: self.country };
+        vendor::take(self.exchange, route, upgrade.socket()).map_err(refusal)?;
         Ok(response)
     }
 
@@ -174,7 +184,7 @@ fn refusal(reason: Reason) -> Problem {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "draining", "this server is being stopped")
         }
         Reason::OverCapacity => {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "over_capacity", "all lines are taken")
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "over_capacity", "all lines are taken")
         }
         _ => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the call could not be set up"),
     }
@@ -200,3 +210,19 @@ struct Presented {
 
 /// The dialect of `/ws` (seed 001).
 const DEFAULT_DIALECT: &str = "ozonetel";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::header::RETRY_AFTER;
+
+    #[test]
+    fn a_full_house_is_429_and_a_stopping_one_503_and_both_say_when_to_come_again() {
+        for (reason, status) in [(Reason::OverCapacity, 429), (Reason::Drained, 503), (Reason::Internal, 500)]
+        {
+            let response = refusal(reason).into_response();
+            assert_eq!(response.status().as_u16(), status);
+            assert_eq!(response.headers()[RETRY_AFTER], RETRY_AFTER_S.to_string());
+        }
+    }
+}

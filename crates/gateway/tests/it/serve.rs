@@ -1,6 +1,7 @@
 //! The whole gateway in one process: real SIP calls over loopback, vendors, refusals, records, a taken port.
 
 mod calls;
+mod countries;
 mod doors;
 mod phone;
 
@@ -20,13 +21,18 @@ pub struct Gateway {
 impl Gateway {
     /// Starts every part on free ports, with `more` in its configuration.
     pub async fn start(more: &str) -> Self {
+        Self::named("patchcord", more).await
+    }
+
+    /// The same under the name `id`.
+    pub async fn named(id: &str, more: &str) -> Self {
         static NUMBER: AtomicU16 = AtomicU16::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("patchcord-serve-{}-{number}", std::process::id()));
         // Each process has a stretch of the range, each gateway a part of it.
         let first = 30_000 + (std::process::id() % 100) as u16 * 200 + number % 10 * 20;
         let file = format!(
-            "[server]\ndata_dir = {folder:?}\ndrain = \"1s\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
+            "[server]\nid = \"{id}\"\ndata_dir = {folder:?}\ndrain = \"1s\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
              [sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\nrtp_ports = \"{first}-{last}\"\n{more}",
             last = first + 19,
         );

@@ -56,6 +56,7 @@ async fn a_remote_bot_hears_the_caller_and_is_heard_in_every_dialect() {
             listen: "127.0.0.1:0".parse().unwrap(),
             dialect: DialectName::parse(dialect).unwrap(),
             bot: "tone".to_owned(),
+            country: None,
             access: VendorAccess { token: None, accept_from: None },
         }];
         let bot = App::start(config, Parts::Listeners).await.unwrap();

@@ -20,8 +20,9 @@ async fn get(address: &str, path: &str, headers: &str) -> String {
 
 #[tokio::test]
 async fn health_readiness_and_metrics_answer_and_calls_are_counted() {
-    let gateway = Gateway::start("").await;
-    assert!(get(&gateway.http(), "/health", "").await.starts_with("HTTP/1.1 200 "));
+    let gateway = Gateway::named("delhi", "").await;
+    let health = get(&gateway.http(), "/health", "").await;
+    assert!(health.starts_with("HTTP/1.1 200 ") && health.contains("\"server\":\"delhi\""), "{health}");
     assert!(get(&gateway.http(), "/ready", "").await.starts_with("HTTP/1.1 200 "));
     let phone = Phone::call("echo", &gateway.sip()).await;
     assert!(get(&gateway.http(), "/metrics", "").await.contains("\npatchcord_calls_active 1\n"));

@@ -1,0 +1,146 @@
+//! One bad file per rule of the configuration, and the reason it must be given.
+
+use patchcord::config::Config;
+
+/// One row per rule: a file, the key that is refused, and a word of the reason.
+const REFUSED: &[(&str, &str, &str)] = &[
+    ("server = 1", "server", "a whole number"),
+    ("[server]\nid = \"\"", "server.id", "empty"),
+    ("[server]\ndrain = 30", "server.drain", "a whole number"),
+    ("[server]\ndrain = \"soon\"", "server.drain", "duration"),
+    ("[log]\nlevel = \"loud\"", "log.level", "unknown level"),
+    ("[log]\nlevel = \"a=b=c\"", "log.level", ""),
+    ("[log]\nformat = \"xml\"", "log.format", "unknown format"),
+    ("[log]\nwire = true", "log.wire", "not in this version"),
+    ("[http]\nlisten = \"localhost:80\"", "http.listen", "not an address"),
+    ("[http]\nlisten = \"0.0.0.0:8080\"", "http.listen", "who may come in"),
+    ("[http]\nlisten = \"[::ffff:10.0.0.1]:80\"", "http.listen", "who may come in"),
+    ("[http]\nws_bot = \"nobody\"", "http.ws_bot", "no bot"),
+    ("[http]\naccept_from = [\"10.0.0.0/40\"]", "http.accept_from[0]", "not a network"),
+    ("[http]\ntls = {}", "http.tls", "not in this version"),
+    ("[[http.keys]]\nname = \"ops\"", "http.keys", "not in this version"),
+    ("[sip]\nlisten = []", "sip.listen", "no SIP socket"),
+    ("[sip]\nlisten = \"udp:127.0.0.1:5060\"", "sip.listen", "a string"),
+    ("[sip]\nlisten = [\"tls:127.0.0.1:5061\"]", "sip.listen[0]", "not in this version"),
+    ("[sip]\nlisten = [\"udp:0.0.0.0:5060\"]", "sip.listen", "who may call"),
+    ("[sip]\nexternal_ip = \"0.0.0.0\"", "sip.external_ip", "not an address"),
+    ("[sip]\nrtp_ports = \"9-8\"", "sip.rtp_ports", "range of ports"),
+    ("[sip]\ncodecs = [\"PCMU\", \"PCMU\"]", "sip.codecs", "twice"),
+    ("[sip]\ncodecs = [\"opus\"]", "sip.codecs[0]", "not in this version"),
+    ("[sip]\nsrtp = \"off\"", "sip.srtp", "not in this version"),
+    ("[[trunks]]\nname = \"x\"", "trunks", "not in this version"),
+    ("[[extensions]]\nnumber = \"1\"", "extensions", "not in this version"),
+    ("[flows.x]\nsteps = []", "flows", "not in this version"),
+    ("[callbacks]\nurl = \"x\"", "callbacks", "not in this version"),
+    ("[storage]\ndatabase = \"x\"", "storage", "not in this version"),
+    ("[egress]\nallow_private = true", "egress", "not in this version"),
+    ("[[numbers]]\nbot = \"echo\"", "numbers[0].number", "missing"),
+    ("[[numbers]]\nnumber = \"1\"", "numbers[0].bot", "missing"),
+    ("[[numbers]]\nnumber = \"1 2\"\nbot = \"echo\"", "numbers[0].number", "not a number"),
+    (
+        "[[numbers]]\nnumber = \"1\"\nbot = \"echo\"\nfallback = \"cry\"",
+        "numbers[0].fallback",
+        "unknown fallback",
+    ),
+    (
+        "[[numbers]]\nnumber = \"1\"\nbot = \"echo\"\nfallback = \"flow:x\"",
+        "numbers[0].fallback",
+        "not in this",
+    ),
+    ("[[numbers]]\nnumber = \"1\"\nflow = \"x\"\nbot = \"echo\"", "numbers[0].flow", "not in this version"),
+    (
+        "[[numbers]]\nnumber = \"9*\"\nbot = \"echo\"\n[[numbers]]\nnumber = \"91\"\nbot = \"dtmf\"",
+        "numbers[1].number",
+        "takes these calls already",
+    ),
+    ("[[numbers]]\nnumber = \"1\"\nbot = \"echo\"\ncountry = 91", "numbers[0].country", "a whole number"),
+    ("[[numbers]]\nnumber = \"1\"\nbot = \"echo\"\ncountry = \"+91\"", "numbers[0].country", "calling code"),
+    ("[numbers]\nnumber = \"1\"", "numbers", "a table"),
+    ("[bots.a]\ndialect = \"ozonetel\"", "bots.a.url", "missing"),
+    ("[bots.a]\nurl = \"ws://h/\"", "bots.a.dialect", "missing"),
+    ("[bots.a]\nurl = \"ws://u:p@h/\"\ndialect = \"ozonetel\"", "bots.a.url", "user name"),
+    ("[bots.a]\nurl = \"ws://h/\"\ndialect = \"twilio\"", "bots.a.dialect", "not in this version"),
+    (
+        "[bots.a]\nurl = \"ws://h/\"\ndialect = \"custom\"\nmapping = {}",
+        "bots.a.mapping",
+        "not in this version",
+    ),
+    ("[bots.\"a b\"]\nurl = \"ws://h/\"\ndialect = \"ozonetel\"", "bots.a b", "not a name"),
+    ("[bots.parrot]\nurl = \"ws://h/\"\ndialect = \"ozonetel\"", "bots.parrot", "built-in"),
+    (
+        "[bots.a]\nurl = \"ws://h/\"\ndialect = \"ozonetel\"\nquiet = true",
+        "bots.a.quiet",
+        "only ivr-solutions",
+    ),
+    ("[bots.a]\nurl = \"ws://h/\"\ndialect = \"ozonetel\"\ncdr = true", "bots.a.cdr", "only incoming-call"),
+    (
+        "[bots.a]\nurl = \"ws://h/\"\ndialect = \"ozonetel\"\non_transfer = \"hold\"",
+        "bots.a.on_transfer",
+        "not in",
+    ),
+    (
+        "[bots.a]\nurl = \"ws://h/\"\ndialect = \"ozonetel\"\nheaders = { Sec-X = \"1\" }",
+        "bots.a.headers.Sec-X",
+        "belongs to the connection",
+    ),
+    (
+        "[bots.a]\nurl = \"ws://h/\"\ndialect = \"ozonetel\"\nheaders = { X = \"a\\r\\nY: 1\" }",
+        "bots.a.headers.X",
+        "line break",
+    ),
+    (
+        "[bots.a]\nurl = \"ws://h/\"\ndialect = \"smartpbx\"\naudio = { encoding = \"opus\" }",
+        "bots.a.audio.encoding",
+        "not in this version",
+    ),
+    (
+        "[bots.a]\nurl = \"ws://h/\"\ndialect = \"ivr-solutions\"\naudio = { encoding = \"base64\" }",
+        "bots.a.audio.encoding",
+        "possible are pcm",
+    ),
+    (
+        "[bots.a]\nurl = \"ws://h/\"\ndialect = \"smartpbx\"\naudio = { sample_rate = 16000 }",
+        "bots.a.audio.sample_rate",
+        "16000",
+    ),
+    (
+        "[bots.a]\nurl = \"ws://h/\"\ndialect = \"ozonetel\"\naudio = { frame = \"25ms\" }",
+        "bots.a.audio.frame",
+        "frame",
+    ),
+    ("[bots.a]\nimport = \"absent.json\"", "bots.a.import", "cannot be read"),
+    (
+        "[[listeners]]\nlisten = \"0.0.0.0:4143\"\ndialect = \"ozonetel\"\nbot = \"echo\"",
+        "listeners[0].listen",
+        "who may come in",
+    ),
+    (
+        "[[listeners]]\nlisten = \"127.0.0.1:8080\"\ndialect = \"ozonetel\"\nbot = \"echo\"",
+        "listeners[0].listen",
+        "http.listen already",
+    ),
+    (
+        "[[listeners]]\nlisten = \"0.0.0.0:8080\"\ndialect = \"ozonetel\"\nbot = \"echo\"\ntoken = \"t\"",
+        "listeners[0].listen",
+        "overlaps with 127.0.0.1:8080, the address of http.listen already",
+    ),
+    (
+        "[sip]\nlisten = [\"udp:127.0.0.1:5060\", \"udp:127.0.0.1:5060\"]",
+        "sip.listen[1]",
+        "sip.listen[0] already",
+    ),
+    ("[sip]\nlisten = [\"tcp:127.0.0.1:8080\"]", "sip.listen[0]", "http.listen already"),
+    ("[http]\naccept_from = [\"::ffff:10.0.0.0/90\"]", "http.accept_from[0]", "more than the IPv4"),
+    ("[server]\nid = \"${ABSENT}\"", "server.id", "ABSENT"),
+    ("[server]\nid = delhi", "", "not TOML"),
+    ("[server]\nid = 1.5", "server.id", "a fraction"),
+];
+
+#[test]
+fn every_rule_refuses_its_bad_file() {
+    for (text, key, reason) in REFUSED {
+        let Err(problems) = Config::parse(text) else { panic!("accepted: {text}") };
+        let found = problems.0.iter().any(|problem| problem.key == *key && problem.what.contains(reason));
+        assert!(found, "{text}\nexpected {key}: …{reason}…, found:\n{problems}");
+    }
+}
