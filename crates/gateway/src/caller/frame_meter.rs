@@ -18,6 +18,8 @@ pub struct FrameMeter {
     sent: Vec<Sent>,
     /// The newest number that was heard, to see what overtook.
     newest: Option<u16>,
+    /// The mark that was found last, and where the next one begins if nothing lies between them.
+    last: Option<(u16, u64)>,
     detector: WatermarkDetector,
     tally: FrameTally,
 }
@@ -37,6 +39,10 @@ pub struct FrameTally {
     pub foreign: u64,
     /// Frames that came after one that was sent later.
     pub overtaken: u64,
+    /// Times that something was put between two frames that belong together: the path ran dry.
+    pub stretched: u64,
+    /// Times that two frames that belong together came closer than they were.
+    pub squeezed: u64,
     /// From the moment a frame left until a phone without a buffer of its own would play its first sample.
     pub latency: Histogram,
 }
@@ -63,6 +69,7 @@ impl FrameMeter {
             next: 0,
             sent: vec![Sent { at: Moment::START, state: State::Uncounted }; usize::from(Watermark::NUMBERS)],
             newest: None,
+            last: None,
             detector: WatermarkDetector::default(),
             tally: FrameTally::default(),
         }
@@ -82,13 +89,16 @@ impl FrameMeter {
     /// Hears the audio of one packet that arrived `at`; `counted` if this is within the time that is measured.
     pub fn hear(&mut self, at: Moment, counted: bool, samples: impl Iterator<Item = i16>) {
         let first = self.detector.position();
-        let Self { call, sent, newest, detector, tally, .. } = self;
+        let Self { call, sent, newest, last, detector, tally, .. } = self;
         detector.listen(samples, &mut |found| match found {
             Found::Damaged => tally.damaged += u64::from(counted),
             Found::Mark { mark, .. } if mark.call != *call => tally.foreign += u64::from(counted),
             Found::Mark { mark, at: begins } => {
                 // A mark that began in an earlier packet began that much earlier, or later in this one.
                 let due = at_sample(at, first, begins);
+                if counted {
+                    tally.compare(last.replace((mark.number, begins + SAMPLES)), mark.number, begins);
+                }
                 let overtaken = newest.is_some_and(|newest| is_before(mark.number, newest));
                 if !overtaken {
                     *newest = Some(mark.number);
@@ -102,6 +112,7 @@ impl FrameMeter {
 
     /// Audio is missing at this place of the stream.
     pub fn skip(&mut self) {
+        self.last = None;
         self.detector.skip();
     }
 
@@ -125,7 +136,18 @@ impl FrameTally {
         self.damaged += other.damaged;
         self.foreign += other.foreign;
         self.overtaken += other.overtaken;
+        self.stretched += other.stretched;
+        self.squeezed += other.squeezed;
         self.latency.merge(&other.latency);
+    }
+
+    /// Looks at the seam between a mark and the one before it.
+    fn compare(&mut self, last: Option<(u16, u64)>, number: u16, begins: u64) {
+        let Some((before, expected)) = last else { return };
+        if number == (before + 1) % Watermark::NUMBERS {
+            self.stretched += u64::from(begins > expected + SEAM_SLACK);
+            self.squeezed += u64::from(begins + SEAM_SLACK < expected);
+        }
     }
 
     fn count(&mut self, slot: &mut Sent, due: Moment, overtaken: bool) {
@@ -157,6 +179,12 @@ fn is_before(one: u16, other: u16) -> bool {
     let ahead = other.wrapping_sub(one) % Watermark::NUMBERS;
     ahead != 0 && ahead < Watermark::NUMBERS / 2
 }
+
+/// Of a frame.
+const SAMPLES: u64 = Watermark::SAMPLES as u64;
+
+/// A filter may move an edge by a sample.
+const SEAM_SLACK: u64 = 2;
 
 /// One sample at 8 kHz.
 const SAMPLE_NANOS: u64 = 125_000;
@@ -195,6 +223,25 @@ mod tests {
         let tally = meter.tally();
         assert_eq!((tally.heard, tally.doubled, tally.overtaken), (frames, 0, 0));
         assert_eq!(tally.latency.max(), Some(Duration::from_millis(3)));
+    }
+
+    #[test]
+    fn silence_put_between_two_frames_and_frames_that_are_cut_short_are_seams() {
+        let mut meter = FrameMeter::new(3);
+        let mut frame = [0; Watermark::SAMPLES];
+        let mut path = Vec::new();
+        for n in 0..10 {
+            meter.next_frame(at_ms(n * 20), true, &mut frame);
+            // A mark that lost a little of its beginning is found all the same.
+            path.extend_from_slice(if n == 7 { &frame[3..] } else { &frame });
+            if n == 4 {
+                path.extend([0; 160]);
+            }
+        }
+        meter.hear(at_ms(300), true, path.into_iter());
+        let tally = meter.tally();
+        assert_eq!((tally.heard, tally.damaged), (10, 0));
+        assert_eq!((tally.stretched, tally.squeezed), (1, 1));
     }
 
     #[test]

@@ -116,14 +116,17 @@ pub fn as_text(dialect: &str, usage: &Usage, report: &LoadReport) -> String {
     line(
         "frames",
         format!(
-            "{} sent, {} heard, {} lost, {} doubled, {} damaged, {} foreign, {} overtaken",
+            "{} sent, {} heard, {} lost, {} doubled, {} damaged, {} foreign, {} overtaken; \
+             silence put in {} times, {} times something taken out",
             frames.sent,
             frames.heard,
             frames.lost(),
             frames.doubled,
             frames.damaged,
             frames.foreign,
-            frames.overtaken
+            frames.overtaken,
+            frames.stretched,
+            frames.squeezed
         ),
     );
     line(
@@ -175,6 +178,8 @@ pub fn as_json(dialect: &str, usage: &Usage, report: &LoadReport) -> Value {
             "damaged": frames.damaged,
             "foreign": frames.foreign,
             "overtaken": frames.overtaken,
+            "stretched": frames.stretched,
+            "squeezed": frames.squeezed,
         },
         "rtp": {
             "packets": reception.received,
