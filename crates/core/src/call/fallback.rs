@@ -13,9 +13,8 @@ pub(super) fn congestion_tone() -> Vec<i16> {
 /// A tone of `samples` on and as many off, for three seconds.
 fn interrupted_tone(samples: usize) -> Vec<i16> {
     let step = std::f64::consts::TAU * TONE_HZ / 8_000.0;
-    (0..3 * 8_000)
-        .map(|at| if (at / samples) % 2 == 0 { ((at as f64 * step).sin() * AMPLITUDE) as i16 } else { 0 })
-        .collect()
+    let tone = |at: usize| ((at as f64 * step).sin() * AMPLITUDE) as i16;
+    (0..3 * 8_000).map(|at| if (at / samples).is_multiple_of(2) { tone(at) } else { 0 }).collect()
 }
 
 const TONE_HZ: f64 = 425.0;

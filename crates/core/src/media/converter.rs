@@ -127,11 +127,11 @@ impl Converter {
             self.carry(&[i16::from_le_bytes([first, *second])], out);
             rest = after;
         }
-        if rest.len() % 2 == 1 {
-            if let Some((odd, whole)) = rest.split_last() {
-                self.half_sample = Some(*odd);
-                rest = whole;
-            }
+        if rest.len() % 2 == 1
+            && let Some((odd, whole)) = rest.split_last()
+        {
+            self.half_sample = Some(*odd);
+            rest = whole;
         }
         rest
     }

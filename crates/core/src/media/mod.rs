@@ -23,7 +23,8 @@ pub use format::{Encoding, MediaFormat};
 pub use level::{Level, SilenceGate};
 pub use pcm::{decode_samples, encode_samples};
 pub use playout::{
-    Heard, MARK_BYTES_MAX, MARKS_MAX, MarkDone, MarkOutcome, Playout, PlayoutCounts, PlayoutFull, Pulled, Pushed,
+    Heard, MARK_BYTES_MAX, MARKS_MAX, MarkDone, MarkOutcome, Playout, PlayoutCounts, PlayoutFull, Pulled,
+    Pushed,
 };
 pub use resample::Resampler;
 pub use tone::SineTone;

@@ -106,7 +106,7 @@ impl Resampler {
     fn keep_history(&mut self, cycles: usize) {
         let (down, span) = (self.filter.down, self.filter.span);
         // A begun cycle comes along.
-        let kept = span - 1 + usize::from(self.filled % down != 0);
+        let kept = span - 1 + usize::from(!self.filled.is_multiple_of(down));
         for lane in self.lanes.chunks_exact_mut(self.filter.lane_len()) {
             lane.copy_within(cycles..cycles + kept, 0);
         }

@@ -228,11 +228,11 @@ impl RtpReceiver {
     ) {
         self.relatch(settings.remote);
         let stream = &mut self.stream;
-        if let Some((payload_type, clock_rate)) = settings.telephone_event {
-            if stream.telephone_event != Some(payload_type) {
-                stream.events.reset(&mut |digit, duration| hear(RtpEvent::Digit { digit, duration }));
-                stream.events = EventReceiver::new(clock_rate);
-            }
+        if let Some((payload_type, clock_rate)) = settings.telephone_event
+            && stream.telephone_event != Some(payload_type)
+        {
+            stream.events.reset(&mut |digit, duration| hear(RtpEvent::Digit { digit, duration }));
+            stream.events = EventReceiver::new(clock_rate);
         }
         if stream.payloads != settings.payloads {
             self.reorder.flush(&mut |released| stream.take(now, released, hear));

@@ -55,7 +55,7 @@ pub(super) fn name(bytes: &[u8], format: MediaFormat) -> Option<String> {
 
 fn name_whole(bytes: &[u8], format: MediaFormat) -> Option<String> {
     let size = format.bytes_per_sample();
-    if bytes.is_empty() || bytes.len() % size != 0 {
+    if bytes.is_empty() || !bytes.len().is_multiple_of(size) {
         return None;
     }
     let samples = bytes.len() / size;
@@ -169,7 +169,7 @@ fn write_sample(sample: i16, encoding: Encoding, to: &mut Vec<u8>) {
 
 fn hex(digits: &str) -> Result<Vec<u8>, String> {
     let wrong = || format!("`{digits}` is not an even number of hexadecimal digits");
-    if !digits.is_ascii() || digits.len() % 2 != 0 {
+    if !digits.is_ascii() || !digits.len().is_multiple_of(2) {
         return Err(wrong());
     }
     (0..digits.len())
