@@ -1,4 +1,4 @@
-//! What a caller hears: RTP packets in, happenings and figures out. Pure; [`super::phone`] feeds it.
+//! What a caller hears: RTP packets in, happenings and figures out. Pure; [`super::conversation`] feeds it.
 
 use std::time::Duration;
 
