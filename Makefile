@@ -7,16 +7,17 @@ CARGO ?= cargo
 ARGS ?=
 LOCKED := --locked
 BINARY := target/release/patchcord
-# Tests under `foreign::` and `sipp::` call programs that are no part of this tree; all others need nothing else.
+# Tests under `foreign::` call programs that are no part of this tree; all others need nothing else. They judge sound
+# in real time, so they run one after another.
 
 # cargo-nextest runs tests a little faster and each in a process of its own; cargo test will do.
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 ifdef NEXTEST
-  TEST_OWN := $(CARGO) nextest run $(LOCKED) --workspace --no-fail-fast -E 'not test(/^(foreign|sipp)::/)'
-  TEST_FOREIGN := $(CARGO) nextest run $(LOCKED) --workspace --no-fail-fast -j 1 -E 'test(/^(foreign|sipp)::/)'
+  TEST_OWN := $(CARGO) nextest run $(LOCKED) --workspace --no-fail-fast -E 'not test(/^foreign::/)'
+  TEST_FOREIGN := $(CARGO) nextest run $(LOCKED) --workspace --no-fail-fast -j 1 -E 'test(/^foreign::/)'
 else
-  TEST_OWN := $(CARGO) test $(LOCKED) --workspace --lib --bins --tests --no-fail-fast -- --skip foreign:: --skip sipp::
-  TEST_FOREIGN := $(CARGO) test $(LOCKED) --workspace --tests --no-fail-fast -- --test-threads 1 foreign:: sipp::
+  TEST_OWN := $(CARGO) test $(LOCKED) --workspace --lib --bins --tests --no-fail-fast -- --skip foreign::
+  TEST_FOREIGN := $(CARGO) test $(LOCKED) --workspace --tests --no-fail-fast -- --test-threads 1 foreign::
 endif
 
 .PHONY: help run build test check bench fuzz soak audit fmt cargo
@@ -55,8 +56,11 @@ test:
 bench: build
 	for calls in 20 100 200; do $(BINARY) bench --calls $$calls --seconds 30 $(ARGS) || exit 1; done
 
+# An hour of calls, then the calls with foreign programs at their full length, 30 s each.
 soak: build
+	scripts/setup-tests.sh
 	$(BINARY) bench --calls 50 --seconds 3600 $(ARGS)
+	NEXTEST_PROFILE=soak PATCHCORD_LONG=1 PATCHCORD_BINARY=$(CURDIR)/$(BINARY) $(TEST_FOREIGN)
 
 # Each target for a minute (SECONDS_EACH=…, RUNS=…); any compiler will do. fuzz/README.md says more.
 fuzz: cargo
