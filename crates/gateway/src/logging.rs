@@ -2,8 +2,11 @@
 
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 use crate::config::{Log, LogFormat};
 
@@ -15,10 +18,18 @@ pub fn start(log: &Log) {
         LogFormat::Json => false,
         LogFormat::Auto => io::stderr().is_terminal(),
     };
-    let builder = fmt().with_env_filter(filter).with_writer(io::stderr);
-    let _ = if human {
-        builder.with_ansi(io::stderr().is_terminal()).with_target(false).try_init()
+    let lines = fmt::layer().with_writer(io::stderr);
+    let lines: Box<dyn Layer<_> + Send + Sync> = if human {
+        Box::new(lines.with_ansi(io::stderr().is_terminal()).with_target(false))
     } else {
-        builder.json().flatten_event(true).try_init()
+        Box::new(lines.json().flatten_event(true))
     };
+    let subscriber = Registry::default().with(lines).with(filter).with(filter_fn(is_discreet));
+    let _ = subscriber.try_init();
+}
+
+/// Whether a line may be written, whatever level was asked for. Libraries print whole messages and headers
+/// when they are asked for much: secrets, numbers, digits and what was said.
+fn is_discreet(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() <= Level::INFO || metadata.target().starts_with("patchcord")
 }

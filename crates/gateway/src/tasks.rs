@@ -5,8 +5,10 @@
 
 use std::future::Future;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Context;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -47,7 +49,11 @@ impl Tasks {
         let mut threads = Vec::with_capacity(workers);
         let mut handles = Vec::with_capacity(workers);
         for index in 0..workers.max(1) {
-            let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(2).build()?;
+            let runtime = Builder::new_current_thread()
+                .enable_all()
+                .event_interval(POLLS_BETWEEN_EVENTS)
+                .max_blocking_threads(2)
+                .build()?;
             handles.push(Worker { handle: runtime.handle().clone(), load: Arc::default() });
             let stop = workers_stop.clone();
             threads.push(spawn_thread(&format!("media-{index}"), move || {
@@ -115,6 +121,13 @@ impl WorkerThreads {
     }
 }
 
+/// Has the task of `cx` polled again after the sockets and timers of its runtime were looked at.
+///
+/// A plain wake would have it polled again before them.
+pub fn give_way(cx: &mut Context<'_>) {
+    let _ = pin!(tokio::task::yield_now()).poll(cx);
+}
+
 /// Starts a named thread.
 ///
 /// # Errors
@@ -146,12 +159,18 @@ impl Drop for LoadShare {
     }
 }
 
+/// Polls of calls after which a worker looks at its sockets and timers, however many calls are ready.
+const POLLS_BETWEEN_EVENTS: u32 = 8;
+
 /// How long a worker waits for its blocking work (a name that is being resolved) when it is stopped.
 const WORKER_STOP_TIMEOUT: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Mutex;
+    use std::task::Poll;
+    use std::time::Instant;
     use tokio::sync::oneshot;
 
     #[tokio::test]
@@ -174,6 +193,42 @@ mod tests {
         drop(ends);
         assert!(tasks.shut_down(Duration::from_secs(5)).await);
         assert!(tasks.workers.iter().all(|worker| worker.load.load(Ordering::Relaxed) == 0));
+        threads.join();
+    }
+
+    #[tokio::test]
+    async fn a_call_that_always_has_work_keeps_no_other_call_of_its_worker_from_its_cadence() {
+        let (tasks, threads) = Tasks::start(1).unwrap();
+        let (deadline, begun_late) = (Arc::new(Mutex::new(None::<Instant>)), Arc::<AtomicUsize>::default());
+        let (watched, counted) = (deadline.clone(), begun_late.clone());
+        let stop = tasks.stop().clone();
+        tasks.spawn_call(std::future::poll_fn(move |cx| {
+            if stop.is_cancelled() {
+                return Poll::Ready(());
+            }
+            let begun = Instant::now();
+            if watched.lock().unwrap().is_some_and(|deadline| begun > deadline) {
+                counted.fetch_add(1, Ordering::Relaxed);
+            }
+            while begun.elapsed() < Duration::from_millis(2) {}
+            give_way(cx);
+            Poll::Pending
+        }));
+        let (done, is_done) = oneshot::channel();
+        tasks.spawn_call(async move {
+            for _ in 0..10 {
+                let due = Instant::now() + Duration::from_millis(20);
+                // The timer's own grain is a millisecond.
+                *deadline.lock().unwrap() = Some(due + Duration::from_millis(2));
+                tokio::time::sleep_until(due.into()).await;
+                *deadline.lock().unwrap() = None;
+            }
+            let _ = done.send(());
+        });
+        is_done.await.unwrap();
+        // At most one portion per frame stands between a deadline and what it wakes, not an event interval.
+        assert!(begun_late.load(Ordering::Relaxed) <= 10, "{begun_late:?} portions came first");
+        assert!(tasks.shut_down(Duration::from_secs(5)).await);
         threads.join();
     }
 }

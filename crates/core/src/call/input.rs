@@ -14,7 +14,8 @@ pub enum Input<'a> {
     PhoneMedia(PhoneMedia),
     /// The phone pressed a key outside the audio (SIP INFO).
     PhoneDigit(DigitPress),
-    /// The phone is gone, for that reason: CANCEL, BYE, no ACK, a refused re-negotiation.
+    /// The phone is gone, for that reason: CANCEL, BYE, no ACK. [`Reason::Canceled`] says that it was never
+    /// answered, whatever was asked for.
     PhoneGone(Reason),
     /// A datagram came to our RTP port.
     Rtp {
@@ -42,8 +43,8 @@ pub enum Input<'a> {
     BotWire(Wire<'a>),
     /// The bot's socket ended.
     BotClosed(SocketEnd),
-    /// An audio message to the bot was dropped because it reads too slowly.
-    BotAudioDropped,
+    /// An audio message to the bot or to the vendor was dropped because that end reads too slowly.
+    AudioDropped,
     /// Somebody wants the call to end: the API, the drain.
     HangUp(Reason),
 }

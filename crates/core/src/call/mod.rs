@@ -170,7 +170,7 @@ impl Call {
             Input::BotFailed(reason) => self.bot_failed(reason, now),
             Input::BotWire(wire) => self.hear_bot(wire, now),
             Input::BotClosed(end) => self.bot_closed(end, now),
-            Input::BotAudioDropped => self.counters.outbox_dropped += 1,
+            Input::AudioDropped => self.counters.outbox_dropped += 1,
             Input::HangUp(reason) => self.end(reason, now),
         }
     }

@@ -17,6 +17,8 @@ pub struct DialectRow {
     pub summary: &'static str,
     /// The audio when nothing is configured.
     pub default_audio: WireAudio,
+    /// How much audio one message carries where the wire fixes it, whatever the frame.
+    pub message_audio: Option<Duration>,
     /// What the wire can carry.
     pub capabilities: &'static [Capability],
     /// Its messages: who sends them, what they are called, what they mean.
@@ -92,6 +94,13 @@ pub enum RefusalWish {
     Tell,
     /// They are only counted.
     Quiet,
+}
+
+impl DialectRow {
+    /// How much audio one message carries when `frame` was agreed on.
+    pub fn message_audio(&self, frame: Duration) -> Duration {
+        self.message_audio.unwrap_or(frame)
+    }
 }
 
 /// Finds a dialect by name.

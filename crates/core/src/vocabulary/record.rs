@@ -135,6 +135,6 @@ counters! {
     refused_commands,
     /// Bytes of a vendor's audio that came far ahead of real time and were not heard.
     phone_flood_bytes,
-    /// Audio messages to the bot dropped because it read too slowly.
+    /// Audio messages to the bot or the vendor dropped because that end read too slowly.
     outbox_dropped,
 }

@@ -57,8 +57,8 @@ impl BotEnd {
     /// Dials.
     pub fn connect(&mut self) {
         if let Self::Waiting(address) = std::mem::replace(self, Self::Gone) {
-            let frame = address.bot.audio.frame;
-            *self = Self::Dialling(Box::pin(address.dial()), frame);
+            let message = address.bot.dialect.row().message_audio(address.bot.audio.frame);
+            *self = Self::Dialling(Box::pin(address.dial()), message);
         }
     }
 
@@ -66,11 +66,11 @@ impl BotEnd {
     pub fn poll(&mut self, cx: &mut Context<'_>, now: Moment) -> Poll<BotNews> {
         match self {
             Self::Open(link) => link.poll_read(cx, now).map(BotNews::Received),
-            Self::Dialling(dialling, frame) => match dialling.as_mut().poll(cx) {
+            Self::Dialling(dialling, message) => match dialling.as_mut().poll(cx) {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(Ok(socket)) => {
                     info!("bot connected");
-                    *self = Self::Open(Box::new(WsLink::new(socket, *frame, now)));
+                    *self = Self::Open(Box::new(WsLink::new(socket, *message, now)));
                     Poll::Ready(BotNews::Connected)
                 }
                 Poll::Ready(Err(error)) => {

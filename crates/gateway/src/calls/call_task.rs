@@ -23,6 +23,7 @@ use super::phone_end::PhoneEnd;
 use super::registry::{CallOrder, Seat, Snapshot};
 use crate::clock::Clock;
 use crate::net::{Pushed, Received, RtpPort};
+use crate::tasks::give_way;
 
 /// One call and everything it holds.
 pub struct CallTask {
@@ -48,6 +49,8 @@ struct Ends {
     audio_dropped: u32,
     bot_overflown: bool,
     phone_overflown: bool,
+    /// An outbox would overflow before the end of this wake.
+    filling: bool,
     reread: bool,
     record: Option<Box<CallRecord>>,
 }
@@ -75,6 +78,7 @@ impl CallTask {
                 audio_dropped: 0,
                 bot_overflown: false,
                 phone_overflown: false,
+                filling: false,
                 reread: false,
                 record: None,
             },
@@ -107,74 +111,77 @@ impl CallTask {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Box<CallRecord>> {
-        self.drain();
+        self.drain(cx);
         for _ in 0..ROUNDS_PER_WAKE_MAX {
             self.ends.reread = false;
             let mut more = self.poll_orders(cx);
             more |= self.poll_phone(cx);
             more |= self.poll_bot(cx);
             // After a standstill what waits in the sockets came before the deadlines that passed meanwhile.
-            self.handle_due();
-            self.feed_back();
+            self.handle_due(cx);
+            self.feed_back(cx);
             self.ends.poll_write(cx, self.clock.now());
             if let Some(record) = self.ends.record.take() {
                 return Poll::Ready(record);
             }
             let due = self.poll_sleep(cx);
             if more {
-                // Other calls of this worker first: a flood is its own call's problem.
-                cx.waker().wake_by_ref();
+                // Other calls of this worker, their sockets and timers first: a flood is its own call's problem.
+                give_way(cx);
                 return Poll::Pending;
             }
             if !due && !self.ends.reread {
                 return Poll::Pending;
             }
         }
-        cx.waker().wake_by_ref();
+        give_way(cx);
         Poll::Pending
     }
 
     /// Gives the call what happened and carries out what it says.
-    fn handle(&mut self, now: Moment, input: Input<'_>) {
+    fn handle(&mut self, cx: &mut Context<'_>, now: Moment, input: Input<'_>) {
         self.call.handle(now, input);
-        self.drain();
+        self.drain(cx);
     }
 
-    fn drain(&mut self) {
+    fn drain(&mut self, cx: &mut Context<'_>) {
         while let Some(output) = self.call.poll_output() {
             self.ends.carry_out(output, self.clock);
+            if std::mem::take(&mut self.ends.filling) {
+                self.ends.poll_write(cx, self.clock.now());
+            }
         }
     }
 
     /// Tells the call what its own wishes have led to.
-    fn feed_back(&mut self) {
+    fn feed_back(&mut self, cx: &mut Context<'_>) {
         let now = self.clock.now();
         for _ in 0..std::mem::take(&mut self.ends.audio_dropped) {
-            self.handle(now, Input::BotAudioDropped);
+            self.handle(cx, now, Input::AudioDropped);
         }
         if std::mem::take(&mut self.ends.bot_overflown) {
-            self.handle(now, Input::BotFailed(Reason::BotStalled));
+            self.handle(cx, now, Input::BotFailed(Reason::BotStalled));
         }
         if std::mem::take(&mut self.ends.phone_overflown) {
-            self.handle(now, Input::PhoneClosed(SocketEnd::Reset));
+            self.handle(cx, now, Input::PhoneClosed(SocketEnd::Reset));
         }
     }
 
-    fn handle_due(&mut self) {
+    fn handle_due(&mut self, cx: &mut Context<'_>) {
         let now = self.clock.now();
         if self.call.poll_timeout().is_some_and(|at| now >= at) {
             self.call.handle_timeout(now);
-            self.drain();
+            self.drain(cx);
         }
         if let BotEnd::Open(link) = &mut self.ends.bot
             && link.handle_timeout(now)
         {
-            self.handle(now, Input::BotFailed(Reason::BotStalled));
+            self.handle(cx, now, Input::BotFailed(Reason::BotStalled));
         }
         if let PhoneEnd::Vendor(link, _) = &mut self.ends.phone
             && link.handle_timeout(now)
         {
-            self.handle(now, Input::PhoneClosed(SocketEnd::Reset));
+            self.handle(cx, now, Input::PhoneClosed(SocketEnd::Reset));
         }
         if now >= self.show_at {
             self.show_at = now + SHOW_INTERVAL;
@@ -190,7 +197,7 @@ impl CallTask {
     fn poll_orders(&mut self, cx: &mut Context<'_>) -> bool {
         while let Poll::Ready(Some(order)) = self.orders.poll_recv(cx) {
             match order {
-                CallOrder::HangUp(reason) => self.handle(self.clock.now(), Input::HangUp(reason)),
+                CallOrder::HangUp(reason) => self.handle(cx, self.clock.now(), Input::HangUp(reason)),
             }
         }
         false
@@ -216,7 +223,7 @@ impl CallTask {
         for _ in 0..DATAGRAMS_PER_WAKE_MAX {
             let PhoneEnd::Sip(phone) = &mut self.ends.phone else { return false };
             if let Poll::Ready(input) = phone.poll_leg(cx) {
-                self.handle(self.clock.now(), input);
+                self.handle(cx, self.clock.now(), input);
                 continue;
             }
             let Poll::Ready((port, length, source)) = phone.rtp.poll_receive(cx, datagram) else {
@@ -227,7 +234,7 @@ impl CallTask {
                 RtpPort::Rtp => Input::Rtp { source, packet },
                 RtpPort::Rtcp => Input::Rtcp { source, packet },
             };
-            self.handle(self.clock.now(), input);
+            self.handle(cx, self.clock.now(), input);
         }
         true
     }
@@ -240,9 +247,9 @@ impl CallTask {
             let Poll::Ready(received) = link.poll_read(cx, now) else { return false };
             portion.take(&received);
             match &received {
-                Received::Text(text) => self.handle(now, Input::PhoneWire(Wire::Text(text.as_str()))),
-                Received::Binary(bytes) => self.handle(now, Input::PhoneWire(Wire::Binary(bytes))),
-                Received::Ended(end) => self.handle(now, Input::PhoneClosed(*end)),
+                Received::Text(text) => self.handle(cx, now, Input::PhoneWire(Wire::Text(text.as_str()))),
+                Received::Binary(bytes) => self.handle(cx, now, Input::PhoneWire(Wire::Binary(bytes))),
+                Received::Ended(end) => self.handle(cx, now, Input::PhoneClosed(*end)),
             }
         }
         true
@@ -255,14 +262,16 @@ impl CallTask {
             let now = self.clock.now();
             let Poll::Ready(news) = self.ends.bot.poll(cx, now) else { return false };
             match &news {
-                BotNews::Connected => self.handle(now, Input::BotConnected),
-                BotNews::Failed(reason) => self.handle(now, Input::BotFailed(*reason)),
+                BotNews::Connected => self.handle(cx, now, Input::BotConnected),
+                BotNews::Failed(reason) => self.handle(cx, now, Input::BotFailed(*reason)),
                 BotNews::Received(received) => {
                     portion.take(received);
                     match received {
-                        Received::Text(text) => self.handle(now, Input::BotWire(Wire::Text(text.as_str()))),
-                        Received::Binary(bytes) => self.handle(now, Input::BotWire(Wire::Binary(bytes))),
-                        Received::Ended(end) => self.handle(now, Input::BotClosed(*end)),
+                        Received::Text(text) => {
+                            self.handle(cx, now, Input::BotWire(Wire::Text(text.as_str())))
+                        }
+                        Received::Binary(bytes) => self.handle(cx, now, Input::BotWire(Wire::Binary(bytes))),
+                        Received::Ended(end) => self.handle(cx, now, Input::BotClosed(*end)),
                     }
                 }
             }
@@ -298,11 +307,17 @@ impl Ends {
                         Pushed::DroppedAudio => self.audio_dropped += 1,
                         Pushed::Overflow => self.bot_overflown = true,
                     }
+                    self.filling |= link.is_filling();
                 }
             }
             Output::PhoneWire(class, wire) => {
                 if let PhoneEnd::Vendor(link, _) = &mut self.phone {
-                    self.phone_overflown |= link.send(class, wire) == Pushed::Overflow;
+                    match link.send(class, wire) {
+                        Pushed::Queued => {}
+                        Pushed::DroppedAudio => self.audio_dropped += 1,
+                        Pushed::Overflow => self.phone_overflown = true,
+                    }
+                    self.filling |= link.is_filling();
                 }
             }
             Output::Ring => self.phone.ring(),
@@ -393,7 +408,7 @@ impl Portion {
 const ROUNDS_PER_WAKE_MAX: usize = 8;
 const DATAGRAMS_PER_WAKE_MAX: usize = 16;
 const MESSAGES_PER_WAKE_MAX: usize = 64;
-const MESSAGE_BYTES_PER_WAKE_MAX: usize = 256 << 10;
+const MESSAGE_BYTES_PER_WAKE_MAX: usize = 64 << 10;
 
 /// Longer datagrams are cut, and then no RTP that we take.
 const DATAGRAM_BYTES_MAX: usize = 2_048;

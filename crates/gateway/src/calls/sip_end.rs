@@ -153,7 +153,8 @@ impl SipEnd {
         let agreed = answer.ok_or(SessionError::Unreadable).and_then(|answer| self.session.accept(&answer));
         match agreed {
             Ok(media) => self.agree(media),
-            Err(error) => Input::PhoneGone(error.reason()),
+            // The phone is still there and has to be told.
+            Err(error) => Input::HangUp(error.reason()),
         }
     }
 

@@ -9,7 +9,7 @@ mod transport;
 mod ws_dial;
 mod ws_link;
 
-pub use outbox::{Outbox, Pushed};
+pub use outbox::{Outbox, Pushed, Weighed};
 pub use rtp_socket::{RtpPort, RtpPortRange, RtpSocket, local_address_towards};
 pub use tls::{TlsClient, install_crypto};
 pub use transport::Transport;

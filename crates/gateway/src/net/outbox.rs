@@ -11,12 +11,19 @@ use patchcord_core::vocabulary::Moment;
 
 /// The messages that wait, oldest first in two classes; numbers keep their common order.
 #[derive(Debug)]
-pub struct Outbox<M> {
+pub struct Outbox<M: Weighed> {
     audio: VecDeque<(u64, M)>,
     control: VecDeque<(u64, M)>,
+    control_bytes: usize,
     next_number: u64,
     audio_max: usize,
     blocked_since: Option<Moment>,
+}
+
+/// What has a length in memory.
+pub trait Weighed {
+    /// Its bytes.
+    fn bytes(&self) -> usize;
 }
 
 /// What became of a pushed message.
@@ -26,18 +33,19 @@ pub enum Pushed {
     Queued,
     /// It waits, and the oldest audio message was dropped for it.
     DroppedAudio,
-    /// More control messages wait than a living reader leaves: the other end is stalled.
+    /// More control messages, or bytes of them, wait than a living reader leaves: the other end is stalled.
     Overflow,
 }
 
-impl<M> Outbox<M> {
-    /// An empty outbox for audio messages of `frame` each.
-    pub fn new(frame: Duration) -> Self {
-        let frame_ms = frame.as_millis().max(1);
-        let audio_max = usize::try_from(AUDIO_WAITING_MAX.as_millis() / frame_ms).unwrap_or(1).max(1);
+impl<M: Weighed> Outbox<M> {
+    /// An empty outbox for audio messages that last `message` each.
+    pub fn new(message: Duration) -> Self {
+        let message_ms = message.as_millis().max(1);
+        let audio_max = usize::try_from(AUDIO_WAITING_MAX.as_millis() / message_ms).unwrap_or(1).max(1);
         Self {
             audio: VecDeque::new(),
             control: VecDeque::new(),
+            control_bytes: 0,
             next_number: 0,
             audio_max,
             blocked_since: None,
@@ -57,8 +65,12 @@ impl<M> Outbox<M> {
                 self.audio.push_back(numbered);
                 if full { Pushed::DroppedAudio } else { Pushed::Queued }
             }
-            WireClass::Control if self.control.len() >= CONTROL_WAITING_MAX => Pushed::Overflow,
             WireClass::Control => {
+                let bytes = self.control_bytes.saturating_add(numbered.1.bytes());
+                if self.control.len() >= CONTROL_WAITING_MAX || bytes > CONTROL_BYTES_WAITING_MAX {
+                    return Pushed::Overflow;
+                }
+                self.control_bytes = bytes;
                 self.control.push_back(numbered);
                 Pushed::Queued
             }
@@ -71,8 +83,12 @@ impl<M> Outbox<M> {
             (Some((audio, _)), Some((control, _))) => audio < control,
             (audio, _) => audio.is_some(),
         };
-        let queue = if audio_first { &mut self.audio } else { &mut self.control };
-        queue.pop_front().map(|(_, message)| message)
+        if audio_first {
+            return self.audio.pop_front().map(|(_, message)| message);
+        }
+        let (_, message) = self.control.pop_front()?;
+        self.control_bytes = self.control_bytes.saturating_sub(message.bytes());
+        Some(message)
     }
 
     /// The socket took nothing although something waits.
@@ -83,6 +99,13 @@ impl<M> Outbox<M> {
     /// The socket took bytes, or nothing waits.
     pub fn moved(&mut self) {
         self.blocked_since = None;
+    }
+
+    /// Whether so much waits that it should be written before more comes.
+    pub fn is_half_full(&self) -> bool {
+        self.audio.len() * 2 >= self.audio_max
+            || self.control.len() * 2 >= CONTROL_WAITING_MAX
+            || self.control_bytes * 2 >= CONTROL_BYTES_WAITING_MAX
     }
 
     /// Whether nothing waits.
@@ -101,6 +124,7 @@ const AUDIO_WAITING_MAX: Duration = Duration::from_secs(1);
 
 /// Control messages that may wait.
 const CONTROL_WAITING_MAX: usize = 1_000;
+const CONTROL_BYTES_WAITING_MAX: usize = 4 << 20;
 
 /// How long a socket may take nothing.
 const BLOCKED_MAX: Duration = Duration::from_secs(5);
@@ -108,6 +132,18 @@ const BLOCKED_MAX: Duration = Duration::from_secs(5);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Weighed for u32 {
+        fn bytes(&self) -> usize {
+            4
+        }
+    }
+
+    impl Weighed for &str {
+        fn bytes(&self) -> usize {
+            self.len()
+        }
+    }
 
     fn drained(outbox: &mut Outbox<u32>) -> Vec<u32> {
         std::iter::from_fn(|| outbox.pull()).collect()
@@ -152,6 +188,34 @@ mod tests {
         let overflows =
             (0..1_010).filter(|n| outbox.push(WireClass::Control, *n) == Pushed::Overflow).count();
         assert_eq!((overflows, drained(&mut outbox).len()), (10, 1_000));
+    }
+
+    #[test]
+    fn few_control_messages_of_many_bytes_are_too_much_as_well_and_room_comes_back() {
+        let large = "x".repeat(1 << 20);
+        let mut outbox = Outbox::new(Duration::from_millis(20));
+        for _ in 0..4 {
+            assert_eq!(outbox.push(WireClass::Control, large.as_str()), Pushed::Queued);
+        }
+        assert_eq!(outbox.push(WireClass::Control, "{}"), Pushed::Overflow);
+        assert!(outbox.pull().is_some());
+        assert_eq!(outbox.push(WireClass::Control, "{}"), Pushed::Queued);
+    }
+
+    #[test]
+    fn it_asks_to_be_written_when_half_of_its_audio_or_of_its_control_waits() {
+        let mut outbox = Outbox::new(Duration::from_millis(20));
+        let asks_at = (1..100).find(|n| {
+            outbox.push(WireClass::Audio, *n);
+            outbox.is_half_full()
+        });
+        assert_eq!(asks_at, Some(25));
+        let mut outbox = Outbox::new(Duration::from_millis(20));
+        let asks_at = (1..1_000).find(|n| {
+            outbox.push(WireClass::Control, *n);
+            outbox.is_half_full()
+        });
+        assert_eq!(asks_at, Some(500));
     }
 
     #[test]

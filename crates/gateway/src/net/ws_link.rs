@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes};
 
-use super::outbox::{Outbox, Pushed};
+use super::outbox::{Outbox, Pushed, Weighed};
 use super::transport::Transport;
 
 /// A WebSocket after its handshake.
@@ -67,11 +67,11 @@ enum Reading {
 }
 
 impl WsLink {
-    /// A link over an open socket whose audio messages last `frame`.
-    pub fn new(socket: WsSocket, frame: Duration, now: Moment) -> Self {
+    /// A link over an open socket to which audio messages go that last `message`.
+    pub fn new(socket: WsSocket, message: Duration, now: Moment) -> Self {
         Self {
             socket,
-            outbox: Outbox::new(frame),
+            outbox: Outbox::new(message),
             writing: Writing::Idle,
             written_before: 0,
             reading: Reading::Open,
@@ -90,6 +90,11 @@ impl WsLink {
             Wire::Binary(bytes) => Message::Binary(Bytes::copy_from_slice(bytes)),
         };
         self.outbox.push(class, message)
+    }
+
+    /// Whether so much waits that it should be written before more comes.
+    pub fn is_filling(&self) -> bool {
+        self.outbox.is_half_full()
     }
 
     /// Closes with that code once all that waits was sent.
@@ -279,6 +284,12 @@ impl WsLink {
         self.writing = Writing::Broken;
         self.outbox.moved();
         while self.outbox.pull().is_some() {}
+    }
+}
+
+impl Weighed for Message {
+    fn bytes(&self) -> usize {
+        self.len()
     }
 }
 

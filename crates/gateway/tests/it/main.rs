@@ -4,6 +4,7 @@
 mod caller;
 mod commands;
 mod config;
+mod discretion;
 mod foreign;
 mod hostile;
 mod meter;

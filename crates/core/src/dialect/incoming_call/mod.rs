@@ -28,6 +28,7 @@ pub const ROW: DialectRow = DialectRow {
     name: "incoming-call",
     summary: "incoming_call / answer / cdr (seeds 002 and 003): binary 16-bit audio at 8 kHz, answer gate",
     default_audio: WireAudio { format: FORMAT, frame: FRAME },
+    message_audio: None,
     capabilities: CAPABILITIES,
     messages: &[
         MessageRow { to_bot: true, name: "incoming_call", meaning: "a call rings" },
@@ -87,7 +88,7 @@ fn audio(wish: &AudioWish) -> Result<WireAudio, String> {
         return Err(format!("incoming-call has no sample rate {rate}: the only one is 8000"));
     }
     let frame = wish.frame.unwrap_or(FRAME);
-    if frame < FRAME_MIN || frame > FRAME_MAX || frame.as_nanos() % FRAME_MIN.as_nanos() != 0 {
+    if frame < FRAME_MIN || frame > FRAME_MAX || !frame.as_nanos().is_multiple_of(FRAME_MIN.as_nanos()) {
         return Err(format!("incoming-call: frame must be 10 to 100 ms in steps of 10, not {frame:?}"));
     }
     Ok(WireAudio { format: FORMAT, frame })

@@ -21,6 +21,7 @@ pub const ROW: DialectRow = DialectRow {
     name: "ivr-solutions",
     summary: "IVR Solutions WSS bridge and Exotel-shaped bots: JSON events, base64 or binary audio, marks, transfers",
     default_audio: WireAudio { format: MediaFormat::linear16(8_000), frame: Duration::from_millis(20) },
+    message_audio: None,
     capabilities: CAPABILITIES,
     messages: MESSAGES,
     audio,
@@ -80,7 +81,7 @@ fn audio(wish: &AudioWish) -> Result<WireAudio, String> {
         return Err(format!("audio at {} samples per second: {POSSIBLE}", format.sample_rate));
     }
     let frame = wish.frame.unwrap_or(ROW.default_audio.frame);
-    let whole = frame.as_nanos() % FRAME_STEP.as_nanos() == 0;
+    let whole = frame.as_nanos().is_multiple_of(FRAME_STEP.as_nanos());
     if !whole || frame < FRAME_STEP || frame > FRAME_MAX {
         return Err("audio frame: possible are 10ms to 200ms in steps of 10ms".to_owned());
     }

@@ -28,6 +28,7 @@ pub const ROW: DialectRow = DialectRow {
     name: "ozonetel",
     summary: "Ozonetel / KooKoo streaming (seed 001): JSON with lists of 16-bit samples, 8 kHz, 10 ms",
     default_audio: WireAudio { format: FORMAT, frame: PACKET },
+    message_audio: Some(PACKET),
     capabilities: CAPABILITIES,
     messages: &[
         MessageRow { to_bot: true, name: "start", meaning: "the call is there; `ucid` names it" },
@@ -68,7 +69,7 @@ fn audio(wish: &AudioWish) -> Result<WireAudio, String> {
         return Err(format!("ozonetel has no sample rate {rate}: the only one is 8000"));
     }
     let frame = wish.frame.unwrap_or(PACKET);
-    if frame < PACKET || frame > FRAME_MAX || frame.as_nanos() % PACKET.as_nanos() != 0 {
+    if frame < PACKET || frame > FRAME_MAX || !frame.as_nanos().is_multiple_of(PACKET.as_nanos()) {
         return Err(format!(
             "ozonetel sends packets of 10 ms: frame must be 10 to 100 ms in steps of 10, not {frame:?}"
         ));

@@ -21,6 +21,7 @@ pub const ROW: DialectRow = DialectRow {
     name: "smartpbx",
     summary: "SmartPBX / FonoUC AI Provider: four JSON events, base64 audio at 24000 (pcm16) or 8000 (g711_ulaw)",
     default_audio: WireAudio { format: PCM16, frame: Duration::from_millis(20) },
+    message_audio: None,
     capabilities: CAPABILITIES,
     messages: MESSAGES,
     audio,
@@ -54,7 +55,7 @@ fn audio(wish: &AudioWish) -> Result<WireAudio, String> {
         return Err(format!("audio encoding {word} at {rate} samples per second: {POSSIBLE}"));
     }
     let frame = wish.frame.unwrap_or(ROW.default_audio.frame);
-    let whole = frame.as_nanos() % FRAME_STEP.as_nanos() == 0;
+    let whole = frame.as_nanos().is_multiple_of(FRAME_STEP.as_nanos());
     if !whole || frame < FRAME_STEP || frame > FRAME_MAX {
         return Err("audio frame: possible are 10ms to 200ms in steps of 10ms".to_owned());
     }
