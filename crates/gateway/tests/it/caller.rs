@@ -27,7 +27,8 @@ fn a_call_to_the_echo_needs_nothing_else_and_hears_itself() {
     assert!(hertz.abs_diff(440) <= 3, "{hertz} Hz");
     assert_eq!(event(&report, "key_pressed")["key"], "5");
     assert_eq!(report["rtp_in"]["missing"], 0);
-    let sent = report["rtp_out"]["packets"].as_u64().unwrap() + report["rtp_out"]["skipped"].as_u64().unwrap();
+    let sent =
+        report["rtp_out"]["packets"].as_u64().unwrap() + report["rtp_out"]["skipped"].as_u64().unwrap();
     // 100 frames, and the ends of two keys twice more.
     assert!((99..=105).contains(&sent), "{sent}");
     let said_and_heard = hound::WavReader::open(&tape).unwrap();
