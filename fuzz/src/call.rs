@@ -96,7 +96,7 @@ impl Desk {
             b'Z' => self.input(Input::BotClosed(SocketEnd::Reset)),
             b'Y' => self.input(Input::PhoneClosed(SocketEnd::Closed(code))),
             b'G' => self.input(Input::PhoneGone(Reason::CallerHungUp)),
-            b'D' => self.input(Input::BotAudioDropped),
+            b'D' => self.input(Input::AudioDropped),
             b'k' => {
                 let digit = Digit::ALL[usize::from(code % 16)];
                 self.input(Input::PhoneDigit(DigitPress { digit, duration: None }));
@@ -205,6 +205,8 @@ fn media(kind: u16) -> PhoneMedia {
     ];
     PhoneMedia {
         remote: phone(),
+        rtcp: (kind & 32 != 0).then(phone),
+        signalling: (kind & 64 != 0).then(|| phone().ip()),
         format: if kind & 4 == 0 { MediaFormat::PCMU_8K } else { MediaFormat::PCMA_8K },
         payload_type: if kind & 4 == 0 { 0 } else { 8 },
         telephone_event: (kind & 8 == 0).then_some(101),

@@ -169,6 +169,7 @@ fn settings(vary: u8) -> RtpReceiveSettings {
     let formats = [(0, MediaFormat::PCMU_8K), (8, MediaFormat::PCMA_8K), (96, MediaFormat::linear16(16_000))];
     RtpReceiveSettings {
         remote: source(vary >> 4),
+        signalling: (vary & 4 != 0).then(|| source(2).ip()),
         payloads: formats.into_iter().skip(usize::from(vary % 3)).collect(),
         telephone_event: (vary & 8 == 0).then_some((101, 8_000)),
         ptime: Duration::from_millis(10 * u64::from(vary % 7)),

@@ -21,7 +21,7 @@ pub fn exercise(input: &[u8]) {
     let (in_pieces, fault_in_pieces) = frames_of(input, 1 + input.len() % 97);
     assert_eq!(frames, in_pieces, "other frames in other pieces");
     assert_eq!(fault.is_some(), fault_in_pieces.is_some(), "another end in other pieces");
-    let mut bench = Bench::new(if input.len() % 2 == 0 { Transport::Udp } else { Transport::Tcp });
+    let mut bench = Bench::new(if input.len().is_multiple_of(2) { Transport::Udp } else { Transport::Tcp });
     for frame in frames.into_iter().take(MESSAGES_MAX) {
         let Frame::Message(octets) = frame else { continue };
         bench.receive(&octets);

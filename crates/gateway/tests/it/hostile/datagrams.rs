@@ -20,7 +20,7 @@ pub fn on_sip(doors: &Doors, until: Instant) {
             chance.damage(message),
             chance.damage(message),
             via_of_a_stranger(round),
-            if round % 16 == 0 { largest } else { Vec::new() },
+            if round.is_multiple_of(16) { largest } else { Vec::new() },
         ] {
             // A full socket of our own is not what is looked for.
             let _sent = socket.send_to(&bytes, doors.sip);
@@ -46,7 +46,7 @@ pub fn on_rtp(doors: &Doors, until: Instant) {
             };
             let length = chance.below(400);
             packet.extend(chance.bytes(length));
-            let from = if round % 3 == 0 { &phone_like } else { &socket };
+            let from = if round.is_multiple_of(3) { &phone_like } else { &socket };
             let _sent = from.send_to(&packet, (doors.sip.ip(), port));
         }
         breathe(&socket);

@@ -1,9 +1,10 @@
 //! The real program with every door open, and what the system says of it.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use patchcord::caller::process_figures::ProcessFigures;
@@ -29,6 +30,8 @@ pub struct Doors {
     pub sip_tcp: SocketAddr,
     /// Ports for vendors, with the dialect of each.
     pub listeners: Vec<(String, SocketAddr)>,
+    /// Where the bots `bad-DIALECT` are dialled.
+    pub bots: Arc<TcpListener>,
     /// Where calls have their RTP.
     pub rtp: Range<u16>,
 }
@@ -50,7 +53,10 @@ impl Victim {
              [sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\nrtp_ports = \"{first}-{}\"\n",
             first + 39
         );
+        let bots = Arc::new(TcpListener::bind("127.0.0.2:0").unwrap());
+        let url = format!("ws://{}/", bots.local_addr().unwrap());
         for dialect in DIALECTS {
+            file += &format!("[bots.bad-{dialect}]\nurl = \"{url}\"\ndialect = \"{dialect}\"\n");
             file += &format!(
                 "[[listeners]]\nlisten = \"127.0.0.1:0\"\ndialect = \"{dialect}\"\nbot = \"echo\"\n"
             );
@@ -68,7 +74,8 @@ impl Victim {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = timeout(PATIENCE, lines.next_line()).await.expect("no start in time").unwrap();
-        let doors = Doors::read(&line.unwrap_or_else(|| panic!("no start: {}", log(folder.path()))), first);
+        let doors =
+            Doors::read(&line.unwrap_or_else(|| panic!("no start: {}", log(folder.path()))), bots, first);
         Self { child, folder, doors }
     }
 
@@ -132,7 +139,7 @@ impl Victim {
 }
 
 impl Doors {
-    fn read(line: &str, first_rtp: u16) -> Self {
+    fn read(line: &str, bots: Arc<TcpListener>, first_rtp: u16) -> Self {
         let places: Value = serde_json::from_str(line).unwrap();
         let address = |place: &Value| {
             let place = place.as_str().unwrap();
@@ -144,6 +151,7 @@ impl Doors {
             sip: address(&places["sip"][0]),
             sip_tcp: address(&places["sip"][1]),
             listeners: DIALECTS.iter().map(|dialect| (*dialect).to_owned()).zip(listeners).collect(),
+            bots,
             rtp: first_rtp..first_rtp + 40,
         }
     }
@@ -163,6 +171,6 @@ fn binary() -> PathBuf {
     std::env::var_os("PATCHCORD_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_patchcord").into(), PathBuf::from)
 }
 
-const DIALECTS: [&str; 4] = ["ivr-solutions", "smartpbx", "incoming-call", "ozonetel"];
+pub const DIALECTS: [&str; 4] = ["ivr-solutions", "smartpbx", "incoming-call", "ozonetel"];
 const TALK: &str = "gateway.err";
 const PATIENCE: Duration = Duration::from_secs(15);

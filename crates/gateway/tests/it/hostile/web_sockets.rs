@@ -20,7 +20,11 @@ pub fn on_all(doors: &Doors, until: Instant) {
     let mut first = true;
     while first || Instant::now() < until {
         for (dialect, address, path) in &places {
-            for bytes in attacks(&mut chance).into_iter().chain([dialect_noise(dialect, &mut chance)]) {
+            for bytes in attacks(&mut chance, End::Client).into_iter().chain([noise(
+                dialect,
+                &mut chance,
+                End::Client,
+            )]) {
                 let mut stream = upgrade(*address, path);
                 send(&mut stream, &bytes);
                 read(&mut stream);
@@ -35,18 +39,23 @@ pub fn on_all(doors: &Doors, until: Instant) {
     }
 }
 
-/// Bytes behind an upgrade, each of them the end of a good vendor.
-fn attacks(chance: &mut Chance) -> Vec<Vec<u8>> {
+/// Bytes behind an upgrade, each of them the end of a good vendor or bot.
+pub fn attacks(chance: &mut Chance, end: End) -> Vec<Vec<u8>> {
     let (text, binary, ping, close) = (0x81, 0x82, 0x89, 0x88);
+    let frame = |first: u8, payload: &[u8]| frame(first, payload, end);
     let deep = format!("{}{}", r#"{"event":"#, r#"{"a":["#.repeat(80_000));
     let claims_exabytes = [&[0x82, 0xFF][..], &[0x7F; 8], &[0; 4], &[1; 100]].concat();
-    let unmasked = [&[0x81, 5][..], b"hello"].concat();
+    let other_end = match end {
+        End::Client => End::Server,
+        End::Server => End::Client,
+    };
+    let masked_wrongly = self::frame(0x81, b"hello", other_end);
     let fragments = [frame(0x01, b"{"), frame(0x00, b"").repeat(20_000)].concat();
     let heavy_fragments = [frame(0x02, b"x"), frame(0x00, &[b'x'; 60_000]).repeat(20)].concat();
     vec![
         chance.bytes(2_000),
         claims_exabytes,
-        unmasked,
+        masked_wrongly,
         frame(0xF1, b"reserved bits"),
         frame(0x83, b"reserved opcode"),
         frame(0x80, b"continuation of nothing"),
@@ -68,42 +77,53 @@ fn attacks(chance: &mut Chance) -> Vec<Vec<u8>> {
 }
 
 /// Every message of the dialect's inputs, right ones and wrong ones, some of them damaged.
-fn dialect_noise(dialect: &str, chance: &mut Chance) -> Vec<u8> {
+pub fn noise(dialect: &str, chance: &mut Chance, end: End) -> Vec<u8> {
     let mut bytes = Vec::new();
     for input in inputs(&format!("fuzz/seeds/dialect_{}", dialect.replace('-', "_"))) {
         for line in input.split(|byte| *byte == b'\n') {
-            bytes.extend(frame(if line.starts_with(b"~") { 0x82 } else { 0x81 }, line));
+            bytes.extend(frame(if line.starts_with(b"~") { 0x82 } else { 0x81 }, line, end));
             if chance.below(4) == 0 {
                 let damaged = String::from_utf8_lossy(&chance.damage(line)).into_owned();
-                bytes.extend(frame(0x81, damaged.as_bytes()));
+                bytes.extend(frame(0x81, damaged.as_bytes(), end));
             }
         }
     }
     bytes
 }
 
-/// A masked frame (RFC 6455 §5.2) whose first byte is as given.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+/// Who sends a frame: a client masks it, a server does not (RFC 6455 §5.1).
+#[derive(Clone, Copy)]
+pub enum End {
+    Client,
+    Server,
+}
+
+/// A frame (RFC 6455 §5.2) whose first byte is as given.
+pub fn frame(first: u8, payload: &[u8], end: End) -> Vec<u8> {
+    let (flag, mask): (u8, &[u8]) = match end {
+        End::Client => (0x80, &[1, 2, 3, 4]),
+        End::Server => (0, &[]),
+    };
     let mut frame = vec![first];
     match payload.len() {
-        short @ ..126 => frame.push(0x80 | short as u8),
+        short @ ..126 => frame.push(flag | short as u8),
         middle @ 126..=0xFFFF => {
-            frame.push(0x80 | 126);
+            frame.push(flag | 126);
             frame.extend_from_slice(&(middle as u16).to_be_bytes());
         }
         long => {
-            frame.push(0x80 | 127);
+            frame.push(flag | 127);
             frame.extend_from_slice(&(long as u64).to_be_bytes());
         }
     }
-    let mask = [1, 2, 3, 4];
-    frame.extend_from_slice(&mask);
-    frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    frame.extend_from_slice(mask);
+    let masks = mask.iter().copied().cycle().chain(std::iter::repeat(0));
+    frame.extend(payload.iter().zip(masks).map(|(byte, mask)| byte ^ mask));
     frame
 }
 
 /// An upgraded connection. Panics where it is refused: the door has to stay open.
-fn upgrade(address: SocketAddr, path: &str) -> TcpStream {
+pub fn upgrade(address: SocketAddr, path: &str) -> TcpStream {
     let mut stream = connect(address).expect("a vendor is not let in");
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
