@@ -90,6 +90,10 @@ impl Call {
     pub(super) fn phone_gone(&mut self, reason: Reason, now: Moment) {
         let PhoneLeg::Rtp(leg) = &mut self.phone else { return };
         leg.gone = true;
+        if reason == Reason::Canceled {
+            // The CANCEL was faster than the answer that we had asked for.
+            self.answered_at = None;
+        }
         let reason = match &self.state {
             State::Ending(ending) => ending.cause.reason(),
             _ => reason,
@@ -158,11 +162,11 @@ impl Call {
 
     /// Closes the vendor's socket and ends the waiting for it.
     pub(super) fn close_vendor(&mut self, code: u16) {
-        if let PhoneLeg::Vendor(leg) = &mut self.phone {
-            if leg.presence < Presence::Gone {
-                leg.presence = Presence::Gone;
-                self.outputs.plain(PlainOutput::ClosePhone(code));
-            }
+        if let PhoneLeg::Vendor(leg) = &mut self.phone
+            && leg.presence < Presence::Gone
+        {
+            leg.presence = Presence::Gone;
+            self.outputs.plain(PlainOutput::ClosePhone(code));
         }
     }
 

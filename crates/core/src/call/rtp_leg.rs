@@ -88,7 +88,7 @@ impl RtpLeg {
     pub(super) fn send(&mut self, sound: &Sound<'_>, outputs: &mut Outputs) {
         let Some(session) = &mut self.session else { return };
         let to = session.receiver.remote();
-        if !session.media.direction.sends() {
+        if !session.media.direction.sends() || is_nowhere(to) {
             if let Sound::Audio(audio) = sound {
                 session.sender.skip(samples_of(session.media.format, audio));
             }
@@ -285,10 +285,18 @@ impl Ear<'_> {
 }
 
 fn put_rtcp(session: &Session, packet: &[u8], outputs: &mut Outputs) {
-    let mut to = session.receiver.remote();
-    // RFC 3550 §11: the odd port above the even one.
-    to.set_port(to.port().saturating_add(1));
-    outputs.datagram(Port::Rtcp, to, |out| out.extend_from_slice(packet));
+    let remote = session.receiver.remote();
+    // RFC 3550 §11: the odd port above the even one. What the SDP says of RTCP is true where it is true of RTP.
+    let above = SocketAddr::new(remote.ip(), remote.port().saturating_add(1));
+    let to = session.media.rtcp.filter(|_| remote == session.media.remote).unwrap_or(above);
+    if !is_nowhere(remote) && !is_nowhere(to) {
+        outputs.datagram(Port::Rtcp, to, |out| out.extend_from_slice(packet));
+    }
+}
+
+/// Whether nobody can be there: a hold by `0.0.0.0`, or port 0.
+fn is_nowhere(to: SocketAddr) -> bool {
+    to.port() == 0 || to.ip().to_canonical().is_unspecified()
 }
 
 fn samples_of(format: MediaFormat, audio: &[u8]) -> u32 {

@@ -113,6 +113,8 @@ pub struct RtpIdentity {
 pub struct PhoneMedia {
     /// Where its SDP wants RTP.
     pub remote: SocketAddr,
+    /// Where its SDP wants RTCP (`a=rtcp`, RFC 3605); `None` is the next port.
+    pub rtcp: Option<SocketAddr>,
     /// Who signals: behind a NAT, media comes from that host instead.
     pub signalling: Option<IpAddr>,
     /// The codec, one for both ways.

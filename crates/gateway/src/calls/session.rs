@@ -19,8 +19,8 @@ pub struct Session {
     formats: Vec<MediaFormat>,
     /// Who signals.
     signalling: IpAddr,
-    /// Where the phone took RTP last, for a hold that names no address.
-    remote: Option<SocketAddr>,
+    /// Where the phone took RTP and RTCP last, for a hold that names no address.
+    last: Option<(SocketAddr, SocketAddr)>,
 }
 
 /// Why nothing was agreed on.
@@ -43,7 +43,7 @@ impl Session {
             codecs: codecs.iter().map(|codec| spec(*codec)).collect(),
             formats: codecs.iter().map(|codec| format(*codec)).collect(),
             signalling,
-            remote: None,
+            last: None,
         })
     }
 
@@ -76,20 +76,18 @@ impl Session {
     fn agree(&mut self, audio: &SdpAudio, order: Order) -> Result<(Choice, PhoneMedia), SessionError> {
         let choice = sdp::choose(audio, &self.codecs, order).ok_or(SessionError::NothingInCommon)?;
         let format = *self.formats.get(choice.preference).ok_or(SessionError::NothingInCommon)?;
-        let remote = match self.remote {
+        let (remote, rtcp) = match self.last {
             Some(last) if audio.media.ip().is_unspecified() => last,
-            _ => audio.media,
+            _ => (audio.media, audio.rtcp),
         };
-        self.remote = Some(remote);
-        let telephone_event = choice.telephone_event.as_ref();
+        self.last = Some((remote, rtcp));
         let media = PhoneMedia {
             remote,
+            rtcp: Some(rtcp),
             signalling: Some(self.signalling),
             format,
             payload_type: choice.codec.number,
-            telephone_event: telephone_event
-                .filter(|event| event.clock == format.sample_rate)
-                .map(|event| event.number),
+            telephone_event: choice.telephone_event.as_ref().map(|event| event.number),
             ptime: Duration::from_millis(audio.packet_ms().into()),
             direction: ours(audio.direction),
         };
@@ -147,7 +145,12 @@ mod tests {
     use super::*;
 
     fn session() -> Session {
-        Session::new("192.0.2.1:20000".parse().unwrap(), "192.0.2.9".parse().unwrap(), &[PhoneCodec::Pcmu, PhoneCodec::Pcma]).unwrap()
+        Session::new(
+            "192.0.2.1:20000".parse().unwrap(),
+            "192.0.2.9".parse().unwrap(),
+            &[PhoneCodec::Pcmu, PhoneCodec::Pcma],
+        )
+        .unwrap()
     }
 
     fn offer(address: &str, formats: &str, rest: &str) -> String {
@@ -178,6 +181,17 @@ mod tests {
         let (held, _) = session.answer(&offer("0.0.0.0", "0", "")).unwrap();
         assert_eq!(held.direction, MediaDirection::ReceiveOnly);
         assert_eq!(held.remote, "192.0.2.9:4000".parse().unwrap());
+    }
+
+    #[test]
+    fn rtcp_goes_where_the_phone_wants_it_also_after_a_hold_that_names_no_address() {
+        let mut session = session();
+        let (media, _) = session.answer(&offer("192.0.2.9", "0", "a=rtcp:4101\r\n")).unwrap();
+        assert_eq!(media.rtcp, Some("192.0.2.9:4101".parse().unwrap()));
+        let (held, _) = session.answer(&offer("0.0.0.0", "0", "")).unwrap();
+        assert_eq!(held.rtcp, media.rtcp);
+        let (media, _) = session.answer(&offer("192.0.2.9", "0", "")).unwrap();
+        assert_eq!(media.rtcp, Some("192.0.2.9:4001".parse().unwrap()));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Calls in virtual time: a scripted shell drives the machine and keeps what it put out.
 
+mod addresses;
 mod bots;
 mod ending;
 mod legs;
@@ -223,6 +224,7 @@ fn phone() -> SocketAddr {
 fn media() -> PhoneMedia {
     PhoneMedia {
         remote: phone(),
+        rtcp: None,
         signalling: None,
         format: MediaFormat::PCMU_8K,
         payload_type: 0,

@@ -89,6 +89,19 @@ fn a_caller_who_gives_up_while_it_rings_leaves_a_canceled_call_and_no_answer() {
 }
 
 #[test]
+fn a_cancel_that_was_faster_than_our_answer_leaves_no_answer_in_the_record() {
+    let mut desk = Desk::sip(built_in(Box::new(Echo)), Fallback::Sorry);
+    assert!(desk.saw(&Seen::Answer));
+    desk.input(Input::PhoneGone(Reason::Canceled));
+    assert_eq!(cause_of(&desk).to_string(), "caller/canceled");
+    assert_eq!(desk.ended().answered_at, None);
+
+    let mut answered = Desk::sip(built_in(Box::new(Echo)), Fallback::Sorry);
+    answered.input(Input::PhoneGone(Reason::CallerHungUp));
+    assert!(answered.ended().answered_at.is_some());
+}
+
+#[test]
 fn a_delayed_offer_is_answered_and_speaks_when_the_phone_has_agreed() {
     let identity = RtpIdentity { ssrc: 7, sequence: 1, timestamp: 0 };
     let phone = PhoneSettings::Sip { rtp: identity, media: None };
