@@ -120,6 +120,11 @@ impl Pace {
         }
     }
 
+    /// The frame that just left was filled with silence: the rest of it comes late, if it comes.
+    pub(super) fn fell_short(&mut self, now: Moment) {
+        self.dry_at = Some(now);
+    }
+
     /// The frame that just left held nothing.
     pub(super) fn ran_dry(&mut self, now: Moment) {
         self.dry_at = Some(now);
@@ -151,9 +156,9 @@ impl Pace {
 }
 
 /// What is left between a real-time bot's audio and the frame that takes it, when its way is quiet.
-const MARGIN: Duration = Duration::from_millis(3);
+const MARGIN: Duration = Duration::from_millis(5);
 /// What is added to it when audio came too late, up to [`MARGIN_MAX`], and taken off again window by window.
-const MARGIN_STEP: Duration = Duration::from_millis(10);
+const MARGIN_STEP: Duration = Duration::from_millis(5);
 const MARGIN_MAX: Duration = Duration::from_millis(100);
 const MARGIN_DECAY: Duration = Duration::from_millis(1);
 /// Audio that comes later than this after an empty frame is a new utterance.

@@ -197,6 +197,9 @@ impl Speaker {
         }
         self.win_time_back(now);
         let pulled = self.playout.pull(&mut self.sound);
+        if pulled.audio_bytes > 0 && pulled.padded > 0 {
+            self.pace.fell_short(now);
+        }
         if pulled.audio_bytes == 0 {
             if self.playout.is_empty() {
                 self.drained_since.get_or_insert(now);
