@@ -10,4 +10,5 @@ pub mod config;
 pub mod http;
 mod logging;
 pub mod net;
+mod open_files;
 pub mod tasks;

@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::terminal::{Ink, data, paint, talk, tell_problems};
 use crate::app::{App, Parts, Places, StartError};
 use crate::config::{self, Config, Environment};
-use crate::logging;
+use crate::{logging, open_files};
 
 /// Runs `patchcord serve`.
 pub fn run(args: &ServeArgs) -> Exit {
@@ -34,6 +34,7 @@ pub fn run(args: &ServeArgs) -> Exit {
 /// Starts the parts, says where they listen, and runs until a signal asks for the end.
 pub(super) fn run_app(config: Config, parts: Parts, say: impl FnOnce(&Config, &Places)) -> Exit {
     logging::start(&config.log);
+    open_files::raise_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(MAIN_THREADS)
         .thread_name("main-worker")
