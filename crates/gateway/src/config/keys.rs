@@ -119,7 +119,7 @@ pub const KEYS: &[Declaration] = &[
         "server.id",
         Kind::Text,
         Is("\"patchcord\""),
-        "The name of this server where several report together.",
+        "The name of this server where several report together: in every record and in `/health`.",
     ),
     key(
         "server.data_dir",
@@ -254,7 +254,7 @@ pub const KEYS: &[Declaration] = &[
         Absent("`20ms`; `10ms` with ozonetel"),
         "The audio in one message, in steps of 10 ms.",
     ),
-    key("bots.*.name", Kind::Text, Absent("the bot's key"), "The name that people see."),
+    key("bots.*.name", Kind::Text, Absent("none"), "The name that people see, `bot_name` in records."),
     key(
         "bots.*.cdr",
         Kind::Flag,
