@@ -1,5 +1,6 @@
 //! The whole gateway in one process: real SIP calls over loopback, vendors, refusals, records, a taken port.
 
+mod bad_answers;
 mod calls;
 mod countries;
 mod doors;
