@@ -1,6 +1,7 @@
 //! The whole gateway in one process: real SIP calls over loopback, vendors, refusals, records, a taken port.
 
 mod bad_answers;
+mod bursts;
 mod calls;
 mod countries;
 mod doors;
