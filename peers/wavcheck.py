@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """The audio oracle: was what was said heard, whole and in time?
 
-usage: .venv/bin/python wavcheck.py REF.wav HEARD.wav [--from S] [--to S] [--min-corr 0.99] [--max-silent 0.5] [--json]
+usage: .venv/bin/python wavcheck.py REF.wav HEARD.wav [--from S] [--to S] [--json]
+       [--min-corr 0.99] [--min-good 95] [--max-silent 0.5] [--slack-ms 5]
 
 Both 16-bit WAV at one rate. It finds the delay of HEARD behind REF, then takes HEARD in windows of 0.5 s: a window's correlation is
-the best within 5 ms of that delay. Pass line: median at least --min-corr, 95 % of the windows at least --min-corr - 0.09, and at
-most --max-silent percent of the 20 ms frames between the first and the last sound silent. It also tells the DTMF digits, the share
+the best within --slack-ms of that delay. Pass line: median at least --min-corr, --min-good percent of the windows at least
+--min-corr - 0.09, and at most --max-silent percent of the 20 ms frames between the first and the last sound silent. It also tells the DTMF digits, the share
 of 1 kHz, and how many ms of a pure 1000 and 1500 Hz tone were heard. Exit 0 passed, 1 failed, 2 cannot be judged."""
 
 import argparse
@@ -37,14 +38,14 @@ def later(x, samples):
     return np.fft.irfft(spectrum, size)[: len(x)]
 
 
-def window_correlations(ref, heard, delay, rate):
+def window_correlations(ref, heard, delay, slack):
     """The best correlation of each window; a delay at 24 kHz may be a third of a sample at 8 kHz."""
-    return np.max([whole_correlations(later(ref, third / 3), heard, delay, rate) for third in (-1, 0, 1)], axis=0)
+    return np.max([whole_correlations(later(ref, third / 3), heard, delay, *slack) for third in (-1, 0, 1)], axis=0)
 
 
-def whole_correlations(ref, heard, delay, rate):
+def whole_correlations(ref, heard, delay, slack, rate):
     """One value per 0.5 s window of HEARD that lies within REF and where REF is not quiet."""
-    width, slack = rate // 2, rate // 200
+    width = rate // 2
     out = []
     for i in range(max(0, delay), len(heard) - width, width):
         j = i - delay
@@ -80,15 +81,15 @@ def tone_ms(heard, hertz, rate):
     return 20 * sum(1 for f in frames if f @ f > frame * QUIET_RMS**2 and sine_share(f, hertz, rate) > 0.8)
 
 
-def judge(ref, heard, rate, min_corr=0.99, max_silent=0.5):
+def judge(ref, heard, rate, min_corr=0.99, min_good=95, max_silent=0.5, slack_ms=5):
     """The whole judgement of two float arrays of one rate, as a dict; `ok` is the pass line."""
     delay = find_delay(ref, heard)
-    corr = window_correlations(ref, heard, delay, rate)
+    corr = window_correlations(ref, heard, delay, (rate * slack_ms // 1000, rate))
     median = float(np.median(corr)) if len(corr) else 0.0
     good = float((corr >= min_corr - 0.09).mean()) if len(corr) else 0.0
     silent = silent_percent(heard, rate)
     return {
-        "ok": bool(len(corr) and median >= min_corr and good >= 0.95 and silent <= max_silent),
+        "ok": bool(len(corr) and median >= min_corr and 100 * good >= min_good and silent <= max_silent),
         "delay_ms": round(delay * 1000 / rate, 1), "windows": len(corr), "good_percent": round(100 * good, 1),
         "median_corr": round(median, 4), "silent_percent": round(silent, 2), "tone_1k_share": round(sine_share(heard, 1000, rate), 4),
         "tone_ms": {"1000": tone_ms(heard, 1000, rate), "1500": tone_ms(heard, 1500, rate)},
@@ -103,7 +104,9 @@ def main():
     p.add_argument("--from", dest="start", type=float, default=0, help="judge HEARD from this second on")
     p.add_argument("--to", type=float, help="judge HEARD up to this second")
     p.add_argument("--min-corr", type=float, default=0.99)
+    p.add_argument("--min-good", type=float, default=95, help="percent")
     p.add_argument("--max-silent", type=float, default=0.5, help="percent")
+    p.add_argument("--slack-ms", type=int, default=5)
     p.add_argument("--json", action="store_true")
     a = p.parse_args()
     ref, rate = read_wav(a.ref)
@@ -115,7 +118,7 @@ def main():
     if len(heard) < rate:
         print(f"only {len(heard) / rate:.2f} s heard", file=sys.stderr)
         sys.exit(2)
-    result = judge(ref.astype(float), heard.astype(float), rate, a.min_corr, a.max_silent)
+    result = judge(ref.astype(float), heard.astype(float), rate, a.min_corr, a.min_good, a.max_silent, a.slack_ms)
     if a.json:
         print(json.dumps(result))
     else:

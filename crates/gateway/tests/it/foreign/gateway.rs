@@ -1,0 +1,116 @@
+//! The real binary, serving a configuration of the test on free ports.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::ask;
+use super::program::Program;
+
+/// A serving gateway.
+pub struct Gateway {
+    program: Program,
+    /// The HTTP port.
+    pub http: SocketAddr,
+    /// The SIP socket on UDP.
+    pub sip: SocketAddr,
+    /// The SIP socket on TCP.
+    pub sip_tcp: SocketAddr,
+    /// Ports for vendors, in the order of the file.
+    pub listeners: Vec<SocketAddr>,
+    records: PathBuf,
+}
+
+impl Gateway {
+    /// Serves `settings` (TOML without `[server]`, `[http]`, `[sip]`) from `folder`, ready when this returns.
+    pub async fn start(folder: &Path, settings: &str) -> Self {
+        let file = folder.join("patchcord.toml");
+        std::fs::write(&file, format!("{OWN}{settings}")).unwrap();
+        let arguments = ["serve", "--json", "--config", "patchcord.toml"];
+        let mut program = Program::start("gateway", binary(), arguments, folder);
+        let places = program.json_after("", START_MAX).await;
+        let address = |place: &Value| {
+            place.as_str().unwrap().trim_start_matches("udp:").trim_start_matches("tcp:").parse().unwrap()
+        };
+        Self {
+            http: address(&places["http"]),
+            sip: address(&places["sip"][0]),
+            sip_tcp: address(&places["sip"][1]),
+            listeners: places["listeners"].as_array().unwrap().iter().map(address).collect(),
+            records: folder.join("patchcord-data/calls.jsonl"),
+            program,
+        }
+    }
+
+    /// The address of a number or name here.
+    pub fn sip_uri(&self, user: &str) -> String {
+        format!("sip:{user}@{}", self.sip)
+    }
+
+    /// The address of a path here.
+    pub fn ws_url(&self, path: &str) -> String {
+        format!("ws://{}{path}", self.http)
+    }
+
+    /// The one record whose `key` is `value`, waited for.
+    pub async fn record(&self, key: &str, value: &str) -> Result<Value, String> {
+        let found = || {
+            let rows: Vec<_> = self.records().into_iter().filter(|row| row[key] == value).collect();
+            (!rows.is_empty()).then_some(rows)
+        };
+        match ask::until(RECORD_MAX, found).await.as_deref() {
+            Some([one]) => Ok(one.clone()),
+            Some(many) => Err(format!("{} records have {key} {value}", many.len())),
+            None => Err(format!("no record has {key} {value}")),
+        }
+    }
+
+    /// All records, once there are `count` of them. Panics when they stay fewer, or are more.
+    pub async fn records_when(&self, count: usize) -> Vec<Value> {
+        let enough = || Some(self.records()).filter(|records| records.len() >= count);
+        let records = ask::until(RECORD_MAX, enough).await.unwrap_or_else(|| self.records());
+        assert_eq!(records.len(), count, "records; the gateway's last words:\n{}", self.log());
+        records
+    }
+
+    /// All records on the disk.
+    pub fn records(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(&self.records).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// Sends SIGTERM.
+    pub fn terminate(&self) {
+        self.program.terminate();
+    }
+
+    /// Ends it and waits for that.
+    pub async fn stop(self) -> ExitStatus {
+        self.program.terminate();
+        self.program.finish(STOP_MAX).await.1
+    }
+
+    /// What it logged, the last of it.
+    pub fn log(&self) -> String {
+        self.program.talk()
+    }
+}
+
+/// The program under test: what was built with the test, or what `PATCHCORD_BINARY` names.
+pub fn binary() -> PathBuf {
+    std::env::var_os("PATCHCORD_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_patchcord").into(), PathBuf::from)
+}
+
+/// Free ports, and RTP beyond the ports that the foreign phones take.
+const OWN: &str = "\
+[server]\ndrain = \"3s\"\n\
+[log]\nformat = \"human\"\n\
+[http]\nlisten = \"127.0.0.1:0\"\n\
+[sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\nrtp_ports = \"30000-39999\"\n";
+
+const START_MAX: Duration = Duration::from_secs(20);
+const STOP_MAX: Duration = Duration::from_secs(20);
+const RECORD_MAX: Duration = Duration::from_secs(10);

@@ -1,0 +1,39 @@
+//! Calls with programs that nobody here wrote: phones, bots and vendors of `peers/` against the real binary.
+//!
+//! `make test` runs these one after another, each bounded in time; `PATCHCORD_LONG=1` makes the calls 30 s
+//! long. They need what `scripts/setup-tests.sh` installs.
+
+mod ask;
+mod bot;
+mod course;
+mod failing_bots;
+mod folder;
+mod gateway;
+mod phone;
+mod phones_meet_bots;
+mod plain_socket;
+mod program;
+mod report;
+mod seed_messages;
+mod serve;
+mod sipp;
+mod sound;
+mod vendor;
+mod vendors_meet_bots;
+
+use std::path::{Path, PathBuf};
+
+/// A file of the foreign peers.
+fn peer(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../peers").join(path)
+}
+
+/// Whether the calls are to be as long as the acceptance asks for.
+fn is_long() -> bool {
+    std::env::var_os("PATCHCORD_LONG").is_some_and(|value| value == "1")
+}
+
+/// Whether a call of a table is wanted: `PATCHCORD_ONLY=WORD` leaves those whose name holds the word.
+fn is_wanted(name: &str) -> bool {
+    std::env::var("PATCHCORD_ONLY").map_or(true, |word| name.contains(&word))
+}

@@ -1,0 +1,86 @@
+//! The audio oracle of the foreign peers, `peers/wavcheck.py`: was what was said heard, whole and in time?
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+use super::program::Program;
+use super::{is_long, peer};
+
+/// What the oracle says of a recording.
+#[derive(Debug, Clone, Default)]
+pub struct Hearing(Value);
+
+impl Hearing {
+    /// Median correlation of half-second windows.
+    pub fn correlation(&self) -> f64 {
+        self.0["median_corr"].as_f64().unwrap_or(0.0)
+    }
+
+    /// Share of silent frames, in percent.
+    pub fn silent(&self) -> f64 {
+        self.0["silent_percent"].as_f64().unwrap_or(100.0)
+    }
+
+    /// By how much the recording lies behind what was played.
+    pub fn delay_ms(&self) -> f64 {
+        self.0["delay_ms"].as_f64().unwrap_or(0.0)
+    }
+
+    /// Whether the pass line was reached.
+    pub fn is_good(&self) -> bool {
+        self.0["ok"] == true
+    }
+
+    /// DTMF digits in the recording.
+    pub fn digits(&self) -> &str {
+        self.0["digits"].as_str().unwrap_or_default()
+    }
+
+    /// Milliseconds of a pure tone of that frequency.
+    pub fn tone_ms(&self, hertz: &str) -> u64 {
+        self.0["tone_ms"][hertz].as_u64().unwrap_or(0)
+    }
+}
+
+/// Judges `heard` against the sound that callers play, between two seconds of it.
+pub async fn judge(heard: &str, from: f64, to: Option<f64>) -> Hearing {
+    judge_against(&peer("sounds/aperiodic.wav"), heard, from, to).await
+}
+
+/// Judges `heard` against `reference`.
+pub async fn judge_against(reference: &Path, heard: &str, from: f64, to: Option<f64>) -> Hearing {
+    // The oracle is heavy: judging many recordings at once would disturb the calls that are still up.
+    static ORACLES: Semaphore = Semaphore::const_new(1);
+    let _turn = ORACLES.acquire().await.unwrap();
+    let script = peer("wavcheck.py").display().to_string();
+    let (reference, from) = (reference.display().to_string(), from.to_string());
+    let to = to.map(|to| to.to_string());
+    let mut arguments = vec![script.as_str(), &reference, heard, "--json", "--from", &from];
+    arguments.extend(["--slack-ms", SLACK_MS]);
+    if !is_long() || to.is_none() && from.parse::<f64>() != Ok(0.0) {
+        arguments.extend(MOMENT);
+    } else {
+        arguments.extend(["--min-good", "90"]);
+    }
+    if let Some(to) = &to {
+        arguments.extend(["--to", to]);
+    }
+    let folder = std::env::temp_dir();
+    let name = format!("patchcord-wavcheck-{}", std::process::id());
+    let oracle = Program::start(&name, peer(".venv/bin/python"), arguments, &folder);
+    let (lines, _) = oracle.finish(JUDGE_MAX).await;
+    let _ = std::fs::remove_file(folder.join(format!("{name}.err")));
+    Hearing(lines.first().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default())
+}
+
+/// How far the delay may wander in a call: a frame that was late moves what follows until a pause wins it back.
+const SLACK_MS: &str = "100";
+
+/// The pass line (median 0.99, silent 0.5 %) allows 150 ms of silence in 30 s. A few seconds get less, but not less
+/// than one moment in which the test's own machine was late.
+const MOMENT: [&str; 4] = ["--max-silent", "2", "--min-good", "80"];
+
+const JUDGE_MAX: Duration = Duration::from_secs(60);
