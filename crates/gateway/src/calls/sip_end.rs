@@ -137,9 +137,10 @@ impl SipEnd {
             LegEvent::Info { content_type, body } => digit(&content_type, &body).map(Input::PhoneDigit),
             LegEvent::Ended { by: EndedBy::Remote, .. } => Some(Input::PhoneGone(Reason::CallerHungUp)),
             LegEvent::Ended { by: EndedBy::Timeout, .. } => Some(Input::PhoneGone(Reason::NoAck)),
-            // Our own doing, or nothing that concerns a call that came in.
-            LegEvent::Ended { by: EndedBy::Local, .. }
-            | LegEvent::Failed { .. }
+            // A call that ended it itself hears no more; the agent's own end is none of the caller's.
+            LegEvent::Ended { by: EndedBy::Local, .. } => Some(Input::PhoneGone(Reason::Internal)),
+            // Nothing that concerns a call that came in.
+            LegEvent::Failed { .. }
             | LegEvent::Acked { .. }
             | LegEvent::InfoRefused { .. }
             | LegEvent::Ringing { .. }
