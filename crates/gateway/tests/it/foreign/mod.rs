@@ -9,6 +9,7 @@ mod course;
 mod failing_bots;
 mod folder;
 mod gateway;
+mod peers_can_fail;
 mod phone;
 mod phones_meet_bots;
 mod plain_socket;
