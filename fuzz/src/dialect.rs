@@ -243,6 +243,7 @@ fn record(row: &DialectRow) -> CallRecord {
         clock: CLOCK,
         started_at: Moment::START,
         answered_at: Some(Moment::from_millis(100)),
+        bot_failed_at: None,
         ended_at: Moment::from_millis(900),
         cause: Cause::new(REASONS[0].reason),
         hung_up_by: HungUpBy::Caller,

@@ -14,6 +14,9 @@ impl Call {
     /// The bot cannot be reached, or failed: the caller gets the fallback.
     pub(super) fn bot_failed(&mut self, reason: Reason, now: Moment) {
         self.let_bot_go(1011);
+        if matches!(self.state, State::ConnectingBot(_) | State::Ringing(_) | State::Talking(_)) {
+            self.bot_failed_at.get_or_insert(now);
+        }
         match self.state {
             State::ConnectingBot(_) | State::Ringing(_) => self.fall_back_unanswered(reason, now),
             State::Talking(_) => self.play_fallback(reason, now),
@@ -285,6 +288,7 @@ impl Call {
             clock: names.clock,
             started_at: self.started_at,
             answered_at: self.answered_at,
+            bot_failed_at: self.bot_failed_at,
             ended_at: self.ended_at,
             cause,
             hung_up_by: cause.by(),

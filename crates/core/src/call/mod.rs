@@ -73,6 +73,7 @@ pub struct Call {
     outputs: Outputs,
     started_at: Moment,
     answered_at: Option<Moment>,
+    bot_failed_at: Option<Moment>,
     ended_at: Moment,
     /// When audio of the phone came last.
     last_media: Moment,
@@ -136,6 +137,7 @@ impl Call {
             outputs: Outputs::default(),
             started_at: now,
             answered_at: None,
+            bot_failed_at: None,
             ended_at: now,
             last_media: now,
             last_info: None,

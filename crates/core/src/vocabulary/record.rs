@@ -29,6 +29,8 @@ pub struct CallRecord {
     pub started_at: Moment,
     /// When it was answered.
     pub answered_at: Option<Moment>,
+    /// When the bot was found to have failed, if it did.
+    pub bot_failed_at: Option<Moment>,
     /// When it was over.
     pub ended_at: Moment,
     /// Why it ended.

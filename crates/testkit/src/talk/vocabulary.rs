@@ -218,6 +218,7 @@ fn parse_record(
         clock: scene.clock,
         started_at: Moment::START,
         answered_at: None,
+        bot_failed_at: None,
         ended_at: Moment::START,
         cause: caller,
         hung_up_by: caller.by(),

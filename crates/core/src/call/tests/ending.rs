@@ -75,6 +75,7 @@ fn a_bot_that_fails_in_the_middle_gives_the_caller_the_fallback_at_once() {
         let apology = crate::media::g711::Law::Mu.encode_sample(3_000);
         let (first, _) = heard.iter().find(|(_, audio)| audio.contains(&apology)).expect("an apology");
         assert!(*first - failed <= Duration::from_millis(500), "{cause}: {:?}", *first - failed);
+        assert_eq!(desk.ended().bot_failed_at, Some(failed));
         assert_eq!(cause_of(&desk).to_string(), cause);
     }
 }

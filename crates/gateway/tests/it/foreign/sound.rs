@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use super::program::Program;
 use super::peer;
+use super::program::Program;
 
 /// What the oracle says of a recording.
 #[derive(Debug, Clone, Default)]
