@@ -99,11 +99,17 @@ impl Pace {
 
     /// Audio of the bot came, while `waiting` had been there.
     pub(super) fn arrived(&mut self, now: Moment, waiting: Duration, speed: SourceSpeed) {
-        if self.dry_at.take().is_some_and(|dry| now - dry < LATE_AT_MOST) && speed == SourceSpeed::RealTime {
+        let dry_at = self.dry_at.take();
+        if dry_at.is_some_and(|dry| now - dry < LATE_AT_MOST) && speed == SourceSpeed::RealTime {
             // A word was cut: this bot's way jitters, so more is kept between it and the phone.
             self.margin = (self.margin + MARGIN_STEP).min(MARGIN_MAX);
         }
         let Some(next) = self.next else { return self.wake(now) };
+        if dry_at.is_some() && waiting.is_zero() && next < now + self.margin {
+            // An utterance begins just before a frame is due: the next piece of it would come just too late.
+            self.next = Some(now + self.margin);
+            return;
+        }
         let backlog_max = if speed == SourceSpeed::RealTime { WORKED_OFF_MAX } else { self.frame };
         if waiting >= backlog_max {
             // A burst, or a lead that the bot keeps on purpose: the grid makes nobody wait.
@@ -238,6 +244,16 @@ mod tests {
             pace.arrived(now, Duration::from_millis(500), SourceSpeed::RealTime);
         }
         assert_eq!(pace.poll_timeout(), Some(Moment::from_millis(4_000)));
+    }
+
+    #[test]
+    fn an_utterance_that_begins_just_before_a_frame_gets_its_margin() {
+        let mut pace = Pace::new(Cadence::Steady, FRAME);
+        pace.start(Moment::START, Duration::ZERO);
+        assert!(pace.take_due(Moment::START));
+        pace.ran_dry(Moment::START);
+        pace.arrived(Moment::from_millis(19), Duration::ZERO, SourceSpeed::Bursts);
+        assert_eq!(pace.poll_timeout(), Some(Moment::from_millis(19) + MARGIN));
     }
 
     #[test]
