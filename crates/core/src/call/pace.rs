@@ -162,7 +162,7 @@ impl Pace {
 }
 
 /// What is left between a real-time bot's audio and the frame that takes it, when its way is quiet.
-const MARGIN: Duration = Duration::from_millis(5);
+const MARGIN: Duration = Duration::from_millis(8);
 /// What is added to it when audio came too late, up to [`MARGIN_MAX`], and taken off again window by window.
 const MARGIN_STEP: Duration = Duration::from_millis(5);
 const MARGIN_MAX: Duration = Duration::from_millis(100);

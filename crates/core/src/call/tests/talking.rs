@@ -40,7 +40,7 @@ fn an_echo_comes_back_within_a_few_milliseconds_and_without_a_gap() {
     let sent: Vec<u8> = heard.iter().map(|(_, audio)| audio[80]).collect();
     assert!(sent.windows(2).all(|pair| pair[1] == pair[0] + 1 || pair[0] >= 100), "{sent:?}");
     let first = heard.iter().find(|(_, audio)| audio[80] == 0).expect("the first frame came back");
-    assert!(first.0 - from <= Duration::from_millis(5), "{:?}", first.0 - from);
+    assert!(first.0 - from <= Duration::from_millis(9), "{:?}", first.0 - from);
 }
 
 #[test]
