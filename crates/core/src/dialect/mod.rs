@@ -4,6 +4,7 @@
 //! [`CallEvent`]s and hears [`CallCommand`]s. [`PhoneSide`]: the other end holds the phone; the mirror. Bytes
 //! come in and go out as [`Wire`] messages; audio is in the [`MediaFormat`] that the two sides agreed on.
 
+mod envelope;
 mod incoming_call;
 mod ivr_solutions;
 pub mod json;

@@ -38,7 +38,7 @@ pub struct CallArgs {
     /// Play this WAV file to the other end
     #[arg(long, value_name = "FILE.wav", conflicts_with = "say_tone")]
     pub play: Option<PathBuf>,
-    /// Send a tone instead of a file
+    /// Send a tone; so does a call without --play and --dtmf
     #[arg(long)]
     pub say_tone: bool,
     /// Press keys at a time, as in 512@2s; may be repeated

@@ -121,7 +121,8 @@ fn plan(args: &CallArgs) -> Result<Plan, Exit> {
     let cannot = |path: &Path, why: &str| refuse(&format!("{}: {why}", path.display()), Exit::Failed);
     let voice = match &args.play {
         Some(path) => Voice::clip(path).map_err(|error| cannot(path, &error.to_string()))?,
-        None if args.say_tone => Voice::tone(),
+        // Somebody who says nothing hears nothing of most bots.
+        None if args.say_tone || args.dtmf.is_empty() => Voice::tone(),
         None => Voice::Silent,
     };
     let tape = match &args.record {

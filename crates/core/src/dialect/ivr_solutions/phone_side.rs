@@ -2,19 +2,18 @@
 
 use std::time::Duration;
 
-use super::wire::{
-    AudioMessage, DtmfMessage, ErrorMessage, Head, MarkMessage, MediaFormat as WireFormat, Start,
-};
+use super::wire::{AudioMessage, ErrorMessage, Head, MarkMessage, MediaFormat as WireFormat, Start};
 use super::wire::{StartMessage, StopMessage};
 use super::{CAPABILITIES, MARK_NAME_BYTES_MAX, field, format_of};
+use crate::dialect::envelope::digit;
 use crate::dialect::json::{Text, expect_object, write_base64, write_string};
 use crate::dialect::registry::PhoneSideSettings;
 use crate::dialect::{Capability, Dialect, Malformed, Out, Wire, WireClass};
 use crate::media::MediaFormat;
 use crate::vocabulary::{
-    CallCommand, CallEvent, CallId, CallStart, Cause, CommandRefusal, DialDigits, DialOrder, Digit,
-    DigitPress, Direction, EndedStream, HangUpWhen, MarkOutcome, Moment, PhoneNumber, RawMessage, Reason,
-    StreamId, Transfer, TransferTo, WallClock,
+    CallCommand, CallEvent, CallId, CallStart, Cause, CommandRefusal, DialDigits, DialOrder, Direction,
+    EndedStream, HangUpWhen, MarkOutcome, Moment, PhoneNumber, RawMessage, Reason, StreamId, Transfer,
+    TransferTo, WallClock,
 };
 
 /// Translates one call for its platform.
@@ -223,15 +222,6 @@ impl Dialect for IvrPhoneSide {
     fn capabilities(&self) -> &'static [Capability] {
         CAPABILITIES
     }
-}
-
-fn digit(text: &str) -> Result<CallEvent, Malformed> {
-    let message: DtmfMessage<'_> = serde_json::from_str(text).map_err(|_| Malformed::Field("dtmf"))?;
-    let dtmf = message.dtmf.ok_or(Malformed::Missing("dtmf"))?;
-    let key = dtmf.digit.ok_or(Malformed::Missing("dtmf.digit"))?;
-    let digit = Digit::try_from(key.as_str()).map_err(|_| Malformed::Field("dtmf.digit"))?;
-    let duration = dtmf.duration.filter(|ms| ms.0 > 0).map(|ms| Duration::from_millis(ms.0));
-    Ok(CallEvent::Digit(DigitPress { digit, duration }))
 }
 
 fn mark(text: &str) -> Result<CallEvent, Malformed> {

@@ -102,20 +102,6 @@ impl<'de> Deserialize<'de> for Parameters {
     }
 }
 
-/// §5.4.
-#[derive(Debug, Deserialize)]
-pub struct DtmfMessage<'a> {
-    #[serde(borrow)]
-    pub dtmf: Option<Dtmf<'a>>,
-}
-
-#[derive(Debug, Deserialize)]
-pub struct Dtmf<'a> {
-    #[serde(borrow)]
-    pub digit: Option<Text<'a>>,
-    pub duration: Option<Number>,
-}
-
 /// §5.5, both ways.
 #[derive(Debug, Deserialize)]
 pub struct MarkMessage<'a> {

@@ -1,16 +1,15 @@
 //! The end of `smartpbx` that is the AI provider and faces the PBX: says media, hears start, media, dtmf, hangup.
 
-use std::time::Duration;
-
-use super::wire::{DtmfMessage, HangupMessage, MediaFormat as WireFormat, MediaMessage, StartMessage};
+use super::wire::{HangupMessage, MediaFormat as WireFormat, MediaMessage, StartMessage};
 use super::{CAPABILITIES, format_of, hear_payload, text_of};
+use crate::dialect::envelope::digit;
 use crate::dialect::json::expect_object;
 use crate::dialect::registry::PhoneSideSettings;
 use crate::dialect::{Capability, Dialect, Malformed, Out, Wire};
 use crate::media::MediaFormat;
 use crate::vocabulary::{
-    CallCommand, CallEvent, CallId, CallStart, Cause, Digit, DigitPress, Direction, EndedStream, Moment,
-    PhoneNumber, RawMessage, Reason, StreamId, WallClock,
+    CallCommand, CallEvent, CallId, CallStart, Cause, Direction, EndedStream, Moment, PhoneNumber,
+    RawMessage, Reason, StreamId, WallClock,
 };
 
 /// Translates one call for its PBX.
@@ -160,15 +159,6 @@ impl Dialect for SmartPbxPhoneSide {
     fn capabilities(&self) -> &'static [Capability] {
         CAPABILITIES
     }
-}
-
-fn digit(text: &str) -> Result<CallEvent, Malformed> {
-    let message: DtmfMessage<'_> = serde_json::from_str(text).map_err(|_| Malformed::Field("dtmf"))?;
-    let dtmf = message.dtmf.ok_or(Malformed::Missing("dtmf"))?;
-    let key = dtmf.digit.ok_or(Malformed::Missing("dtmf.digit"))?;
-    let digit = Digit::try_from(key.as_str()).map_err(|_| Malformed::Field("dtmf.digit"))?;
-    let duration = dtmf.duration.filter(|ms| ms.0 > 0).map(|ms| Duration::from_millis(ms.0));
-    Ok(CallEvent::Digit(DigitPress { digit, duration }))
 }
 
 /// The cause behind a reason. Whatever kept the call from being answered lies at the PBX: for us it was called off.

@@ -60,20 +60,6 @@ pub struct MediaFormat<'a> {
     pub sample_rate: Option<Number>,
 }
 
-/// Seed 004 "dtmf".
-#[derive(Debug, Deserialize)]
-pub struct DtmfMessage<'a> {
-    #[serde(borrow)]
-    pub dtmf: Option<Dtmf<'a>>,
-}
-
-#[derive(Debug, Deserialize)]
-pub struct Dtmf<'a> {
-    #[serde(borrow)]
-    pub digit: Option<Text<'a>>,
-    pub duration: Option<Number>,
-}
-
 /// Seed 004 "hangup".
 #[derive(Debug, Deserialize)]
 pub struct HangupMessage<'a> {
