@@ -171,8 +171,8 @@ impl IvrBotSide {
 
     /// Milliseconds of caller audio written so far.
     fn audio_ms(&self) -> u64 {
-        let bytes_per_s = u64::from(self.format.sample_rate.max(1)) * self.format.bytes_per_sample() as u64;
-        self.audio_bytes.saturating_mul(1_000) / bytes_per_s
+        let samples = self.audio_bytes / self.format.bytes_per_sample() as u64;
+        u64::try_from(self.format.duration_of_samples(samples).as_millis()).unwrap_or(u64::MAX)
     }
 }
 
