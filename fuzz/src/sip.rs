@@ -13,7 +13,7 @@ use patchcord_sip::frame::{Frame, FrameFaultKind, Framer};
 use patchcord_sip::machine::{Command, Flow, Limits, Machine, Output, Settings};
 use patchcord_sip::message::{Message, StartLine, parse};
 use patchcord_sip::validate::{Verdict, judge};
-use patchcord_sip::{InviteRequest, LegEvent, LegId, Rejection, ReofferId, Transport};
+use patchcord_sip::{FREE_FIELDS_MAX, InviteRequest, LegEvent, LegId, Rejection, ReofferId, Transport};
 
 /// Plays the input as a peer, ends every call that came of it, and sees that nothing is left.
 pub fn exercise(input: &[u8]) {
@@ -164,7 +164,7 @@ impl Bench {
             match output {
                 Output::Send { octets, .. } => self.check_sent(&octets),
                 Output::Incoming(leg, invitation) => {
-                    assert!(invitation.headers.len() <= HEADER_FIELDS_MAX);
+                    assert!(invitation.headers.len() <= FREE_FIELDS_MAX);
                     self.begin(leg);
                 }
                 Output::Event(leg, event) => {

@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::machine::{Flow, Transport, TxId};
-use crate::message::{Message, NameAddr, SipUri};
+use crate::message::{Headers, Message, NameAddr, SipUri};
 
 /// An INVITE that wants to become a call.
 #[derive(Clone)]
@@ -29,8 +29,10 @@ pub struct Invitation {
     pub local_ip: IpAddr,
     /// Over what.
     pub transport: Transport,
-    /// Every header field, long names, in order.
-    pub headers: Vec<(String, String)>,
+    /// The caller's own words: X-* and User-to-User (RFC 7433) header fields in order, at most
+    /// [`FREE_FIELDS_MAX`] of them, names and values without control characters and cut at
+    /// [`FREE_FIELD_CHARS_MAX`]. They may hold anything: nothing prints them.
+    pub headers: Vec<(Box<str>, Box<str>)>,
     /// The SDP offer; `None` when the INVITE leaves the offer to us (delayed offer, RFC 3261 §13.2.1).
     pub offer: Option<String>,
 }
@@ -235,10 +237,22 @@ impl Invitation {
             source: flow.peer,
             local_ip: flow.local.ip(),
             transport: flow.transport,
-            headers: request.headers.iter().map(|h| (h.name().to_owned(), h.value.clone())).collect(),
+            headers: free_fields(&request.headers),
             offer: crate::body::sdp_text(request),
         }
     }
+}
+
+fn free_fields(headers: &Headers) -> Vec<(Box<str>, Box<str>)> {
+    let is_free = |name: &str| {
+        let begins = name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("X-"));
+        begins || name.eq_ignore_ascii_case("User-to-User")
+    };
+    let cut = |text: &str| -> Box<str> {
+        text.chars().filter(|c| !c.is_control()).take(FREE_FIELD_CHARS_MAX).collect::<String>().into()
+    };
+    let free = headers.iter().filter(|field| is_free(field.name())).take(FREE_FIELDS_MAX);
+    free.map(|field| (cut(field.name()), cut(&field.value))).collect()
 }
 
 /// The Q.850 cause of a Reason header (RFC 3326); several reasons may be listed.
@@ -261,9 +275,33 @@ pub fn format_q850(cause: u8, text: &str) -> String {
     format!("Q.850;cause={cause};text=\"{text}\"")
 }
 
+/// X-* and User-to-User header fields of an INVITE that are kept.
+pub const FREE_FIELDS_MAX: usize = 32;
+
+/// Characters of the name of such a field, and of its value, that are kept.
+pub const FREE_FIELD_CHARS_MAX: usize = 512;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_an_invite_the_free_header_fields_alone_are_kept_in_order_and_bounded() {
+        let mut headers = Headers::default();
+        headers.push("Subject", "no");
+        headers.push("x-ticket", "a\tb\u{7f}c");
+        headers.push("User-To-User", "3a;encoding=hex");
+        headers.push("X-Long", "é".repeat(2 * FREE_FIELD_CHARS_MAX));
+        headers.push("P-Asserted-Identity", "<sip:a@b>");
+        for n in 0..2 * FREE_FIELDS_MAX {
+            headers.push("X-More", n.to_string());
+        }
+        let kept = free_fields(&headers);
+        let pair = |at: usize| (kept[at].0.as_ref(), kept[at].1.as_ref());
+        assert_eq!((pair(0), pair(1)), (("x-ticket", "abc"), ("User-To-User", "3a;encoding=hex")));
+        assert_eq!(kept[2].1.chars().count(), FREE_FIELD_CHARS_MAX);
+        assert_eq!((kept.len(), pair(3)), (FREE_FIELDS_MAX, ("X-More", "0")));
+    }
 
     #[test]
     fn a_q850_cause_is_found_among_other_reasons() {
