@@ -2,7 +2,7 @@
 """A headless baresip phone on 127.0.0.1: dials TARGET, plays a WAV, records what it hears, types digits (RFC 4733).
 
 usage: baresip.py sip:echo@127.0.0.1:5060 [--play WAV] [--record OUT.wav] [--seconds 10] [--digits 512@2s] [--hold 3s+2s]
-       [--codec PCMU|PCMA|G722] [--hangup-by us|them] [--from 100] [--workdir DIR]
+       [--codec PCMU|PCMA|G722|opus] [--srtp offered|needed] [--tls CA.pem] [--ipv6] [--hangup-by us|them] [--from 100] [--workdir DIR]
 
 Prints JSON lines: {"event": "dialling"|"ringing"|"established"|"digit"|"closed"|…, "ms": since the dial, "unix_ms"} and, last, a summary
 {"event": "summary", "ok": …}. Exit 0 when the call was established and ended as asked, 1 otherwise, 2 when baresip is not usable.
@@ -27,7 +27,12 @@ MODULE_PATHS = ("/usr/lib/baresip/modules", "/usr/lib64/baresip/modules", "/usr/
 HERE = pathlib.Path(__file__).resolve().parent
 
 
-def free_run(count, low, high):
+CODECS = {"PCMU": "PCMU/8000/1", "PCMA": "PCMA/8000/1", "G722": "G722/16000/1", "opus": "opus/48000/2"}
+SRTP = {"offered": "srtp", "needed": "srtp-mand"}
+LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
+
+
+def free_run(count, low, high, family=socket.AF_INET):
     """First port of `count` in a row that are free on UDP and TCP; starts at a place of this process's own."""
     start = low + os.getpid() * 37 % (high - low)
     for i in range(0, high - low, 2):
@@ -37,9 +42,9 @@ def free_run(count, low, high):
         try:
             for port in range(base, base + count):
                 for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-                    s = socket.socket(socket.AF_INET, kind)
+                    s = socket.socket(family, kind)
                     taken.append(s)
-                    s.bind(("127.0.0.1", port))
+                    s.bind((LOOPBACK[family], port))
             return base
         except OSError:
             continue
@@ -50,16 +55,20 @@ def free_run(count, low, high):
 
 
 def write_config(work, args, modules):
-    sip, rtp, control = free_run(2, 20000, 26000), free_run(8, 40000, 60000), free_run(1, 26000, 30000)
-    codec = {"PCMU": "PCMU/8000/1", "PCMA": "PCMA/8000/1", "G722": "G722/16000/1"}[args.codec]
+    family = socket.AF_INET6 if args.ipv6 else socket.AF_INET
+    sip, rtp, control = free_run(2, 20000, 26000, family), free_run(8, 40000, 60000, family), free_run(1, 26000, 30000)
+    host = f"[{LOOPBACK[family]}]" if args.ipv6 else LOOPBACK[family]
+    transport = ";transport=tls" if args.tls else ""
+    mediaenc = f";mediaenc={SRTP[args.srtp]}" if args.srtp else ""
     (work / "rec").mkdir(parents=True, exist_ok=True)
     (work / "config").write_text("\n".join([
-        "poll_method epoll", f"sip_listen 127.0.0.1:{sip}", "net_interface 127.0.0.1", f"rtp_ports {rtp}-{rtp + 7}", "rtp_stats yes",
+        "poll_method epoll", f"sip_listen {host}:{sip}", f"net_interface {LOOPBACK[family]}", f"rtp_ports {rtp}-{rtp + 7}", "rtp_stats yes",
         f"audio_source aufile,{args.play}", f"audio_player aufile,{work / 'player.wav'}", "audio_alert aufile,/dev/null",
         "audio_channels 1-1", "audio_srate 8000-48000", "jitter_buffer_delay 2-10", f"module_path {modules}",
-        "module g711.so", "module g722.so", "module aufile.so", "module sndfile.so", "module_tmp uuid.so", "module_tmp account.so",
-        "module_app menu.so", "module_app ctrl_tcp.so", f"ctrl_tcp_listen 127.0.0.1:{control}", f"snd_path {work / 'rec'}", ""]))
-    (work / "accounts").write_text(f"<sip:{args.caller}@127.0.0.1:{sip}>;regint=0;audio_codecs={codec}\n")
+        "module g711.so", "module g722.so", "module opus.so", "module srtp.so", "module aufile.so", "module sndfile.so", "module_tmp uuid.so", "module_tmp account.so",
+        "module_app menu.so", "module_app ctrl_tcp.so", f"ctrl_tcp_listen 127.0.0.1:{control}", f"snd_path {work / 'rec'}",
+        *([f"sip_cafile {args.tls}"] if args.tls else []), ""]))
+    (work / "accounts").write_text(f"<sip:{args.caller}@{host}:{sip}{transport}>;regint=0;audio_codecs={CODECS[args.codec]}{mediaenc}\n")
     (work / "contacts").write_text("")
     return control
 
@@ -207,7 +216,10 @@ def main():
     p.add_argument("--ring-seconds", type=float, default=35)
     p.add_argument("--digits", help="512@2s")
     p.add_argument("--hold", help="3s+2s: hold after 3 s, resume 2 s later")
-    p.add_argument("--codec", choices=("PCMU", "PCMA", "G722"), default="PCMU")
+    p.add_argument("--codec", choices=tuple(CODECS), default="PCMU")
+    p.add_argument("--srtp", choices=tuple(SRTP), help="offers SDES keys; needed: refuses a session without")
+    p.add_argument("--tls", type=pathlib.Path, metavar="CA.pem", help="SIP over TLS; dial sip:NAME@HOST:PORT;transport=tls")
+    p.add_argument("--ipv6", action="store_true", help="on [::1] alone")
     p.add_argument("--hangup-by", choices=("us", "them"), default="us")
     p.add_argument("--from", dest="caller", default="alice")
     p.add_argument("--workdir", type=pathlib.Path, help="keep baresip's files here")
@@ -222,7 +234,7 @@ def main():
     control_port = write_config(work, args, modules)
     control = None
     with open(work / "log", "w") as log:
-        process = subprocess.Popen(["baresip", "-4", "-f", str(work)], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        process = subprocess.Popen(["baresip", "-6" if args.ipv6 else "-4", "-f", str(work)], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         try:
             control = Control(control_port, process)

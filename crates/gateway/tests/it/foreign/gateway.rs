@@ -15,6 +15,8 @@ pub struct Gateway {
     program: Program,
     /// The HTTP port.
     pub http: SocketAddr,
+    /// All SIP sockets as they are told, `udp:127.0.0.1:5060`.
+    pub sip_sockets: Vec<String>,
     /// The SIP socket on UDP.
     pub sip: SocketAddr,
     /// The SIP socket on TCP.
@@ -25,18 +27,28 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Serves `settings` (TOML without `[server]`, `[http]`, `[sip]`) from `folder`, ready when this returns.
+    /// Serves `settings` (TOML without `[server]`, `[log]`, `[http]`; keys of `[sip]` may come first) from `folder`,
+    /// ready when this returns.
     pub async fn start(folder: &Path, settings: &str) -> Self {
+        Self::start_on(folder, &[], settings).await
+    }
+
+    /// The same with more SIP sockets, each as in `sip.listen`.
+    pub async fn start_on(folder: &Path, more: &[&str], settings: &str) -> Self {
         let file = folder.join("patchcord.toml");
-        std::fs::write(&file, format!("{OWN}{settings}")).unwrap();
+        let more: String = more.iter().map(|socket| format!(", \"{socket}\"")).collect();
+        let listen = format!("listen = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"{more}]\n");
+        std::fs::write(&file, format!("{OWN}{listen}{settings}")).unwrap();
         let arguments = ["serve", "--json", "--config", "patchcord.toml"];
         let mut program = Program::start("gateway", binary(), arguments, folder);
         let places = program.json_after("", START_MAX).await;
+        let sip_sockets = places["sip"].as_array().unwrap().iter();
         let address = |place: &Value| {
             place.as_str().unwrap().trim_start_matches("udp:").trim_start_matches("tcp:").parse().unwrap()
         };
         Self {
             http: address(&places["http"]),
+            sip_sockets: sip_sockets.map(|place| place.as_str().unwrap().to_owned()).collect(),
             sip: address(&places["sip"][0]),
             sip_tcp: address(&places["sip"][1]),
             listeners: places["listeners"].as_array().unwrap().iter().map(address).collect(),
@@ -48,6 +60,14 @@ impl Gateway {
     /// The address of a number or name here.
     pub fn sip_uri(&self, user: &str) -> String {
         format!("sip:{user}@{}", self.sip)
+    }
+
+    /// The address of a number or name on the first socket that begins with `beginning`, such as `udp:[::1]:`.
+    pub fn sip_uri_on(&self, beginning: &str, user: &str) -> String {
+        let socket = self.sip_sockets.iter().find(|socket| socket.starts_with(beginning)).unwrap();
+        let (transport, address) = socket.split_once(':').unwrap();
+        let parameter = if transport == "udp" { String::new() } else { format!(";transport={transport}") };
+        format!("sip:{user}@{address}{parameter}")
     }
 
     /// The address of a path here.
@@ -109,7 +129,7 @@ const OWN: &str = "\
 [server]\ndrain = \"3s\"\n\
 [log]\nformat = \"human\"\n\
 [http]\nlisten = \"127.0.0.1:0\"\n\
-[sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\nrtp_ports = \"30000-39999\"\n";
+[sip]\nrtp_ports = \"30000-39999\"\n";
 
 const START_MAX: Duration = Duration::from_secs(20);
 const STOP_MAX: Duration = Duration::from_secs(20);

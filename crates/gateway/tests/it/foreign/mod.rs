@@ -11,6 +11,7 @@ mod folder;
 mod gateway;
 mod peers_can_fail;
 mod phone;
+mod phone_kinds;
 mod phones_meet_bots;
 mod plain_socket;
 mod program;

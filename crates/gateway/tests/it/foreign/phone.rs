@@ -14,8 +14,10 @@ pub struct Dial<'a> {
     pub target: String,
     /// The caller's number.
     pub from: &'a str,
-    /// PCMU or PCMA.
+    /// PCMU, PCMA, G722 or opus.
     pub codec: &'a str,
+    /// What else `baresip.py` is told, as `--ipv6`.
+    pub options: Vec<String>,
     /// Seconds until it hangs up, or the longest that the other end may take to.
     pub seconds: f64,
     /// `512@4s`.
@@ -30,7 +32,8 @@ impl<'a> Dial<'a> {
     /// A call of so many seconds without digits that the phone ends.
     pub fn new(target: String, seconds: f64, record: &'a str) -> Self {
         let (from, codec) = ("+919876543210", "PCMU");
-        Self { target, from, codec, seconds, digits: None, hung_up_by_them: false, record }
+        let (options, digits) = (Vec::new(), None);
+        Self { target, from, codec, options, seconds, digits, hung_up_by_them: false, record }
     }
 }
 
@@ -69,6 +72,7 @@ pub async fn call(name: &str, dial: &Dial<'_>, folder: &Path) -> PhoneCall {
         "--hangup-by",
         by,
     ];
+    arguments.extend(dial.options.iter().map(String::as_str));
     if let Some(digits) = &dial.digits {
         arguments.extend(["--digits", digits]);
     }
