@@ -14,6 +14,7 @@ mod pcm;
 mod playout;
 mod resample;
 mod tone;
+mod voice_activity;
 
 pub use conceal::Concealer;
 pub use converter::{ConvertError, Converter};
@@ -28,3 +29,4 @@ pub use playout::{
 };
 pub use resample::Resampler;
 pub use tone::SineTone;
+pub use voice_activity::{SPEECH_MIN, SPEECH_PAUSE_MAX, SpeechEdge, VoiceActivity};
