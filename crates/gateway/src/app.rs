@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 use crate::calls::{CALLS_MAX, Exchange, Labels, Records, RecordsThread, Registry, inbound};
 use crate::clock::Clock;
-use crate::config::{Config, ExternalIp, Listener, SipTransport};
+use crate::config::{Config, CurrentConfig, ExternalIp, Listener, SipTransport};
 use crate::http::{self, SipView};
 use crate::tasks::{Tasks, WorkerThreads, blocking};
 
@@ -72,13 +72,15 @@ impl App {
     /// [`StartError`]; what was started before is stopped by being dropped.
     pub async fn start(config: Config, parts: Parts) -> Result<Self, StartError> {
         let clock = Clock::start();
-        let sockets = Sockets::open(&config, parts).await?;
+        let current = CurrentConfig::new(config);
+        let config = current.snapshot();
+        let sockets = Sockets::open(&current, parts).await?;
         let (tasks, workers) = Tasks::start(cores()).map_err(|error| StartError::Other(error.into()))?;
         let (records, records_thread) = Records::open(&config.server.data_dir, Labels::of(&config))
             .context("server.data_dir cannot be written")
             .map_err(StartError::Other)?;
         let registry = Registry::new(CALLS_MAX);
-        let exchange = Exchange::new(config, clock, tasks, registry, records).map_err(StartError::Other)?;
+        let exchange = Exchange::new(current, clock, tasks, registry, records).map_err(StartError::Other)?;
         let Sockets { places, http, listeners, sip } = sockets;
         let tasks = &exchange.tasks;
         let sip = sip.map(|(agent, calls)| {
@@ -93,8 +95,8 @@ impl App {
         if let (Some(listener), Some(view)) = (http, view) {
             tasks.spawn("http port", serve(listener, http::main_router(exchange.clone(), view), tasks));
         }
-        for (listener, settings) in listeners {
-            let router = http::listener_router(exchange.clone(), &settings);
+        for (index, (listener, settings)) in listeners.into_iter().enumerate() {
+            let router = http::listener_router(exchange.clone(), index, settings);
             tasks.spawn("listener", serve(listener, router, tasks));
         }
         Ok(Self { exchange, sip, places, records: records_thread, workers })
@@ -155,7 +157,8 @@ struct Sockets {
 }
 
 impl Sockets {
-    async fn open(config: &Config, parts: Parts) -> Result<Self, StartError> {
+    async fn open(current: &CurrentConfig, parts: Parts) -> Result<Self, StartError> {
+        let config = current.snapshot();
         let mut listeners = Vec::with_capacity(config.listeners.len());
         let mut places = Places { http: None, sip: Vec::new(), listeners: Vec::new() };
         for (index, settings) in config.listeners.iter().enumerate() {
@@ -168,7 +171,7 @@ impl Sockets {
         }
         let (http, place) = bind(config.http.listen, "http.listen").await?;
         places.http = Some(place);
-        let sip = SipAgent::bind(sip_config(config)).await.map_err(sip_error)?;
+        let sip = SipAgent::bind(sip_config(&config, current.clone())).await.map_err(sip_error)?;
         places.sip = sip.0.local_addrs();
         Ok(Self { places, http: Some(http), listeners, sip: Some(sip) })
     }
@@ -189,8 +192,8 @@ async fn bind(address: SocketAddr, key: &str) -> Result<(TcpListener, SocketAddr
     Ok((listener, place))
 }
 
-fn sip_config(config: &Config) -> SipConfig {
-    let sip = config.sip.clone();
+fn sip_config(config: &Config, current: CurrentConfig) -> SipConfig {
+    let sip = &config.sip;
     let listen = sip.listen.iter().map(|socket| match socket.transport {
         SipTransport::Udp => ListenAddr::Udp(socket.address),
         SipTransport::Tcp => ListenAddr::Tcp(socket.address),
@@ -202,7 +205,7 @@ fn sip_config(config: &Config) -> SipConfig {
             ExternalIp::Auto => None,
             ExternalIp::Fixed(ip) => Some(ip),
         },
-        accept_source: Some(Arc::new(move |address| sip.admits(address))),
+        accept_source: Some(Arc::new(move |address| current.snapshot().sip.admits(address))),
         // More than the calls that we count, so that our own refusal, with its record, comes first.
         limits: SipLimits { calls_max: CALLS_MAX + SIP_CALLS_SPARE, ..SipLimits::default() },
     }

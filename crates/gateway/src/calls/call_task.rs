@@ -6,7 +6,6 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use tracing::info;
 use super::bot_end::{BotEnd, BotNews};
 use super::exchange::{Exchange, SIP};
 use super::phone_end::PhoneEnd;
+use super::records::Records;
 use super::registry::{CallOrder, Seat, Snapshot};
 use crate::clock::Clock;
 use crate::net::{Pushed, Received, RtpPort};
@@ -35,7 +35,7 @@ pub struct CallTask {
     armed: Moment,
     seat: Seat,
     show_at: Moment,
-    exchange: Arc<Exchange>,
+    records: Records,
     /// Where datagrams are received, kept so that it is not cleared for each.
     datagram: Vec<u8>,
 }
@@ -58,7 +58,7 @@ struct Ends {
 impl CallTask {
     /// A call that begins at this moment; make it on the worker where it stays.
     pub fn new(
-        exchange: Arc<Exchange>,
+        exchange: &Exchange,
         settings: CallSettings,
         phone: PhoneEnd,
         bot: BotEnd,
@@ -66,7 +66,8 @@ impl CallTask {
     ) -> Self {
         let clock = exchange.clock;
         let now = clock.now();
-        seat.bequeath(exchange.records.clone(), what_is_known(&settings, now));
+        let records = exchange.records();
+        seat.bequeath(records.clone(), what_is_known(&settings, now));
         let bot_media = format!("{} → {}", settings.bot.audio.format, settings.bot.dialect);
         Self {
             call: Call::new(settings, now),
@@ -88,7 +89,7 @@ impl CallTask {
             armed: now,
             seat,
             show_at: now,
-            exchange,
+            records,
             datagram: Vec::new(),
         }
     }
@@ -105,7 +106,7 @@ impl CallTask {
             "call ended"
         );
         self.seat.end(&record);
-        self.exchange.records.append(record);
+        self.records.append(record);
         drop(self.call);
         self.ends.close(self.clock).await;
     }

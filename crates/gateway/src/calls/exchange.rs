@@ -13,33 +13,33 @@ use patchcord_core::call::{
 use patchcord_core::dialect::registry::{BotSideSettings, RecordWish, RefusalWish};
 use patchcord_core::media::MediaFormat;
 use patchcord_core::vocabulary::{CallId, Direction, PhoneNumber, Reason, StreamId};
+use tokio::sync::watch;
 
 use super::bot_end::BotEnd;
-use super::records::Records;
+use super::records::{Labels, Records};
 use super::registry::Registry;
 use crate::bots;
 use crate::clock::{Clock, unix_ms};
-use crate::config::{BotChoice, Config};
+use crate::config::{BotChoice, Config, CurrentConfig};
 use crate::net::{CONNECT_TIMEOUT, RtpPortRange, TlsClient};
 use crate::tasks::Tasks;
 
 /// What all calls share.
 #[derive(Debug)]
 pub struct Exchange {
-    /// The settings.
-    pub config: Config,
+    /// The settings in effect.
+    pub current: CurrentConfig,
     /// The process's clock.
     pub clock: Clock,
     /// Where tasks are started.
     pub tasks: Tasks,
     /// Who is up.
     pub registry: Arc<Registry>,
-    /// Where records go.
-    pub records: Records,
     /// TLS towards bots.
     pub tls: TlsClient,
     /// RTP ports.
     pub rtp_ports: RtpPortRange,
+    records: watch::Sender<Records>,
     sorry_clip: Arc<[i16]>,
     began_s: u64,
     streams: AtomicU64,
@@ -68,29 +68,45 @@ pub struct Parties {
 }
 
 impl Exchange {
-    /// What calls under `config` share.
+    /// What calls under `current` share.
     ///
     /// # Errors
     /// When the built-in clip cannot be read, which a test rules out.
     pub fn new(
-        config: Config,
+        current: CurrentConfig,
         clock: Clock,
         tasks: Tasks,
         registry: Arc<Registry>,
         records: Records,
     ) -> anyhow::Result<Arc<Self>> {
         Ok(Arc::new(Self {
-            rtp_ports: RtpPortRange::new(&config.sip.rtp_ports),
-            config,
+            rtp_ports: RtpPortRange::new(&current.snapshot().sip.rtp_ports),
+            current,
             clock,
             tasks,
             registry,
-            records,
+            records: watch::Sender::new(records),
             tls: TlsClient::new(),
             sorry_clip: sorry_clip()?,
             began_s: unix_ms() / 1_000,
             streams: AtomicU64::new(0),
         }))
+    }
+
+    /// The settings for what begins at this moment; take them once and keep to them.
+    pub fn config(&self) -> Arc<Config> {
+        self.current.snapshot()
+    }
+
+    /// Where the records of calls that begin at this moment go.
+    pub fn records(&self) -> Records {
+        self.records.borrow().clone()
+    }
+
+    /// Puts `config` into effect for calls that begin from here on.
+    pub fn reconfigure(&self, config: Config) {
+        self.records.send_modify(|records| records.relabel(Labels::of(&config)));
+        self.current.replace(config);
     }
 
     /// Names for a new call.
@@ -121,7 +137,7 @@ impl Exchange {
         let record = refused_record(call, reason);
         tracing::info!(cause = %record.cause, "call refused");
         self.registry.refused(&record);
-        self.records.append(Box::new(record));
+        self.records().append(Box::new(record));
     }
 
     /// The settings of a call.
@@ -137,7 +153,7 @@ impl Exchange {
             call_id: names.call_id,
             stream_id: names.stream_id,
             phone_leg_id: parties.phone_leg_id,
-            account: self.config.server.account.as_str().into(),
+            account: self.config().server.account.as_str().into(),
             from: parties.from,
             to: parties.to,
             country: parties.country,

@@ -70,7 +70,7 @@ async fn run(
     let phone = PhoneSettings::Sip { rtp: identity, media };
     let settings = exchange.settings(names, parties, phone, bot, fallback);
     let end = SipEnd::new((leg, events), rtp, session, description, media);
-    let task = CallTask::new(exchange, settings, PhoneEnd::Sip(Box::new(end)), bot_end, (seat, orders));
+    let task = CallTask::new(&exchange, settings, PhoneEnd::Sip(Box::new(end)), bot_end, (seat, orders));
     task.run().await;
 }
 
@@ -94,8 +94,9 @@ fn prepare(exchange: &Arc<Exchange>, invitation: &Invitation) -> Result<Prepared
         to_user: &invitation.to_user,
         from_loopback: source.is_loopback(),
     };
-    let route = route(&exchange.config, dialled).ok_or(Reason::UnknownNumber)?;
-    let sip = &exchange.config.sip;
+    let config = exchange.config();
+    let route = route(&config, dialled).ok_or(Reason::UnknownNumber)?;
+    let sip = &config.sip;
     let rtp = exchange.rtp_ports.bind(media_address(source)).map_err(|error| {
         error!(%error, "no RTP port could be opened");
         if error.kind() == io::ErrorKind::AddrInUse { Reason::OverCapacity } else { Reason::Internal }

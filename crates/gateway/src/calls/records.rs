@@ -24,6 +24,7 @@ use crate::tasks::spawn_thread;
 pub struct Records {
     queue: SyncSender<Entry>,
     health: Arc<Health>,
+    labels: Arc<Labels>,
 }
 
 /// What the configuration adds to every record.
@@ -42,7 +43,7 @@ pub struct RecordsThread {
 
 #[derive(Debug)]
 enum Entry {
-    Record(Box<CallRecord>),
+    Record(Box<CallRecord>, Arc<Labels>),
     Stop,
 }
 
@@ -54,7 +55,7 @@ struct Health {
 }
 
 impl Records {
-    /// Opens (or creates) `calls.jsonl` in `data_dir` and starts its thread, which adds `labels` to every line.
+    /// Opens (or creates) `calls.jsonl` in `data_dir` and starts its thread; every line gets `labels`.
     ///
     /// # Errors
     /// The system's, with the path in its text.
@@ -64,20 +65,25 @@ impl Records {
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
         let (queue, entries) = sync_channel(RECORDS_WAITING_MAX);
         let health = Arc::<Health>::default();
-        let writer = Writer { path, file, labels, health: health.clone() };
+        let writer = Writer { path, file, health: health.clone() };
         let thread = spawn_thread("records", move || writer.run(&entries))?;
-        Ok((Self { queue: queue.clone(), health }, RecordsThread { queue, thread }))
+        Ok((Self { queue: queue.clone(), health, labels: labels.into() }, RecordsThread { queue, thread }))
     }
 
     /// Hands a record over; if too many wait, it is counted as lost and logged once.
     pub fn append(&self, record: Box<CallRecord>) {
-        if self.queue.try_send(Entry::Record(record)).is_err() {
+        if self.queue.try_send(Entry::Record(record, self.labels.clone())).is_err() {
             self.health.lost.fetch_add(1, Ordering::Relaxed);
             // The writer says when it is over: with its next line on the disk there is room again.
             if !self.health.failing.swap(true, Ordering::Relaxed) {
                 error!(waiting = RECORDS_WAITING_MAX, "call records are lost: too many wait for the disk");
             }
         }
+    }
+
+    /// Gives the records that are handed over here, and by clones made from here on, other labels.
+    pub fn relabel(&mut self, labels: Labels) {
+        self.labels = labels.into();
     }
 
     /// Records on the disk.
@@ -120,7 +126,6 @@ impl Labels {
 struct Writer {
     path: PathBuf,
     file: File,
-    labels: Labels,
     health: Arc<Health>,
 }
 
@@ -133,8 +138,8 @@ impl Writer {
             lines.clear();
             for entry in std::iter::once(first).chain(entries.try_iter().take(RECORDS_WAITING_MAX)) {
                 match entry {
-                    Entry::Record(record) => {
-                        write_line(&record, &self.labels, &mut lines);
+                    Entry::Record(record, labels) => {
+                        write_line(&record, &labels, &mut lines);
                         count += 1;
                     }
                     Entry::Stop => stop = true,
@@ -386,7 +391,7 @@ mod tests {
         std::fs::create_dir_all(&folder.0).unwrap();
         let (queue, entries) = sync_channel(RECORDS_WAITING_MAX);
         let health = Arc::<Health>::default();
-        let records = Records { queue, health: health.clone() };
+        let records = Records { queue, health: health.clone(), labels: Arc::default() };
         for _ in 0..RECORDS_WAITING_MAX {
             records.append(record(1));
         }
@@ -396,7 +401,7 @@ mod tests {
         let path = folder.0.join(FILE_NAME);
         let file = open_file(&folder.0, &path).unwrap();
         drop(records);
-        Writer { path, file, labels: Labels::default(), health: health.clone() }.run(&entries);
+        Writer { path, file, health: health.clone() }.run(&entries);
         let written = health.written.load(Ordering::Relaxed);
         assert_eq!((written, health.failing.load(Ordering::Relaxed)), (RECORDS_WAITING_MAX as u64, false));
     }
@@ -408,8 +413,7 @@ mod tests {
         let path = folder.0.join(FILE_NAME);
         let health = Arc::<Health>::default();
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let mut writer =
-            Writer { path: path.clone(), file: full, labels: Labels::default(), health: health.clone() };
+        let mut writer = Writer { path: path.clone(), file: full, health: health.clone() };
         writer.append(b"{}\n", 1);
         assert!(health.failing.load(Ordering::Relaxed));
         writer.file = open_file(&folder.0, &path).unwrap();

@@ -76,7 +76,7 @@ pub fn take(
         let phone = PhoneSettings::Vendor { dialect: row.name, side, audio };
         let settings = exchange.settings(names, parties, phone, bot, Fallback::default());
         let link = WsLink::new(socket, row.message_audio(audio.frame), exchange.clock.now());
-        CallTask::new(exchange, settings, PhoneEnd::vendor(link, row.name), bot_end, (seat, orders))
+        CallTask::new(&exchange, settings, PhoneEnd::vendor(link, row.name), bot_end, (seat, orders))
             .run()
             .await;
     };

@@ -59,7 +59,7 @@ pub(super) fn run_app(config: Config, parts: Parts, say: impl FnOnce(&Config, &P
             }
             Err(error) => return cannot_start(&error.to_string()),
         };
-        say(&app.exchange().config, app.places());
+        say(&app.exchange().config(), app.places());
         stop.one().await;
         app.stop(drain, hurry.two()).await;
         Exit::Ok

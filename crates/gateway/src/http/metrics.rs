@@ -30,7 +30,7 @@ pub fn render(exchange: &Exchange, sip: &SipCounters) -> String {
             None => page.counter(&format!("patchcord_{name}_total"), "See the call record.", count as f64),
         }
     }
-    let records = &exchange.records;
+    let records = exchange.records();
     page.counter("patchcord_records_written_total", "Call records on the disk.", records.written() as f64);
     page.counter(
         "patchcord_records_lost_total",

@@ -20,7 +20,7 @@ use super::problem::Problem;
 use super::upgrade::Upgrade;
 use crate::calls::vendor::{self, VendorRoute};
 use crate::calls::{Exchange, RETRY_AFTER_S};
-use crate::config::{CountryCode, Listener, VendorAccess};
+use crate::config::{Config, CountryCode, Listener, VendorAccess};
 
 /// What the main port shows of the SIP side.
 #[derive(Clone)]
@@ -46,18 +46,35 @@ pub fn main_router(exchange: Arc<Exchange>, sip: SipView) -> Router {
 }
 
 /// A port of `[[listeners]]`: every path leads to its bot, in its dialect.
-pub fn listener_router(exchange: Arc<Exchange>, listener: &Listener) -> Router {
-    let door = Arc::new((exchange, listener.clone()));
-    Router::new().fallback(listener_vendor).with_state(door)
+///
+/// `listener` stood at `index` of the list when its port was opened.
+pub fn listener_router(exchange: Arc<Exchange>, index: usize, listener: Listener) -> Router {
+    Router::new().fallback(listener_vendor).with_state(Arc::new(ListenerPort { exchange, index, listener }))
+}
+
+/// What a port of `[[listeners]]` was opened with.
+struct ListenerPort {
+    exchange: Arc<Exchange>,
+    index: usize,
+    listener: Listener,
+}
+
+impl ListenerPort {
+    /// The entry of `listeners` for this port; what it was opened with where there is none.
+    fn settings<'a>(&'a self, listeners: &'a [Listener]) -> &'a Listener {
+        let same = |entry: &&Listener| entry.listen == self.listener.listen;
+        let at_index = listeners.get(self.index).filter(same);
+        at_index.or_else(|| listeners.iter().find(same)).unwrap_or(&self.listener)
+    }
 }
 
 async fn front_page(State(exchange): State<Arc<Exchange>>) -> Response {
-    let http = exchange.config.http.listen;
-    let sip =
-        exchange.config.sip.listen.first().map_or_else(String::new, |socket| match socket.address.port() {
-            5060 => socket.address.ip().to_string(),
-            _ => socket.address.to_string(),
-        });
+    let config = exchange.config();
+    let http = config.http.listen;
+    let sip = config.sip.listen.first().map_or_else(String::new, |socket| match socket.address.port() {
+        5060 => socket.address.ip().to_string(),
+        _ => socket.address.to_string(),
+    });
     let page = format!(
         "Patchcord {version} is running.\n\n\
          Call sip:echo@{sip} from any SIP phone: you hear yourself.\n\
@@ -70,13 +87,13 @@ async fn front_page(State(exchange): State<Arc<Exchange>>) -> Response {
 }
 
 async fn health(State(exchange): State<Arc<Exchange>>) -> Response {
-    axum::Json(json!({ "status": "ok", "server": exchange.config.server.id })).into_response()
+    axum::Json(json!({ "status": "ok", "server": exchange.config().server.id, "config": { "reloads": exchange.current.reloads().applied } })).into_response()
 }
 
 async fn ready(State(exchange): State<Arc<Exchange>>, sip: SipView) -> Response {
     let why_not = if exchange.registry.is_draining() {
         Some("draining: the process is being stopped")
-    } else if exchange.records.is_failing() {
+    } else if exchange.records().is_failing() {
         Some("records: calls.jsonl cannot be written, or not as fast as calls end")
     } else if !(sip.is_taking_calls)() {
         Some("sip: the agent has stopped")
@@ -103,10 +120,10 @@ async fn default_vendor(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
-    let bot = exchange.config.http.ws_bot.clone();
-    let access = exchange.config.http.access.clone();
+    let config = exchange.config();
+    let (access, bot) = (&config.http.access, &config.http.ws_bot);
     let door =
-        Door { exchange: &exchange, access: &access, dialect: DEFAULT_DIALECT, bot: &bot, country: None };
+        Door { exchange: &exchange, config: &config, access, dialect: DEFAULT_DIALECT, bot, country: None };
     door.open(peer, request)
 }
 
@@ -116,25 +133,29 @@ async fn any_vendor(
     Path((dialect, bot)): Path<(String, String)>,
     request: Request,
 ) -> Response {
-    let access = exchange.config.http.access.clone();
-    Door { exchange: &exchange, access: &access, dialect: &dialect, bot: &bot, country: None }
+    let config = exchange.config();
+    let access = &config.http.access;
+    Door { exchange: &exchange, config: &config, access, dialect: &dialect, bot: &bot, country: None }
         .open(peer, request)
 }
 
 async fn listener_vendor(
-    State(door): State<Arc<(Arc<Exchange>, Listener)>>,
+    State(port): State<Arc<ListenerPort>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
-    let (exchange, listener) = &*door;
+    let exchange = &port.exchange;
+    let config = exchange.config();
+    let listener = port.settings(&config.listeners);
     let (dialect, bot) = (listener.dialect.as_str(), listener.bot.as_str());
     let country = listener.country.as_ref();
-    Door { exchange, access: &listener.access, dialect, bot, country }.open(peer, request)
+    Door { exchange, config: &config, access: &listener.access, dialect, bot, country }.open(peer, request)
 }
 
 /// One way in for vendors: who may come, what they speak, whom they meet, where their numbers are national.
 struct Door<'a> {
     exchange: &'a Arc<Exchange>,
+    config: &'a Config,
     access: &'a VendorAccess,
     dialect: &'a str,
     bot: &'a str,
@@ -152,11 +173,8 @@ impl Door<'_> {
         let row = registry::find(self.dialect).ok_or_else(|| {
             not_found("unknown_dialect", "no dialect has this name; see `patchcord dialects`")
         })?;
-        let bot = self
-            .exchange
-            .config
-            .find_bot(self.bot)
-            .ok_or_else(|| not_found("unknown_bot", "no bot has this name"))?;
+        let bot =
+            self.config.find_bot(self.bot).ok_or_else(|| not_found("unknown_bot", "no bot has this name"))?;
         let upgrade = Upgrade::of(&mut request)?;
         let response = upgrade.response();
         let route = VendorRoute { row, bot, country: self.country };
