@@ -16,7 +16,7 @@ use patchcord_core::dialect::registry::{
     BotSideSettings, DIALECTS, DialectRow, PhoneSideSettings, RecordWish, RefusalWish,
 };
 use patchcord_core::dialect::{BotSide, Capability, Dialect, Malformed, Out, Wire, WireAudio, WireClass};
-use patchcord_core::media::MediaFormat;
+use patchcord_core::media::{LineCodec, MediaFormat};
 use patchcord_core::vocabulary::{
     CallCommand, CallEvent, CallId, Counters, Digit, DigitPress, Direction, Moment, PhoneNumber, Reason,
     StreamId, WallClock,
@@ -207,9 +207,9 @@ fn media(kind: u16) -> PhoneMedia {
         remote: phone(),
         rtcp: (kind & 32 != 0).then(phone),
         signalling: (kind & 64 != 0).then(|| phone().ip()),
-        format: if kind & 4 == 0 { MediaFormat::PCMU_8K } else { MediaFormat::PCMA_8K },
+        codec: if kind & 4 == 0 { LineCodec::Pcmu } else { LineCodec::Pcma },
         payload_type: if kind & 4 == 0 { 0 } else { 8 },
-        telephone_event: (kind & 8 == 0).then_some(101),
+        telephone_event: (kind & 8 == 0).then_some((101, 8_000)),
         ptime: Duration::from_millis(10 * u64::from(1 + (kind / 16 + 1) % 6)),
         direction: directions[usize::from(kind % 4)],
     }

@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use patchcord_core::media::MediaFormat;
+use patchcord_core::media::LineCodec;
 use patchcord_core::rtp::rtcp::{self, RtcpPacket};
 use patchcord_core::rtp::{RtpEvent, RtpPacket, RtpReceiveSettings, RtpReceiver};
 use patchcord_core::vocabulary::Moment;
@@ -130,15 +130,15 @@ impl Ear {
 
     /// What was told is what is counted, and one input tells little.
     fn account(&mut self, told: &Told) {
-        self.heard += told.samples;
-        assert_eq!(self.heard, self.receiver.samples_heard(), "samples were told that were not counted");
+        self.heard += told.ticks;
+        assert_eq!(self.heard, self.receiver.ticks_heard(), "ticks were told that were not counted");
         assert!(told.events <= EVENTS_MAX, "{} events of one input", told.events);
     }
 }
 
 #[derive(Default)]
 struct Told {
-    samples: u64,
+    ticks: u64,
     events: usize,
 }
 
@@ -146,17 +146,17 @@ impl Told {
     fn hear(&mut self, event: RtpEvent<'_>) {
         self.events += 1;
         match event {
-            RtpEvent::Audio { payload, format, samples, .. } => {
-                assert_eq!(samples, format.samples_of(payload.len()));
-                self.samples += samples;
+            RtpEvent::Audio { payload, codec, ticks, .. } => {
+                assert_eq!(ticks, codec.ticks_of(payload));
+                self.ticks += ticks;
             }
-            RtpEvent::Lost { samples } | RtpEvent::Silence { samples } => {
-                assert!(samples <= CLOCK_RATE_MAX, "more than a second at once: {samples} samples");
-                self.samples += samples;
+            RtpEvent::Lost { ticks } | RtpEvent::Silence { ticks } => {
+                assert!(ticks <= CLOCK_RATE_MAX, "more than a second at once: {ticks} ticks");
+                self.ticks += ticks;
             }
-            RtpEvent::Paused { samples } => {
-                assert!(samples <= 60 * CLOCK_RATE_MAX, "more than a minute at once: {samples} samples");
-                self.samples += samples;
+            RtpEvent::Paused { ticks } => {
+                assert!(ticks <= 60 * CLOCK_RATE_MAX, "more than a minute at once: {ticks} ticks");
+                self.ticks += ticks;
             }
             RtpEvent::Digit { duration, .. } => {
                 assert!(duration <= DIGIT_MAX, "a key of {duration:?}");
@@ -166,11 +166,11 @@ impl Told {
 }
 
 fn settings(vary: u8) -> RtpReceiveSettings {
-    let formats = [(0, MediaFormat::PCMU_8K), (8, MediaFormat::PCMA_8K), (96, MediaFormat::linear16(16_000))];
+    let codecs = [(0, LineCodec::Pcmu), (8, LineCodec::Pcma), (96, LineCodec::Pcmu)];
     RtpReceiveSettings {
         remote: source(vary >> 4),
         signalling: (vary & 4 != 0).then(|| source(2).ip()),
-        payloads: formats.into_iter().skip(usize::from(vary % 3)).collect(),
+        payloads: codecs.into_iter().skip(usize::from(vary % 3)).collect(),
         telephone_event: (vary & 8 == 0).then_some((101, 8_000)),
         ptime: Duration::from_millis(10 * u64::from(vary % 7)),
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::dialect::Capability;
-use crate::media::MediaFormat;
+use crate::media::LineCodec;
 use crate::rtp::rtcp::{self, SenderInfo};
 use crate::rtp::{RtpEvent, RtpReceiveSettings, RtpReceiver, RtpSendSettings, RtpSender, is_rtcp};
 use crate::vocabulary::{Counters, DigitPress, Moment, WallClock};
@@ -49,16 +49,14 @@ impl RtpLeg {
         let settings = RtpReceiveSettings {
             remote: media.remote,
             signalling: media.signalling,
-            payloads: vec![(media.payload_type, media.format)],
-            telephone_event: media
-                .telephone_event
-                .map(|payload_type| (payload_type, media.format.sample_rate)),
+            payloads: vec![(media.payload_type, media.codec)],
+            telephone_event: media.telephone_event,
             ptime: media.ptime,
         };
         if let Some(session) = &mut self.session {
-            let mut ear = Ear { listener, digits: &mut self.digits, format: session.media.format, now };
+            let mut ear = Ear { listener, digits: &mut self.digits, codec: session.media.codec, now };
             session.receiver.renegotiate(now, settings, &mut |event| ear.take(event));
-            session.sender.renegotiate(media.payload_type, media.telephone_event, media.format.sample_rate);
+            session.sender.renegotiate(media.payload_type, media.telephone_event, media.codec.clock_rate());
             session.media = media;
             return;
         }
@@ -68,8 +66,8 @@ impl RtpLeg {
             sequence,
             timestamp,
             payload_type: media.payload_type,
-            event_payload_type: media.telephone_event,
-            clock_rate: media.format.sample_rate,
+            telephone_event: media.telephone_event,
+            clock_rate: media.codec.clock_rate(),
         });
         let (receiver, report_at) = (RtpReceiver::new(settings), now + REPORT_INTERVAL);
         self.session = Some(Session { media, receiver, sender, report_at, awaits_first: true });
@@ -90,7 +88,7 @@ impl RtpLeg {
         let to = session.receiver.remote();
         if !session.media.direction.sends() || is_nowhere(to) {
             if let Sound::Audio(audio) = sound {
-                session.sender.skip(samples_of(session.media.format, audio));
+                session.sender.skip(ticks_of(session.media.codec, audio));
             }
             return;
         }
@@ -101,7 +99,7 @@ impl RtpLeg {
         };
         match sound {
             Sound::Audio(audio) => {
-                session.sender.audio(audio, samples_of(session.media.format, audio), packet);
+                session.sender.audio(audio, ticks_of(session.media.codec, audio), packet);
                 put(packet);
             }
             Sound::Event(frame) => {
@@ -163,9 +161,10 @@ impl Call {
         leg.agree(media, &mut self.listener, now);
         self.pass_heard(now);
         self.last_media = now;
-        self.speaker.set_leg(media.format, media.ptime);
+        let format = media.codec.format();
+        self.speaker.set_leg(format, media.ptime);
         self.speaker.send_events(media.telephone_event.is_some());
-        self.listener.set_phone(media.format);
+        self.listener.set_phone(format);
         let in_band = media.telephone_event.is_none()
             && self.bot.can(Capability::DigitsToBot)
             && self.last_info.is_none();
@@ -188,7 +187,7 @@ impl Call {
         let PhoneLeg::Rtp(leg) = &mut self.phone else { return };
         let Some(session) = &mut leg.session else { return };
         let mut ear =
-            Ear { listener: &mut self.listener, digits: &mut leg.digits, format: session.media.format, now };
+            Ear { listener: &mut self.listener, digits: &mut leg.digits, codec: session.media.codec, now };
         let wanted = session.media.direction.receives();
         let known = session.receiver.handle_packet(now, source, packet, &mut |event| {
             if wanted {
@@ -221,7 +220,7 @@ impl Call {
             let mut ear = Ear {
                 listener: &mut self.listener,
                 digits: &mut leg.digits,
-                format: session.media.format,
+                codec: session.media.codec,
                 now,
             };
             session.receiver.handle_timeout(now, &mut |event| ear.take(event));
@@ -260,21 +259,23 @@ impl Call {
 struct Ear<'a> {
     listener: &'a mut Listener,
     digits: &'a mut VecDeque<DigitPress>,
-    format: MediaFormat,
+    codec: LineCodec,
     now: Moment,
 }
 
 impl Ear<'_> {
     fn take(&mut self, event: RtpEvent<'_>) {
         match event {
-            // Another format than the agreed one cannot come: there is one payload type.
-            RtpEvent::Audio { payload, format, .. } if format == self.format => {
+            // Another codec than the agreed one cannot come: there is one payload type.
+            RtpEvent::Audio { payload, codec, .. } if codec == self.codec => {
                 self.listener.hear(payload, self.now);
             }
             RtpEvent::Audio { .. } => {}
-            RtpEvent::Lost { samples } => self.listener.conceal(samples, self.now),
-            RtpEvent::Paused { samples } => self.listener.pause(samples, self.now),
-            RtpEvent::Silence { samples } => self.listener.hear_silence(samples, self.now),
+            RtpEvent::Lost { ticks } => self.listener.conceal(self.codec.samples_in(ticks), self.now),
+            RtpEvent::Paused { ticks } => self.listener.pause(self.codec.samples_in(ticks), self.now),
+            RtpEvent::Silence { ticks } => {
+                self.listener.hear_silence(self.codec.samples_in(ticks), self.now);
+            }
             RtpEvent::Digit { digit, duration } => {
                 if self.digits.len() < DIGITS_HEARD_MAX {
                     self.digits.push_back(DigitPress { digit, duration: Some(duration) });
@@ -299,8 +300,8 @@ fn is_nowhere(to: SocketAddr) -> bool {
     to.port() == 0 || to.ip().to_canonical().is_unspecified()
 }
 
-fn samples_of(format: MediaFormat, audio: &[u8]) -> u32 {
-    u32::try_from(format.samples_of(audio.len())).unwrap_or(0)
+fn ticks_of(codec: LineCodec, audio: &[u8]) -> u32 {
+    u32::try_from(codec.ticks_of(audio)).unwrap_or(0)
 }
 
 /// A phone that sends a key in its RTP and by INFO as well sends both within this time.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::dialect::{BotSide, PhoneSide, WireAudio};
-use crate::media::MediaFormat;
+use crate::media::LineCodec;
 use crate::vocabulary::{CallId, Direction, PhoneNumber, StreamId, WallClock};
 
 /// Everything that a call is given.
@@ -118,11 +118,11 @@ pub struct PhoneMedia {
     /// Who signals: behind a NAT, media comes from that host instead.
     pub signalling: Option<IpAddr>,
     /// The codec, one for both ways.
-    pub format: MediaFormat,
+    pub codec: LineCodec,
     /// Its payload type.
     pub payload_type: u8,
-    /// The payload type of RFC 4733 events at 8 kHz, if the phone knows them.
-    pub telephone_event: Option<u8>,
+    /// The payload type and the clock of RFC 4733 events, if the phone knows them.
+    pub telephone_event: Option<(u8, u32)>,
     /// Audio per packet that the phone wants.
     pub ptime: Duration,
     /// Who may send.

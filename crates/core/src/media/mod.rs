@@ -10,6 +10,7 @@ mod dtmf;
 mod format;
 pub mod g711;
 mod level;
+mod line_codec;
 mod pcm;
 mod playout;
 mod resample;
@@ -22,6 +23,7 @@ pub use digit::{Digit, DigitError};
 pub use dtmf::{DetectedKey, DtmfDetector, DtmfTones};
 pub use format::{Encoding, MediaFormat};
 pub use level::{Level, SilenceGate};
+pub use line_codec::LineCodec;
 pub use pcm::{decode_samples, encode_samples};
 pub use playout::{
     Heard, MARK_BYTES_MAX, MARKS_MAX, MarkDone, MarkOutcome, Playout, PlayoutCounts, PlayoutFull, Pulled,

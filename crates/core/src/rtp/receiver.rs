@@ -12,7 +12,7 @@ use super::reorder::{Arrival, Released, Reorder};
 use super::rtcp::{self, ReportBlock, RtcpPacket};
 use super::statistics::{RtpCounts, RtpStatistics};
 use super::telephone_event::EventReceiver;
-use crate::media::MediaFormat;
+use crate::media::LineCodec;
 use crate::vocabulary::{Digit, Moment};
 
 /// What was negotiated.
@@ -22,8 +22,8 @@ pub struct RtpReceiveSettings {
     pub remote: SocketAddr,
     /// Who signals: media may come from that host instead, behind a NAT.
     pub signalling: Option<IpAddr>,
-    /// Audio by payload type; the format's rate is the clock of its timestamps.
-    pub payloads: Vec<(u8, MediaFormat)>,
+    /// Audio by payload type.
+    pub payloads: Vec<(u8, LineCodec)>,
     /// Payload type and clock of telephone events.
     pub telephone_event: Option<(u8, u32)>,
     /// What a packet is expected to last; any length is taken.
@@ -38,26 +38,26 @@ pub enum RtpEvent<'a> {
         /// As it came.
         payload: &'a [u8],
         /// Of its payload type.
-        format: MediaFormat,
+        codec: LineCodec,
         /// Of its first sample.
         timestamp: u32,
-        /// Samples in it.
-        samples: u64,
+        /// The time that it plays, in ticks of the codec's clock.
+        ticks: u64,
     },
     /// Audio was lost before what follows: at most a second, more is a restart.
     Lost {
-        /// Samples that are missing.
-        samples: u64,
+        /// Ticks that are missing.
+        ticks: u64,
     },
     /// The phone sent nothing for a while, without loss: silence suppression, or a digit was sounding.
     Paused {
-        /// Samples that the timestamps skipped.
-        samples: u64,
+        /// Ticks that the timestamps skipped.
+        ticks: u64,
     },
     /// Comfort noise (RFC 3389), to be heard as silence.
     Silence {
-        /// Samples of one packet.
-        samples: u64,
+        /// Ticks of one packet.
+        ticks: u64,
     },
     /// A digit ended.
     Digit {
@@ -81,17 +81,17 @@ pub struct RtpReceiver {
 /// The stream behind the order: what the next packet means.
 #[derive(Debug)]
 struct Stream {
-    payloads: Vec<(u8, MediaFormat)>,
+    payloads: Vec<(u8, LineCodec)>,
     telephone_event: Option<u8>,
     events: EventReceiver,
     ptime: Duration,
     /// The timestamp that follows what was heard.
     expected: Option<u32>,
-    /// The last audio's format, and its samples per packet.
-    last: Option<(MediaFormat, u64)>,
+    /// The last audio's codec, and its ticks per packet.
+    last: Option<(LineCodec, u64)>,
     /// Packets before the next one that never came.
     missing: u64,
-    samples_heard: u64,
+    ticks_heard: u64,
     lost: u64,
     restarts: u64,
     renumbered: bool,
@@ -113,7 +113,7 @@ impl RtpReceiver {
                 expected: None,
                 last: None,
                 missing: 0,
-                samples_heard: 0,
+                ticks_heard: 0,
                 lost: 0,
                 restarts: 0,
                 renumbered: false,
@@ -157,11 +157,11 @@ impl RtpReceiver {
             self.begin_anew(now, hear);
         }
         self.ssrc = Some(header.ssrc);
-        let format = self.stream.format_of(header.payload_type);
-        let clock_rate = format.map_or(8_000, |format| format.sample_rate);
+        let codec = self.stream.codec_of(header.payload_type);
+        let clock_rate = codec.map_or(8_000, LineCodec::clock_rate);
         self.statistics.arrived(header.ssrc, header.sequence, clock_rate);
         self.statistics.counts.unknown_payload += u64::from(!known_payload);
-        if format.is_some() {
+        if codec.is_some() {
             self.statistics.timed(now, header.timestamp, clock_rate);
         }
         let stream = &mut self.stream;
@@ -257,9 +257,9 @@ impl RtpReceiver {
         self.latch.is_latched()
     }
 
-    /// Samples told so far as audio, lost, paused or silence.
-    pub const fn samples_heard(&self) -> u64 {
-        self.stream.samples_heard
+    /// Ticks told so far as audio, lost, paused or silence.
+    pub const fn ticks_heard(&self) -> u64 {
+        self.stream.ticks_heard
     }
 
     /// Packets by what became of them.
@@ -316,24 +316,24 @@ impl Stream {
             let mut tell = |digit, duration| hear(RtpEvent::Digit { digit, duration });
             return self.events.handle(now, header.timestamp, payload, &mut tell);
         }
-        if let Some(format) = self.format_of(header.payload_type) {
-            let samples = format.samples_of(payload.len());
+        if let Some(codec) = self.codec_of(header.payload_type) {
+            let ticks = codec.ticks_of(payload);
             // An empty packet keeps a NAT's mapping alive.
-            if samples > 0 {
-                self.tell_gap(header.timestamp, format.sample_rate, hear);
-                self.last = Some((format, samples));
-                self.advance(header.timestamp, samples);
-                hear(RtpEvent::Audio { payload, format, timestamp: header.timestamp, samples });
+            if ticks > 0 {
+                self.tell_gap(header.timestamp, codec.clock_rate(), hear);
+                self.last = Some((codec, ticks));
+                self.advance(header.timestamp, ticks);
+                hear(RtpEvent::Audio { payload, codec, timestamp: header.timestamp, ticks });
             }
         } else if header.payload_type == COMFORT_NOISE {
-            let Some(format) = self.last.map(|last| last.0).or(self.payloads.first().map(|first| first.1))
+            let Some(codec) = self.last.map(|last| last.0).or(self.payloads.first().map(|first| first.1))
             else {
                 return;
             };
-            let samples = self.last.map_or_else(|| format.samples_in(self.ptime), |last| last.1);
-            self.tell_gap(header.timestamp, format.sample_rate, hear);
-            self.advance(header.timestamp, samples);
-            hear(RtpEvent::Silence { samples });
+            let ticks = self.last.map_or_else(|| codec.ticks_in(self.ptime), |last| last.1);
+            self.tell_gap(header.timestamp, codec.clock_rate(), hear);
+            self.advance(header.timestamp, ticks);
+            hear(RtpEvent::Silence { ticks });
         }
     }
 
@@ -350,23 +350,23 @@ impl Stream {
             self.restarts += 1;
             return;
         }
-        let samples = u64::from(gap);
-        self.samples_heard += samples;
-        hear(if missing > 0 { RtpEvent::Lost { samples } } else { RtpEvent::Paused { samples } });
+        let ticks = u64::from(gap);
+        self.ticks_heard += ticks;
+        hear(if missing > 0 { RtpEvent::Lost { ticks } } else { RtpEvent::Paused { ticks } });
     }
 
-    fn advance(&mut self, timestamp: u32, samples: u64) {
-        self.expected = Some(timestamp.wrapping_add(samples as u32));
-        self.samples_heard += samples;
+    fn advance(&mut self, timestamp: u32, ticks: u64) {
+        self.expected = Some(timestamp.wrapping_add(ticks as u32));
+        self.ticks_heard += ticks;
     }
 
     fn knows(&self, payload_type: u8) -> bool {
         payload_type == COMFORT_NOISE
             || self.telephone_event == Some(payload_type)
-            || self.format_of(payload_type).is_some()
+            || self.codec_of(payload_type).is_some()
     }
 
-    fn format_of(&self, payload_type: u8) -> Option<MediaFormat> {
+    fn codec_of(&self, payload_type: u8) -> Option<LineCodec> {
         self.payloads.iter().find(|known| known.0 == payload_type).map(|known| known.1)
     }
 }

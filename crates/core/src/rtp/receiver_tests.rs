@@ -19,7 +19,7 @@ impl Bench {
         let receiver = RtpReceiver::new(RtpReceiveSettings {
             remote: PHONE.parse().unwrap(),
             signalling: None,
-            payloads: vec![(0, MediaFormat::PCMU_8K), (8, MediaFormat::PCMA_8K)],
+            payloads: vec![(0, LineCodec::Pcmu), (8, LineCodec::Pcma)],
             telephone_event: Some((101, 8_000)),
             ptime: Duration::from_millis(20),
         });
@@ -56,13 +56,13 @@ impl Bench {
 
 fn word(event: RtpEvent<'_>) -> String {
     match event {
-        RtpEvent::Audio { payload, samples, .. } => {
-            assert_eq!(payload.len() as u64, samples);
-            format!("{}:{samples}", payload[0])
+        RtpEvent::Audio { payload, ticks, .. } => {
+            assert_eq!(payload.len() as u64, ticks);
+            format!("{}:{ticks}", payload[0])
         }
-        RtpEvent::Lost { samples } => format!("lost:{samples}"),
-        RtpEvent::Paused { samples } => format!("paused:{samples}"),
-        RtpEvent::Silence { samples } => format!("silence:{samples}"),
+        RtpEvent::Lost { ticks } => format!("lost:{ticks}"),
+        RtpEvent::Paused { ticks } => format!("paused:{ticks}"),
+        RtpEvent::Silence { ticks } => format!("silence:{ticks}"),
         RtpEvent::Digit { digit, duration } => format!("{}:{}ms", digit.as_char(), duration.as_millis()),
     }
 }
@@ -76,7 +76,7 @@ fn frames_of_any_length_are_heard_at_once() {
         timestamp += samples as u32;
     }
     assert_eq!(bench.heard(), "0:80 1:160 2:240 3:320 4:480");
-    assert_eq!(bench.receiver.samples_heard(), 1_280);
+    assert_eq!(bench.receiver.ticks_heard(), 1_280);
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_lost_frame_is_told_after_forty_milliseconds_before_what_follows_it() {
     assert_eq!(bench.heard(), "lost:160 3:160 4:160");
     assert_eq!(bench.receiver.counts().lost, 1);
     assert_eq!(bench.receiver.poll_timeout(), None);
-    assert_eq!(bench.receiver.samples_heard(), 4 * 160);
+    assert_eq!(bench.receiver.ticks_heard(), 4 * 160);
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn a_digit_of_our_own_sender_is_heard_once_and_the_audio_goes_on_behind_it() {
         sequence: 0,
         timestamp: 0,
         payload_type: 0,
-        event_payload_type: Some(101),
+        telephone_event: Some((101, 8_000)),
         clock_rate: 8_000,
     });
     let mut out = Vec::new();
@@ -261,7 +261,7 @@ fn a_new_negotiation_changes_the_codec_and_keeps_the_source() {
     let settings = RtpReceiveSettings {
         remote: PHONE.parse().unwrap(),
         signalling: None,
-        payloads: vec![(8, MediaFormat::PCMA_8K)],
+        payloads: vec![(8, LineCodec::Pcma)],
         telephone_event: None,
         ptime: Duration::from_millis(30),
     };
@@ -296,7 +296,7 @@ proptest! {
         bench.wait(40);
         prop_assert_eq!(bench.receiver.poll_timeout(), None);
         // Every sample between the first and the last frame was told, as audio or as lost.
-        prop_assert_eq!(bench.receiver.samples_heard(), (fates.len() as u64 + 1) * 160);
+        prop_assert_eq!(bench.receiver.ticks_heard(), (fates.len() as u64 + 1) * 160);
         let frames: Vec<&String> = bench.heard.iter().filter(|word| !word.starts_with("lost")).collect();
         let mut sorted = frames.clone();
         sorted.sort_by_key(|word| word.split(':').next().and_then(|number| number.parse::<u16>().ok()));

@@ -20,9 +20,9 @@ pub struct RtpSendSettings {
     pub timestamp: u32,
     /// Payload type of audio.
     pub payload_type: u8,
-    /// Payload type of telephone events; `None` where they were not negotiated.
-    pub event_payload_type: Option<u8>,
-    /// Ticks per second of the stream's timestamps, audio and events alike.
+    /// Payload type and clock of telephone events; `None` where they were not negotiated.
+    pub telephone_event: Option<(u8, u32)>,
+    /// Ticks per second of the stream's timestamps.
     pub clock_rate: u32,
 }
 
@@ -58,8 +58,8 @@ struct Event {
     /// Timestamp of the segment, and what of the digit was before it.
     timestamp: u32,
     before: u32,
-    /// Ticks of the digit so far.
-    elapsed: u32,
+    /// Ticks of the stream since it began.
+    streamed: u32,
     payload: [u8; 4],
 }
 
@@ -78,9 +78,9 @@ impl RtpSender {
     }
 
     /// Changes payload types and clock after a new negotiation; numbers go on.
-    pub fn renegotiate(&mut self, payload_type: u8, event_payload_type: Option<u8>, clock_rate: u32) {
+    pub fn renegotiate(&mut self, payload_type: u8, telephone_event: Option<(u8, u32)>, clock_rate: u32) {
         self.settings.payload_type = payload_type;
-        self.settings.event_payload_type = event_payload_type;
+        self.settings.telephone_event = telephone_event;
         self.settings.clock_rate = clock_rate;
     }
 
@@ -101,13 +101,13 @@ impl RtpSender {
     /// Overwrites `out` with the packet of a digit's frame, and lets the time of that frame pass. `false`, and
     /// nothing written, where events were not negotiated.
     pub fn event(&mut self, frame: EventFrame, out: &mut Vec<u8>) -> bool {
-        let Some(payload_type) = self.settings.event_payload_type else { return false };
-        let ticks = frame.elapsed.as_nanos() * u128::from(self.settings.clock_rate) / 1_000_000_000;
-        let elapsed = u32::try_from(ticks).unwrap_or(u32::MAX);
-        let begun = Event { timestamp: self.timestamp, before: 0, elapsed: 0, payload: [0; 4] };
+        let Some((payload_type, event_clock)) = self.settings.telephone_event else { return false };
+        let elapsed = ticks_in(frame.elapsed, event_clock);
+        let streamed = ticks_in(frame.elapsed, self.settings.clock_rate);
+        let begun = Event { timestamp: self.timestamp, before: 0, streamed: 0, payload: [0; 4] };
         let mut event = if frame.first { begun } else { self.event.unwrap_or(begun) };
-        self.timestamp = self.timestamp.wrapping_add(elapsed.saturating_sub(event.elapsed));
-        event.elapsed = elapsed;
+        self.timestamp = self.timestamp.wrapping_add(streamed.saturating_sub(event.streamed));
+        event.streamed = streamed;
         // A digit beyond the field's range goes on as a segment of its own (RFC 4733 §2.5.1.3).
         while elapsed.saturating_sub(event.before) > u32::from(u16::MAX) {
             event.before += u32::from(u16::MAX);
@@ -125,7 +125,7 @@ impl RtpSender {
 
     /// Overwrites `out` with the last event packet once more, under its own sequence number.
     pub fn repeat_event(&mut self, out: &mut Vec<u8>) -> bool {
-        let (Some(payload_type), Some(event)) = (self.settings.event_payload_type, self.event) else {
+        let (Some((payload_type, _)), Some(event)) = (self.settings.telephone_event, self.event) else {
             return false;
         };
         self.write(false, payload_type, event.timestamp, &event.payload, out);
@@ -156,6 +156,11 @@ impl RtpSender {
     }
 }
 
+fn ticks_in(duration: Duration, clock_rate: u32) -> u32 {
+    let ticks = duration.as_nanos() * u128::from(clock_rate) / 1_000_000_000;
+    u32::try_from(ticks).unwrap_or(u32::MAX)
+}
+
 /// -10 dBm0, as most phones send.
 const VOLUME: u8 = 10;
 
@@ -171,7 +176,7 @@ mod tests {
             sequence: u16::MAX,
             timestamp: u32::MAX - 159,
             payload_type: 0,
-            event_payload_type: Some(101),
+            telephone_event: Some((101, 8_000)),
             clock_rate: 8_000,
         })
     }

@@ -173,7 +173,7 @@ mod tests {
             sequence: 65_500,
             timestamp: 4_294_900_000,
             payload_type: 8,
-            event_payload_type: Some(101),
+            telephone_event: Some((101, 8_000)),
             clock_rate: 8_000,
         })
     }

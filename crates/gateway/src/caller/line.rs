@@ -239,7 +239,7 @@ impl Placed {
             sequence: (start >> 16) as u16,
             timestamp: start as u32,
             payload_type: media.payload_type,
-            event_payload_type: media.events,
+            telephone_event: media.events.map(|payload_type| (payload_type, 8_000)),
             clock_rate: 8_000,
         });
         let Self { leg, events, socket, local, codecs, placed, .. } = self;
@@ -386,7 +386,8 @@ impl Line {
         // On hold by 0.0.0.0 their address says nothing.
         let remote = if media.remote.ip().is_unspecified() { self.media.remote } else { media.remote };
         self.media = Media { remote, ..media };
-        self.sender.renegotiate(media.payload_type, media.events, 8_000);
+        let events = media.events.map(|payload_type| (payload_type, 8_000));
+        self.sender.renegotiate(media.payload_type, events, 8_000);
     }
 
     fn send(&mut self) {

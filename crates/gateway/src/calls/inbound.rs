@@ -116,7 +116,7 @@ fn prepare(exchange: &Arc<Exchange>, invitation: &Invitation) -> Result<Prepared
         }
         None => (session.offer(), None),
     };
-    let format = media.map_or(MediaFormat::PCMU_8K, |media| media.format);
+    let format = media.map_or(MediaFormat::PCMU_8K, |media| media.codec.format());
     let (bot, bot_end) = exchange.bot(route.bot, format);
     let identity = draw_rtp_identity()?;
     let (fallback, country) = (route.fallback, route.country.map(|code| code.as_str().into()));

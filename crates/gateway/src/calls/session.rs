@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use patchcord_core::call::{MediaDirection, PhoneMedia};
-use patchcord_core::media::MediaFormat;
+use patchcord_core::media::LineCodec;
 use patchcord_core::vocabulary::Reason;
 use patchcord_sip::sdp::{self, Choice, CodecSpec, Direction, LocalSession, Order, SdpAudio};
 
@@ -16,7 +16,7 @@ use crate::config::PhoneCodec;
 pub struct Session {
     local: LocalSession,
     codecs: Vec<CodecSpec>,
-    formats: Vec<MediaFormat>,
+    line_codecs: Vec<LineCodec>,
     /// Who signals.
     signalling: IpAddr,
     /// Where the phone took RTP and RTCP last, for a hold that names no address.
@@ -41,7 +41,7 @@ impl Session {
         Ok(Self {
             local: LocalSession::new(u64::from_be_bytes(random()?), rtp),
             codecs: codecs.iter().map(|codec| spec(*codec)).collect(),
-            formats: codecs.iter().map(|codec| format(*codec)).collect(),
+            line_codecs: codecs.iter().map(|codec| line_codec(*codec)).collect(),
             signalling,
             last: None,
         })
@@ -75,7 +75,7 @@ impl Session {
 
     fn agree(&mut self, audio: &SdpAudio, order: Order) -> Result<(Choice, PhoneMedia), SessionError> {
         let choice = sdp::choose(audio, &self.codecs, order).ok_or(SessionError::NothingInCommon)?;
-        let format = *self.formats.get(choice.preference).ok_or(SessionError::NothingInCommon)?;
+        let codec = *self.line_codecs.get(choice.preference).ok_or(SessionError::NothingInCommon)?;
         let (remote, rtcp) = match self.last {
             Some(last) if audio.media.ip().is_unspecified() => last,
             _ => (audio.media, audio.rtcp),
@@ -85,9 +85,9 @@ impl Session {
             remote,
             rtcp: Some(rtcp),
             signalling: Some(self.signalling),
-            format,
+            codec,
             payload_type: choice.codec.number,
-            telephone_event: choice.telephone_event.as_ref().map(|event| event.number),
+            telephone_event: choice.telephone_event.as_ref().map(|event| (event.number, event.clock)),
             ptime: Duration::from_millis(audio.packet_ms().into()),
             direction: ours(audio.direction),
         };
@@ -130,10 +130,10 @@ fn spec(codec: PhoneCodec) -> CodecSpec {
     }
 }
 
-fn format(codec: PhoneCodec) -> MediaFormat {
+fn line_codec(codec: PhoneCodec) -> LineCodec {
     match codec {
-        PhoneCodec::Pcmu => MediaFormat::PCMU_8K,
-        PhoneCodec::Pcma => MediaFormat::PCMA_8K,
+        PhoneCodec::Pcmu => LineCodec::Pcmu,
+        PhoneCodec::Pcma => LineCodec::Pcma,
     }
 }
 
@@ -164,8 +164,8 @@ mod tests {
     fn our_order_of_codecs_decides_and_digits_come_along() {
         let offer = offer("192.0.2.9", "8 0 101", "a=rtpmap:101 telephone-event/8000\r\na=ptime:30\r\n");
         let (media, answer) = session().answer(&offer).unwrap();
-        assert_eq!((media.format, media.payload_type), (MediaFormat::PCMU_8K, 0));
-        assert_eq!((media.telephone_event, media.ptime), (Some(101), Duration::from_millis(30)));
+        assert_eq!((media.codec, media.payload_type), (LineCodec::Pcmu, 0));
+        assert_eq!((media.telephone_event, media.ptime), (Some((101, 8_000)), Duration::from_millis(30)));
         assert_eq!(media.remote, "192.0.2.9:4000".parse().unwrap());
         assert_eq!(media.direction, MediaDirection::SendReceive);
         assert!(answer.contains("m=audio 20000 RTP/AVP 0 101\r\n"), "{answer}");
@@ -209,6 +209,6 @@ mod tests {
         let ours = session.offer();
         assert!(ours.contains("m=audio 20000 RTP/AVP 0 8"), "{ours}");
         let media = session.accept(&offer("192.0.2.9", "8", "")).unwrap();
-        assert_eq!((media.format, media.payload_type), (MediaFormat::PCMA_8K, 8));
+        assert_eq!((media.codec, media.payload_type), (LineCodec::Pcma, 8));
     }
 }

@@ -124,7 +124,7 @@ impl SipEnd {
 
     /// The media path, for the log.
     pub fn describe(&self) -> String {
-        self.media.map_or_else(|| "rtp".to_owned(), |media| format!("rtp {}", media.format))
+        self.media.map_or_else(|| "rtp".to_owned(), |media| format!("rtp {}", media.codec))
     }
 
     fn hear(&mut self, event: LegEvent) -> Option<Input<'static>> {

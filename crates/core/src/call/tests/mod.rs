@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::*;
 use crate::dialect::registry::{self, BotSideSettings, PhoneSideSettings, RecordWish, RefusalWish};
 use crate::dialect::{BotSide, Wire, WireAudio};
+use crate::media::LineCodec;
 use crate::vocabulary::{CallRecord, Cause, Reason};
 
 /// One output, kept.
@@ -226,9 +227,9 @@ fn media() -> PhoneMedia {
         remote: phone(),
         rtcp: None,
         signalling: None,
-        format: MediaFormat::PCMU_8K,
+        codec: LineCodec::Pcmu,
         payload_type: 0,
-        telephone_event: Some(101),
+        telephone_event: Some((101, 8_000)),
         ptime: FRAME,
         direction: MediaDirection::SendReceive,
     }

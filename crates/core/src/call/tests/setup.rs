@@ -122,7 +122,7 @@ fn what_a_bot_says_before_a_delayed_offer_is_agreed_is_heard_whole() {
     desk.input(Input::BotConnected);
     desk.bot_says(&format!(r#"{{"type":"response.audio.delta","delta":"{}"}}"#, "EBAQ".repeat(5_333)));
     desk.pass(Duration::from_millis(300));
-    desk.input(Input::PhoneMedia(PhoneMedia { format: MediaFormat::PCMA_8K, payload_type: 0, ..media() }));
+    desk.input(Input::PhoneMedia(PhoneMedia { codec: LineCodec::Pcma, payload_type: 0, ..media() }));
     desk.pass(Duration::from_millis(1_500));
     let loud: usize =
         desk.heard_since(Moment::START).iter().flat_map(|(_, audio)| *audio).filter(|b| **b != 0xD5).count();
