@@ -148,8 +148,8 @@ class Phone:
         out = []
         digits, _, at = (self.args.digits or "").partition("@")
         out += [(float(at.rstrip("s") or 2) + 0.4 * i, "sndcode", d) for i, d in enumerate(digits)]
-        if self.args.hold:
-            at, _, length = self.args.hold.replace("s", "").partition("+")
+        for hold in filter(None, (self.args.hold or "").split(",")):
+            at, _, length = hold.replace("s", "").partition("+")
             out += [(float(at), "hold", ""), (float(at) + float(length or 2), "resume", "")]
         return sorted(out)
 
@@ -215,7 +215,7 @@ def main():
     p.add_argument("--seconds", type=float, default=10)
     p.add_argument("--ring-seconds", type=float, default=35)
     p.add_argument("--digits", help="512@2s")
-    p.add_argument("--hold", help="3s+2s: hold after 3 s, resume 2 s later")
+    p.add_argument("--hold", help="3s+2s,9s+2s: hold after 3 s, resume 2 s later, and again; each resumption begins a new recording in WORKDIR/rec")
     p.add_argument("--codec", choices=tuple(CODECS), default="PCMU")
     p.add_argument("--srtp", choices=tuple(SRTP), help="offers SDES keys; needed: refuses a session without")
     p.add_argument("--tls", type=pathlib.Path, metavar="CA.pem", help="SIP over TLS; dial sip:NAME@HOST:PORT;transport=tls")

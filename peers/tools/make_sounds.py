@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Makes sounds/aperiodic.wav (40 s, what callers say in tests) and sounds/aperiodic10s.ulaw (its first 10 s, for sipp).
 
-usage: .venv/bin/python tools/make_sounds.py     The result is kept in the repository; this script says where it came from.
+usage: .venv/bin/python tools/make_sounds.py                     The result is kept in the repository; this script says where it came from.
+       .venv/bin/python tools/make_sounds.py 1300 long.wav       Such a sound of 1300 s, for a long call.
 The signal is noise in the speech band under a wandering loudness: it never repeats (a repeating reference gives false delays),
 never falls silent (so every silent frame is the gateway's), and holds no tone (so tones are the test's)."""
 
@@ -36,11 +37,18 @@ def loudness(rng, count):
     return np.interp(np.arange(count), at, level)
 
 
-def main():
+def sound(seconds):
     rng = random.Random(20260101)
-    count = RATE * SECONDS
+    count = RATE * seconds
     x = speech_band_noise(rng, count) * loudness(rng, count)
-    samples = to_int16(x / np.sqrt((x * x).mean()) * 2600)
+    return to_int16(x / np.sqrt((x * x).mean()) * 2600)
+
+
+def main():
+    if len(sys.argv) == 3:
+        write_wav(sys.argv[2], sound(int(sys.argv[1])), RATE)
+        return
+    samples = sound(SECONDS)
     (HERE / "sounds").mkdir(exist_ok=True)
     write_wav(HERE / "sounds/aperiodic.wav", samples, RATE)
     (HERE / "sounds/aperiodic10s.ulaw").write_bytes(mulaw_encode(samples[: RATE * 10]))

@@ -9,6 +9,7 @@ mod course;
 mod failing_bots;
 mod folder;
 mod gateway;
+mod long_call;
 mod peers_can_fail;
 mod phone;
 mod phone_kinds;
