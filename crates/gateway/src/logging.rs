@@ -6,13 +6,25 @@ use tracing::{Level, Metadata};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
-use crate::config::{Log, LogFormat};
+use crate::config::{Levels, Log, LogFormat};
+
+/// The levels of a running log.
+#[derive(Debug, Clone)]
+pub struct LiveLevels(reload::Handle<EnvFilter, Registry>);
+
+impl LiveLevels {
+    /// Logs what `levels` say from here on.
+    pub fn set(&self, levels: &Levels) {
+        // Without a log there is nothing to change.
+        let _ = self.0.reload(EnvFilter::new(levels.as_str()));
+    }
+}
 
 /// Starts the log; a second start in one process changes nothing.
-pub fn start(log: &Log) {
-    let filter = EnvFilter::new(log.level.as_str());
+pub fn start(log: &Log) -> LiveLevels {
+    let (filter, levels) = reload::Layer::new(EnvFilter::new(log.level.as_str()));
     let human = match log.format {
         LogFormat::Human => true,
         LogFormat::Json => false,
@@ -24,8 +36,9 @@ pub fn start(log: &Log) {
     } else {
         Box::new(lines.json().flatten_event(true))
     };
-    let subscriber = Registry::default().with(lines).with(filter).with(filter_fn(is_discreet));
+    let subscriber = Registry::default().with(filter).with(lines).with(filter_fn(is_discreet));
     let _ = subscriber.try_init();
+    LiveLevels(levels)
 }
 
 /// Whether a line may be written, whatever level was asked for. Libraries print whole messages and headers

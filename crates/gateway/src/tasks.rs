@@ -136,10 +136,10 @@ pub fn spawn_thread(name: &str, run: impl FnOnce() + Send + 'static) -> io::Resu
     std::thread::Builder::new().name(name.to_owned()).spawn(run)
 }
 
-/// Does work that waits, such as joining threads, where it holds up no task.
-pub async fn blocking(work: impl FnOnce() + Send + 'static) {
-    // Work that panicked has logged it.
-    let _ = tokio::task::spawn_blocking(work).await;
+/// Does work that waits, such as joining threads or reading files, where it holds up no task; `None` when it
+/// panicked, which has been logged.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::task::spawn_blocking(work).await.ok()
 }
 
 /// One call's share of a worker's load, given back when the call is dropped, however it ends.

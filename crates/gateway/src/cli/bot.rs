@@ -37,7 +37,7 @@ pub fn run(args: &BotArgs) -> Exit {
         access: VendorAccess { token: None, accept_from: None },
     }];
     let as_json = args.json;
-    run_app(config, Parts::Listeners, move |_, places| {
+    run_app(config, Parts::Listeners, None, move |_, places| {
         for place in &places.listeners {
             if as_json {
                 data(&format!("{}\n", json!({ "listening": format!("ws://{place}") })));

@@ -1,16 +1,21 @@
 //! `patchcord serve`: the service, from its configuration to its last record.
 
 use std::io;
+use std::path::PathBuf;
 
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info};
 
 use super::args::ServeArgs;
 use super::exit::Exit;
 use super::terminal::{Ink, data, paint, talk, tell_problems};
 use crate::app::{App, Parts, Places, StartError};
-use crate::config::{self, Config, Environment};
-use crate::{logging, open_files};
+use crate::calls::Exchange;
+use crate::config::{self, Changes, Config, Environment, Loaded, Problems};
+use crate::logging::{self, LiveLevels};
+use crate::open_files;
+use crate::tasks::blocking;
 
 /// Runs `patchcord serve`.
 pub fn run(args: &ServeArgs) -> Exit {
@@ -22,7 +27,9 @@ pub fn run(args: &ServeArgs) -> Exit {
         }
     };
     let as_json = args.json;
-    run_app(loaded.config, Parts::All, move |config, places| {
+    let (config, reloading) =
+        (loaded.config.clone(), Reloading { file: args.config.clone(), running: loaded });
+    run_app(config, Parts::All, Some(reloading), move |config, places| {
         if as_json {
             data(&format!("{}\n", places_as_json(places)));
         } else {
@@ -31,9 +38,15 @@ pub fn run(args: &ServeArgs) -> Exit {
     })
 }
 
-/// Starts the parts, says where they listen, and runs until a signal asks for the end.
-pub(super) fn run_app(config: Config, parts: Parts, say: impl FnOnce(&Config, &Places)) -> Exit {
-    logging::start(&config.log);
+/// Starts the parts, says where they listen, and runs until a signal asks for the end; with `reloading`, SIGHUP
+/// has its file read again.
+pub(super) fn run_app(
+    config: Config,
+    parts: Parts,
+    reloading: Option<Reloading>,
+    say: impl FnOnce(&Config, &Places),
+) -> Exit {
+    let levels = logging::start(&config.log);
     open_files::raise_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(MAIN_THREADS)
@@ -45,10 +58,11 @@ pub(super) fn run_app(config: Config, parts: Parts, say: impl FnOnce(&Config, &P
         Err(error) => return cannot_start(&error.to_string()),
     };
     let exit = runtime.block_on(async move {
-        let drain = config.server.drain;
-        let (stop, hurry) = match (Signals::new(), Signals::new()) {
-            (Ok(stop), Ok(hurry)) => (stop, hurry),
-            (Err(error), _) | (_, Err(error)) => return cannot_start(&error.to_string()),
+        let (stop, hurry, hang_ups) = match (Signals::new(), Signals::new(), signal(SignalKind::hangup())) {
+            (Ok(stop), Ok(hurry), Ok(hang_ups)) => (stop, hurry, hang_ups),
+            (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => {
+                return cannot_start(&error.to_string());
+            }
         };
         let app = match App::start(config, parts).await {
             Ok(app) => app,
@@ -60,12 +74,60 @@ pub(super) fn run_app(config: Config, parts: Parts, say: impl FnOnce(&Config, &P
             Err(error) => return cannot_start(&error.to_string()),
         };
         say(&app.exchange().config(), app.places());
-        stop.one().await;
+        tokio::select! {
+            () = stop.one() => {}
+            () = reload_at(hang_ups, reloading, app.exchange(), &levels) => {}
+        }
+        let drain = app.exchange().config().server.drain;
         app.stop(drain, hurry.two()).await;
         Exit::Ok
     });
     runtime.shutdown_background();
     exit
+}
+
+/// Reads the file again at every signal, for ever; without a file to read, waits for ever.
+async fn reload_at(
+    mut hang_ups: tokio::signal::unix::Signal,
+    reloading: Option<Reloading>,
+    exchange: &Exchange,
+    levels: &LiveLevels,
+) {
+    let Some(mut reloading) = reloading else { return std::future::pending().await };
+    while hang_ups.recv().await.is_some() {
+        let reader = reloading.clone();
+        let Some(read) = blocking(move || reader.again()).await else { continue };
+        match read {
+            Ok((loaded, changes)) => {
+                exchange.reconfigure(loaded.config.clone());
+                levels.set(&loaded.config.log.level);
+                reloading.running = loaded;
+                info!("config reloaded: {changes}");
+            }
+            Err(problems) => {
+                exchange.current.count_refused();
+                for problem in &problems.0 {
+                    error!("config: {problem}");
+                }
+                error!(problems = problems.0.len(), "config not reloaded: what was in effect stays");
+            }
+        }
+    }
+}
+
+/// What a reload needs to know.
+#[derive(Debug, Clone)]
+pub(super) struct Reloading {
+    /// The file that the command line names.
+    file: Option<PathBuf>,
+    /// What is in effect.
+    running: Loaded,
+}
+
+impl Reloading {
+    fn again(&self) -> Result<(Loaded, Changes), Problems> {
+        self.running.reload(self.file.as_deref(), &Environment::of_process())
+    }
 }
 
 fn cannot_start(why: &str) -> Exit {

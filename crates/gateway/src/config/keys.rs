@@ -16,6 +16,15 @@ pub struct Declaration {
     pub sentence: &'static str,
     /// Whether its value is masked wherever settings are shown.
     pub secret: bool,
+    /// Whether a new value waits for a restart; a reload takes all others.
+    pub restart: bool,
+}
+
+impl Declaration {
+    /// The same for a key whose new value waits for a restart.
+    const fn at_restart(self) -> Declaration {
+        Declaration { restart: true, ..self }
+    }
 }
 
 /// What a key takes.
@@ -94,11 +103,11 @@ pub fn is_parent(pattern: &str) -> bool {
 }
 
 const fn key(path: &'static str, kind: Kind, default: Default, sentence: &'static str) -> Declaration {
-    Declaration { path, kind, default, sentence, secret: false }
+    Declaration { path, kind, default, sentence, secret: false, restart: false }
 }
 
 const fn secret(path: &'static str, kind: Kind, default: Default, sentence: &'static str) -> Declaration {
-    Declaration { path, kind, default, sentence, secret: true }
+    Declaration { path, kind, default, sentence, secret: true, restart: false }
 }
 
 const fn later(path: &'static str, sentence: &'static str) -> Declaration {
@@ -108,6 +117,7 @@ const fn later(path: &'static str, sentence: &'static str) -> Declaration {
         default: Default::Absent("not in this version"),
         sentence,
         secret: true,
+        restart: false,
     }
 }
 
@@ -126,7 +136,8 @@ pub const KEYS: &[Declaration] = &[
         Kind::Text,
         Is("\"./patchcord-data\""),
         "The folder for everything that is written.",
-    ),
+    )
+    .at_restart(),
     key(
         "server.account",
         Kind::Text,
@@ -150,14 +161,16 @@ pub const KEYS: &[Declaration] = &[
         Kind::Text,
         Is("\"auto\""),
         "`human` lines, `json` lines, or `auto`: human on a terminal, else json.",
-    ),
+    )
+    .at_restart(),
     later("log.wire", "Keeps redacted wire messages per call."),
     key(
         "http.listen",
         Kind::Text,
         Is("\"127.0.0.1:8080\""),
         "The address of the HTTP port: health, metrics and vendors' WebSockets.",
-    ),
+    )
+    .at_restart(),
     key("http.ws_bot", Kind::Text, Is("\"echo\""), "The bot behind `/ws`."),
     secret(
         "http.ws_token",
@@ -180,7 +193,8 @@ pub const KEYS: &[Declaration] = &[
         Kind::List,
         Is("[\"udp:127.0.0.1:5060\", \"tcp:127.0.0.1:5060\"]"),
         "The SIP sockets, each `udp:ADDRESS:PORT` or `tcp:ADDRESS:PORT`.",
-    ),
+    )
+    .at_restart(),
     key(
         "sip.accept_from",
         Kind::List,
@@ -192,13 +206,15 @@ pub const KEYS: &[Declaration] = &[
         Kind::Text,
         Is("\"auto\""),
         "The address that SDP and Contact show; `auto` takes the one that faces the caller.",
-    ),
+    )
+    .at_restart(),
     key(
         "sip.rtp_ports",
         Kind::Text,
         Is("\"20000-29999\""),
         "The range of UDP ports for RTP and RTCP, first to last.",
-    ),
+    )
+    .at_restart(),
     key(
         "sip.codecs",
         Kind::List,
@@ -287,7 +303,8 @@ pub const KEYS: &[Declaration] = &[
     later("bots.*.greeting", "What a speech engine says first."),
     later("bots.*.extract", "Fields that are taken from the transcript."),
     later("bots.*.webhook", "Where the result of a call is posted."),
-    key("listeners[].listen", Kind::Text, Required, "The address of a port for vendors that dial us."),
+    key("listeners[].listen", Kind::Text, Required, "The address of a port for vendors that dial us.")
+        .at_restart(),
     key("listeners[].dialect", Kind::Text, Required, "The language the vendor speaks."),
     key("listeners[].bot", Kind::Text, Required, "The bot that takes its calls, whatever that bot speaks."),
     key(

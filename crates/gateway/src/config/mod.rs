@@ -9,6 +9,7 @@ mod addresses;
 mod audio;
 mod bot_url;
 mod bots;
+mod changes;
 mod country;
 mod current;
 mod dialect_names;
@@ -24,6 +25,7 @@ mod network;
 mod numbers;
 mod print;
 mod problem;
+mod reload;
 mod secret;
 mod section;
 mod server;
@@ -32,11 +34,13 @@ mod substitute;
 mod tree;
 mod vendor_port;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use bot_url::BotUrl;
 pub use bots::{Bot, BuiltInBot};
+pub use changes::Changes;
 pub use country::CountryCode;
 pub use current::{CurrentConfig, Reloads};
 pub use dialect_names::DialectName;
@@ -98,6 +102,18 @@ pub struct Loaded {
     pub file: Option<PathBuf>,
     /// Every key in effect with its place, secrets masked.
     pub shown: Vec<ShownKey>,
+    /// What was read, for a reload to compare with.
+    root: Tree,
+}
+
+/// A tree that does not print: it holds secrets.
+#[derive(Clone)]
+struct Tree(Table);
+
+impl fmt::Debug for Tree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tree")
+    }
 }
 
 impl Config {
@@ -207,14 +223,21 @@ impl Source<'_> {
         Lookup { environment: self.environment, folder: self.folder }.apply(&mut root, "", &report);
         self.environment.apply(&mut root, &report);
         import::apply(&mut root, self.folder, &report);
-        let config = Config::read(&Section::root(&root, &report));
-        finish(config, &root, report)
+        finish(root, report)
     }
 }
 
-fn finish(config: Option<Config>, root: &Table, report: Report) -> Result<Loaded, Problems> {
+/// Reads a tree that was found good before, with some of its values exchanged.
+fn read(root: Table) -> Result<Loaded, Problems> {
+    finish(root, Report::default())
+}
+
+fn finish(root: Table, report: Report) -> Result<Loaded, Problems> {
+    let config = Config::read(&Section::root(&root, &report));
     match (report.into_problems(), config) {
-        (None, Some(config)) => Ok(Loaded { config, file: None, shown: print::effective(root) }),
+        (None, Some(config)) => {
+            Ok(Loaded { config, file: None, shown: print::effective(&root), root: Tree(root) })
+        }
         (Some(problems), _) => Err(problems),
         (None, None) => unreachable!("a reader gave up without saying why"),
     }

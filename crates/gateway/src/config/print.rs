@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::bot_url::mask_query;
 use super::keys::{self, Declaration, Default, Kind};
 use super::problem::Place;
-use super::secret::MASK;
+use super::secret::{MASK, Secret};
 use super::section::join;
 use super::tree::{Node, Table, Value, parse_default};
 
@@ -20,6 +20,26 @@ pub struct ShownKey {
     pub value: serde_json::Value,
     /// Where it came from.
     pub place: Place,
+    /// Its declared path.
+    pub(super) pattern: &'static str,
+    /// Its value unmasked, to compare with.
+    pub(super) exact: Secret,
+}
+
+impl ShownKey {
+    /// The entry of a user's table or list that the key stands in, and that table or list as declared:
+    /// `bots.sales` of `bots`, `numbers[0]` of `numbers[]`.
+    pub(super) fn entry(&self) -> Option<(String, &'static str)> {
+        let (table, tail) = match self.pattern.split_once(".*") {
+            Some(halves) => halves,
+            None => {
+                let end = self.pattern.find("[]")? + "[]".len();
+                self.pattern.split_at(end)
+            }
+        };
+        let path = join(&self.section, &self.name);
+        Some((path.strip_suffix(tail).unwrap_or(&path).to_owned(), table))
+    }
 }
 
 /// Every key in effect, in the order of the declarations.
@@ -114,7 +134,9 @@ fn show(key: &Declaration, section: &str, table: Option<&Table>) -> Option<Shown
     if let (true, serde_json::Value::String(url)) = (name == "url", &mut value) {
         *url = mask_query(url);
     }
-    Some(ShownKey { section: section.to_owned(), name: name.to_owned(), value, place: node.place })
+    let exact = Secret::new(to_json(&node.value, false).to_string());
+    let (section, name) = (section.to_owned(), name.to_owned());
+    Some(ShownKey { section, name, value, place: node.place, pattern: key.path, exact })
 }
 
 fn to_json(value: &Value, secret: bool) -> serde_json::Value {

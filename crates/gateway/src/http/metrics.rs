@@ -37,6 +37,16 @@ pub fn render(exchange: &Exchange, sip: &SipCounters) -> String {
         "Call records that could not be written.",
         records.lost() as f64,
     );
+    let reloads = exchange.current.reloads();
+    page.head(
+        "patchcord_config_reloads_total",
+        "counter",
+        "Reloads of the configuration, by what became of them.",
+    );
+    for (outcome, count) in [("applied", reloads.applied), ("refused", reloads.refused)] {
+        let labels = format!("{{outcome=\"{outcome}\"}}");
+        page.value("patchcord_config_reloads_total", &labels, count as f64);
+    }
     page.head("patchcord_draining", "gauge", "Whether new calls are refused because of a stop.");
     page.value("patchcord_draining", "", f64::from(u8::from(exchange.registry.is_draining())));
     page.sip(sip);

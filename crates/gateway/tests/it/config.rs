@@ -289,7 +289,9 @@ fn documentation() -> String {
             Default::Is(literal) => format!("`{literal}`"),
         };
         let secret = if key.secret { " Secret." } else { "" };
-        let _ = writeln!(text, "| `{name}` | {} | {default} | {}{secret} |", key.kind.word(), key.sentence);
+        let restart = if key.restart { " *Restart.*" } else { "" };
+        let (kind, sentence) = (key.kind.word(), key.sentence);
+        let _ = writeln!(text, "| `{name}` | {kind} | {default} | {sentence}{secret}{restart} |");
     }
     text.push_str("\n## Known, but not in this version\n\nUsing one of these is an error that says so.\n\n");
     for key in KEYS.iter().filter(|key| key.kind == Kind::Later) {
@@ -362,4 +364,6 @@ problem at once, `patchcord config print` shows what is in effect and where it c
 - `${VAR}` in a value is the environment variable, `${file:/path}` the content of a file; `$${` is a literal `${`.\n\
 - Every key can be set by a variable: `http.listen` by `PATCHCORD_HTTP__LISTEN`, the first number's bot by\n\
   `PATCHCORD_NUMBERS__0__BOT`, a list by words with commas. Only names with `__` are keys.\n\
-- Durations are `250ms`, `30s`, `5m`, `4h`.\n";
+- Durations are `250ms`, `30s`, `5m`, `4h`.\n\
+- `kill -HUP` has a running `serve` read the file again: what is right takes effect for new calls, running ones keep\n\
+  what they began with; a wrong file changes nothing. Keys marked *Restart* wait for one ([operations](operations.md)).\n";

@@ -8,6 +8,7 @@ mod discretion;
 mod foreign;
 mod hostile;
 mod meter;
+mod reload;
 mod requirements;
 mod serve;
 mod tidy;

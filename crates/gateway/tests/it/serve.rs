@@ -6,6 +6,7 @@ mod calls;
 mod countries;
 mod doors;
 mod phone;
+mod reloads;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU16, Ordering};
