@@ -157,7 +157,8 @@ impl Desk {
                 }
                 Output::Ended(record) => self.ended = Some(record.counters),
                 Output::PhoneWire(..) | Output::BotWire(..) => {}
-                Output::Ring | Output::Answer | Output::Answered | Output::ConnectBot => {}
+                Output::Ring | Output::Answer | Output::Answered => {}
+                Output::FindBot | Output::ConnectBot => {}
                 Output::Reject { .. } | Output::HangUpPhone(_) | Output::ClosePhone(_) => {}
                 Output::CloseBot(_) | Output::PauseBot | Output::ResumeBot => {}
             }
@@ -261,6 +262,7 @@ impl Dialect for Echo {
 const FRAME: Duration = Duration::from_millis(20);
 /// So short that an input meets them all.
 const DEADLINES: Deadlines = Deadlines {
+    find_bot: Duration::from_secs(1),
     bot_connect: Duration::from_secs(1),
     ring: Duration::from_secs(2),
     vendor_start: Duration::from_millis(1_500),

@@ -14,11 +14,16 @@ impl Call {
     /// The bot cannot be reached, or failed: the caller gets the fallback.
     pub(super) fn bot_failed(&mut self, reason: Reason, now: Moment) {
         self.let_bot_go(1011);
-        if matches!(self.state, State::ConnectingBot(_) | State::Ringing(_) | State::Talking(_)) {
+        if matches!(
+            self.state,
+            State::FindingBot(_) | State::ConnectingBot(_) | State::Ringing(_) | State::Talking(_)
+        ) {
             self.bot_failed_at.get_or_insert(now);
         }
         match self.state {
-            State::ConnectingBot(_) | State::Ringing(_) => self.fall_back_unanswered(reason, now),
+            State::FindingBot(_) | State::ConnectingBot(_) | State::Ringing(_) => {
+                self.fall_back_unanswered(reason, now)
+            }
             State::Talking(_) => self.play_fallback(reason, now),
             // Whatever ended the call came first; before a vendor's start there is no bot.
             State::Inviting(_) | State::Ending(_) | State::Ended => {}
@@ -49,7 +54,9 @@ impl Call {
             State::Ending(Ending { step: EndingStep::VendorLeaving, .. }) => self.vendor_may_have_left(),
             State::Ended => {}
             State::Inviting(_) => self.end(Reason::VendorSilent, now),
-            State::ConnectingBot(_) | State::Ringing(_) => self.end(Reason::Canceled, now),
+            State::FindingBot(_) | State::ConnectingBot(_) | State::Ringing(_) => {
+                self.end(Reason::Canceled, now)
+            }
             State::Talking(_) => self.end(Reason::CallerHungUp, now),
             State::Ending(ending) => self.end(ending.cause.reason(), now),
         }
@@ -75,7 +82,7 @@ impl Call {
             State::Inviting(_) => {
                 self.end(if reset { Reason::VendorReset } else { Reason::VendorSilent }, now)
             }
-            State::ConnectingBot(_) | State::Ringing(_) => {
+            State::FindingBot(_) | State::ConnectingBot(_) | State::Ringing(_) => {
                 self.end(if reset { Reason::VendorReset } else { Reason::Canceled }, now);
             }
             State::Talking(_) => {
@@ -111,7 +118,9 @@ impl Call {
                 self.speaker.end_of_utterance(now);
                 self.play_out(reason, now);
             }
-            State::Inviting(_) | State::ConnectingBot(_) | State::Ringing(_) => self.end(reason, now),
+            State::Inviting(_) | State::FindingBot(_) | State::ConnectingBot(_) | State::Ringing(_) => {
+                self.end(reason, now);
+            }
             State::Ending(_) | State::Ended => {}
         }
     }
@@ -259,10 +268,10 @@ impl Call {
         self.watch_playout(now);
     }
 
-    /// Ends the connection to the bot, or the attempt at one.
+    /// Ends the connection to the bot, or the attempt at one, or the search.
     fn let_bot_go(&mut self, code: u16) {
         if matches!(self.bot.link, BotLink::Dialling | BotLink::Open)
-            && self.bot.place == super::BotPlace::Remote
+            && self.bot.place != super::BotPlace::BuiltIn
         {
             self.outputs.plain(PlainOutput::CloseBot(code));
         }

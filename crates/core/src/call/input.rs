@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::dialect::Wire;
 use crate::vocabulary::{DigitPress, Reason};
 
-use super::PhoneMedia;
+use super::{FoundBot, PhoneMedia};
 
 /// One thing that happened outside. Bytes are borrowed: what the call keeps, it copies.
 #[derive(Debug)]
@@ -35,9 +35,11 @@ pub enum Input<'a> {
     PhoneWire(Wire<'a>),
     /// The vendor's socket ended.
     PhoneClosed(SocketEnd),
+    /// The bot that [`Output::FindBot`](super::Output::FindBot) asked for.
+    BotFound(Box<FoundBot>),
     /// The WebSocket to the bot is open.
     BotConnected,
-    /// The bot could not be reached, or does not read, or does not answer pings.
+    /// The bot could not be found or reached, or does not read, or does not answer pings.
     BotFailed(Reason),
     /// A message of the bot.
     BotWire(Wire<'a>),

@@ -21,6 +21,7 @@ mod setup;
 mod speaker;
 mod state;
 mod talking;
+mod unknown_bot;
 
 #[cfg(test)]
 mod tests;
@@ -28,7 +29,6 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::dialect::Capability;
 use crate::media::MediaFormat;
 use crate::vocabulary::{CallId, Counters, Digit, Direction, Moment, PhoneNumber, StreamId, WallClock};
 
@@ -57,6 +57,7 @@ pub use setup::{CUSTOM_BYTES_MAX, CUSTOM_MAX};
 pub use speaker::PLAYOUT_MAX;
 pub use state::StateName;
 pub use talking::{MARKS_PER_STEP_MAX, PAUSE_BOT_DEPTH_MAX, PHONE_LEAD_MAX};
+pub use unknown_bot::FoundBot;
 
 /// One call.
 pub struct Call {
@@ -168,6 +169,7 @@ impl Call {
             Input::Rtcp { source, packet } => self.hear_rtcp(source, packet, now),
             Input::PhoneWire(wire) => self.hear_vendor(wire, now),
             Input::PhoneClosed(end) => self.vendor_closed(end, now),
+            Input::BotFound(found) => self.bot_found(*found, now),
             Input::BotConnected => self.bot_connected(now),
             Input::BotFailed(reason) => self.bot_failed(reason, now),
             Input::BotWire(wire) => self.hear_bot(wire, now),
@@ -256,10 +258,7 @@ impl Call {
                 }
                 self.reach_bot(now);
             }
-            PhoneLeg::Vendor(leg) => {
-                let has_digits = leg.side.capabilities().contains(&Capability::DigitsToBot);
-                self.listener.detect_digits(!has_digits && self.bot.can(Capability::DigitsToBot));
-            }
+            PhoneLeg::Vendor(_) => self.choose_digits(),
         }
     }
 

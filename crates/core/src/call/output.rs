@@ -41,11 +41,13 @@ pub enum Output<'a> {
     PhoneWire(WireClass, Wire<'a>),
     /// Close the vendor's WebSocket with that code, after what was sent.
     ClosePhone(u16),
+    /// Find out which bot takes the call; answer by `BotFound` or `BotFailed`.
+    FindBot,
     /// Dial the bot; answer by `BotConnected` or `BotFailed`.
     ConnectBot,
     /// Send a message to the bot.
     BotWire(WireClass, Wire<'a>),
-    /// Close the bot's WebSocket with that code, after what was sent.
+    /// Close the bot's WebSocket with that code, after what was sent; give up what was asked of it before.
     CloseBot(u16),
     /// Stop reading the bot's socket until [`Output::ResumeBot`]: its dialect has no clear, so what waits is kept short.
     PauseBot,
@@ -80,6 +82,7 @@ pub(super) enum PlainOutput {
     Reject(u16, Cause),
     HangUpPhone(Cause),
     ClosePhone(u16),
+    FindBot,
     ConnectBot,
     CloseBot(u16),
     PauseBot,
@@ -161,6 +164,7 @@ impl From<PlainOutput> for Output<'_> {
             PlainOutput::Reject(status, cause) => Self::Reject { status, cause },
             PlainOutput::HangUpPhone(cause) => Self::HangUpPhone(cause),
             PlainOutput::ClosePhone(code) => Self::ClosePhone(code),
+            PlainOutput::FindBot => Self::FindBot,
             PlainOutput::ConnectBot => Self::ConnectBot,
             PlainOutput::CloseBot(code) => Self::CloseBot(code),
             PlainOutput::PauseBot => Self::PauseBot,

@@ -165,14 +165,24 @@ impl Call {
         self.speaker.set_leg(format, media.ptime);
         self.speaker.send_events(media.telephone_event.is_some());
         self.listener.set_phone(format);
-        let in_band = media.telephone_event.is_none()
-            && self.bot.can(Capability::DigitsToBot)
-            && self.last_info.is_none();
-        self.listener.detect_digits(in_band);
+        self.choose_digits();
         // After a delayed offer the answer came before the agreement.
         if self.state.is_audible() && !self.speaker.has_started() {
             self.speaker.start(now);
         }
+    }
+
+    /// Looks for keys in the audio of a phone that has no other way to send them, for a bot that wants them.
+    pub(super) fn choose_digits(&mut self) {
+        let in_band = match &self.phone {
+            PhoneLeg::Rtp(leg) => {
+                let events =
+                    leg.session.as_ref().is_none_or(|session| session.media.telephone_event.is_some());
+                !events && self.last_info.is_none()
+            }
+            PhoneLeg::Vendor(leg) => !leg.side.capabilities().contains(&Capability::DigitsToBot),
+        };
+        self.listener.detect_digits(in_band && self.bot.can(Capability::DigitsToBot));
     }
 
     pub(super) fn hear_rtp(&mut self, source: SocketAddr, packet: &[u8], now: Moment) {

@@ -83,6 +83,8 @@ pub enum BotPlace {
     BuiltIn,
     /// Behind a WebSocket that the shell dials when [`Output::ConnectBot`](super::Output::ConnectBot) says so.
     Remote,
+    /// Nobody knows yet: the shell asks when [`Output::FindBot`](super::Output::FindBot) says so.
+    Unknown,
 }
 
 /// What the caller gets when the bot cannot be reached or fails.
@@ -157,6 +159,8 @@ impl MediaDirection {
 /// How long anything may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadlines {
+    /// From [`Output::FindBot`](super::Output::FindBot) to the bot that was found.
+    pub find_bot: Duration,
     /// From [`Output::ConnectBot`](super::Output::ConnectBot) to the open WebSocket.
     pub bot_connect: Duration,
     /// From the bot's connection to its answer, where there is an answer gate.
@@ -174,6 +178,7 @@ pub struct Deadlines {
 impl Default for Deadlines {
     fn default() -> Self {
         Self {
+            find_bot: Duration::from_secs(5),
             bot_connect: Duration::from_secs(5),
             ring: Duration::from_secs(30),
             vendor_start: Duration::from_secs(15),

@@ -3,11 +3,11 @@
 use crate::dialect::Capability;
 use crate::vocabulary::{CallCommand, CallEvent, CallStart, Moment, Reason};
 
-use super::bot_leg::BotLink;
+use super::bot_leg::{BotLeg, BotLink};
 use super::output::PlainOutput;
 use super::phone_leg::PhoneLeg;
-use super::state::{ConnectingBot, Ringing, State, Talking};
-use super::{BotPlace, Call};
+use super::state::{ConnectingBot, FindingBot, Ringing, State, Talking};
+use super::{BotPlace, Call, FoundBot};
 
 impl Call {
     /// Rings at the phone and reaches for the bot.
@@ -15,12 +15,37 @@ impl Call {
         if let PhoneLeg::Rtp(_) = self.phone {
             self.outputs.plain(PlainOutput::Ring);
         }
+        self.connect_bot(now);
+    }
+
+    /// Somebody said which bot takes the call.
+    pub(super) fn bot_found(&mut self, found: FoundBot, now: Moment) {
+        // A caller who was faster needs none.
+        if !matches!(self.state, State::FindingBot(_)) {
+            return;
+        }
+        let FoundBot { bot, custom } = found;
+        self.bot = BotLeg::new(bot);
+        self.speaker.set_bot(self.bot.audio.format);
+        self.listener.set_bot(self.bot.audio);
+        self.choose_digits();
+        self.names.custom.retain(|(name, _)| custom.iter().all(|(newer, _)| newer != name));
+        self.names.custom.extend(custom.into_iter().filter(|pair| fits(&pair)).take(CUSTOM_MAX));
+        self.connect_bot(now);
+    }
+
+    fn connect_bot(&mut self, now: Moment) {
         self.state = State::ConnectingBot(ConnectingBot { until: now + self.deadlines.bot_connect });
         match self.bot.place {
             BotPlace::BuiltIn => self.bot_connected(now),
             BotPlace::Remote => {
                 self.bot.link = BotLink::Dialling;
                 self.outputs.plain(PlainOutput::ConnectBot);
+            }
+            BotPlace::Unknown => {
+                self.state = State::FindingBot(FindingBot { until: now + self.deadlines.find_bot });
+                self.bot.link = BotLink::Dialling;
+                self.outputs.plain(PlainOutput::FindBot);
             }
         }
     }
@@ -91,6 +116,7 @@ impl Call {
     pub(super) fn setup_timed_out(&mut self, now: Moment) {
         match self.state {
             State::Inviting(_) => self.end(Reason::VendorSilent, now),
+            State::FindingBot(_) => self.bot_failed(Reason::ConfigApiTimeout, now),
             State::ConnectingBot(_) => self.bot_failed(Reason::BotNoHandshake, now),
             State::Ringing(_) => self.bot_failed(Reason::BotNoAnswer, now),
             State::Talking(_) => self.end(Reason::MaxDuration, now),
@@ -123,7 +149,7 @@ fn fits((name, value): &&(String, String)) -> bool {
     name.len() <= CUSTOM_BYTES_MAX && value.len() <= CUSTOM_BYTES_MAX
 }
 
-/// Free names of a vendor's start that go along.
+/// Free names of a vendor's start, and those that come with a bot, that go along.
 pub const CUSTOM_MAX: usize = 64;
 
 /// Bytes of a free name, and of its value; longer ones stay behind.

@@ -70,6 +70,12 @@ impl Speaker {
         self.sound.resize(leg.bytes_in(frame), 0);
     }
 
+    /// The bot was found: what it says comes in that format.
+    pub(super) fn set_bot(&mut self, bot: MediaFormat) {
+        self.bot = bot;
+        self.converter = Converter::new(bot, self.leg).ok();
+    }
+
     /// Whether digits leave as RFC 4733 events rather than as tones.
     pub(super) fn send_events(&mut self, events: bool) {
         self.dialing.send_events(events);

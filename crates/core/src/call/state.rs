@@ -7,6 +7,8 @@ use crate::vocabulary::{Cause, Moment};
 pub(super) enum State {
     /// A vendor is connected and has not said whose call it is.
     Inviting(Inviting),
+    /// The phone rings and it is being found out which bot takes the call.
+    FindingBot(FindingBot),
     /// The phone rings and the bot is being reached.
     ConnectingBot(ConnectingBot),
     /// The phone rings and the bot has to answer.
@@ -23,6 +25,13 @@ pub(super) enum State {
 #[derive(Debug)]
 pub(super) struct Inviting {
     /// Until when its start must have come.
+    pub(super) until: Moment,
+}
+
+/// It is being found out which bot takes the call.
+#[derive(Debug)]
+pub(super) struct FindingBot {
+    /// Until when it must be known.
     pub(super) until: Moment,
 }
 
@@ -72,6 +81,8 @@ pub(super) enum EndingStep {
 pub enum StateName {
     /// A vendor is connected and has not said whose call it is.
     Inviting,
+    /// The phone rings and it is being found out which bot takes the call.
+    FindingBot,
     /// The phone rings and the bot is being reached.
     ConnectingBot,
     /// The phone rings and the bot has to answer.
@@ -88,6 +99,7 @@ impl State {
     pub(super) fn name(&self) -> StateName {
         match self {
             Self::Inviting(_) => StateName::Inviting,
+            Self::FindingBot(_) => StateName::FindingBot,
             Self::ConnectingBot(_) => StateName::ConnectingBot,
             Self::Ringing(_) => StateName::Ringing,
             Self::Talking(_) => StateName::Talking,
@@ -100,6 +112,7 @@ impl State {
     pub(super) fn until(&self) -> Option<Moment> {
         match self {
             Self::Inviting(state) => Some(state.until),
+            Self::FindingBot(state) => Some(state.until),
             Self::ConnectingBot(state) => Some(state.until),
             Self::Ringing(state) => Some(state.until),
             Self::Talking(state) => Some(state.until),
@@ -113,7 +126,11 @@ impl State {
         match self {
             Self::Talking(_) => true,
             Self::Ending(ending) => ending.step == EndingStep::PlayingOut,
-            Self::Inviting(_) | Self::ConnectingBot(_) | Self::Ringing(_) | Self::Ended => false,
+            Self::Inviting(_)
+            | Self::FindingBot(_)
+            | Self::ConnectingBot(_)
+            | Self::Ringing(_)
+            | Self::Ended => false,
         }
     }
 }
@@ -123,6 +140,7 @@ impl StateName {
     pub fn word(self) -> &'static str {
         match self {
             Self::Inviting => "inviting",
+            Self::FindingBot => "finding_bot",
             Self::ConnectingBot => "connecting_bot",
             Self::Ringing => "ringing",
             Self::Talking => "talking",

@@ -14,7 +14,7 @@ pub enum CauseClass {
     Caller,
     /// The bot.
     Bot,
-    /// The carrier or vendor.
+    /// The carrier, the vendor, or the CONFIG_API.
     Upstream,
     /// This gateway.
     Us,
@@ -56,6 +56,16 @@ pub enum Reason {
     VendorReset,
     /// The vendor never began a call.
     VendorSilent,
+    /// The CONFIG_API could not be reached.
+    ConfigApiUnreachable,
+    /// The CONFIG_API did not answer in time.
+    ConfigApiTimeout,
+    /// The CONFIG_API answered with another HTTP status than 200.
+    ConfigApiStatus,
+    /// The CONFIG_API answered more than can be read.
+    ConfigApiTooLarge,
+    /// The CONFIG_API's answer names no bot that we can reach.
+    ConfigApiBadAnswer,
     /// The bot's address refused the connection.
     BotRefused,
     /// The bot's name could not be resolved.
@@ -64,6 +74,8 @@ pub enum Reason {
     BotUnauthorized,
     /// The bot answered with another HTTP status than 101.
     BotHttpStatus,
+    /// The bot's address came from outside and leads where it may not.
+    BotForbidden,
     /// No secure connection to the bot.
     BotTls,
     /// The bot never finished the WebSocket handshake.
@@ -188,6 +200,10 @@ const fn row(
     ReasonRow { reason, word, class, by, q850, q850_text, sip_status, smartpbx, disposition }
 }
 
+const fn config_api(reason: Reason, word: &'static str, q850: (u8, &'static str)) -> ReasonRow {
+    row(reason, word, UPSTREAM, q850, 503, "CALL_REJECTED", "FAILED")
+}
+
 const NORMAL: (u8, &str) = (16, "Normal Clearing");
 const NO_USER: (u8, &str) = (18, "No User Responding");
 const NO_ANSWER: (u8, &str) = (19, "No Answer");
@@ -210,7 +226,7 @@ const BOT: (CauseClass, HungUpBy) = (CauseClass::Bot, HungUpBy::System);
 const US: (CauseClass, HungUpBy) = (CauseClass::Us, HungUpBy::System);
 
 /// Every reason in every language, in the order of [`Reason`].
-pub const REASONS: [ReasonRow; 27] = {
+pub const REASONS: [ReasonRow; 33] = {
     use Reason as R;
     [
         row(R::CallerHungUp, "caller_hung_up", DONE_BY_CALLER, NORMAL, 487, "NORMAL_CLEARING", "CANCELED"),
@@ -232,10 +248,16 @@ pub const REASONS: [ReasonRow; 27] = {
         row(R::BadOffer, "bad_offer", UPSTREAM, PROTOCOL, 400, "CALL_REJECTED", "FAILED"),
         row(R::VendorReset, "vendor_reset", UPSTREAM, OUT_OF_ORDER, 480, "NORMAL_CLEARING", "CANCELED"),
         row(R::VendorSilent, "vendor_silent", UPSTREAM, TIMER, 408, "CALL_REJECTED", "FAILED"),
+        config_api(R::ConfigApiUnreachable, "config_api_unreachable", OUT_OF_ORDER),
+        config_api(R::ConfigApiTimeout, "config_api_timeout", TIMER),
+        config_api(R::ConfigApiStatus, "config_api_status", TEMPORARY),
+        config_api(R::ConfigApiTooLarge, "config_api_too_large", PROTOCOL),
+        config_api(R::ConfigApiBadAnswer, "config_api_bad_answer", PROTOCOL),
         row(R::BotRefused, "refused", BOT, OUT_OF_ORDER, 503, "CALL_REJECTED", "FAILED"),
         row(R::BotDns, "dns", BOT, OUT_OF_ORDER, 503, "CALL_REJECTED", "FAILED"),
         row(R::BotUnauthorized, "unauthorized", BOT, REJECTED, 503, "CALL_REJECTED", "FAILED"),
         row(R::BotHttpStatus, "http_status", BOT, OUT_OF_ORDER, 503, "CALL_REJECTED", "FAILED"),
+        row(R::BotForbidden, "forbidden_address", BOT, REJECTED, 503, "CALL_REJECTED", "FAILED"),
         row(R::BotTls, "tls", BOT, OUT_OF_ORDER, 503, "CALL_REJECTED", "FAILED"),
         row(R::BotNoHandshake, "no_handshake", BOT, NO_USER, 503, "CALL_REJECTED", "FAILED"),
         row(R::BotNoAnswer, "no_answer", BOT, NO_ANSWER, 480, "NO_ANSWER", "NO ANSWER"),

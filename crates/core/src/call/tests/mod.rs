@@ -3,6 +3,7 @@
 mod addresses;
 mod bots;
 mod ending;
+mod finding;
 mod legs;
 mod setup;
 mod talking;
@@ -30,6 +31,7 @@ enum Seen {
     ToPhone(String),
     ToPhoneBinary(usize),
     ClosePhone(u16),
+    FindBot,
     ConnectBot,
     ToBot(String),
     ToBotBinary(usize),
@@ -159,6 +161,7 @@ impl Desk {
                 Output::PhoneWire(_, Wire::Text(text)) => Seen::ToPhone(text.to_owned()),
                 Output::PhoneWire(_, Wire::Binary(bytes)) => Seen::ToPhoneBinary(bytes.len()),
                 Output::ClosePhone(code) => Seen::ClosePhone(code),
+                Output::FindBot => Seen::FindBot,
                 Output::ConnectBot => Seen::ConnectBot,
                 Output::BotWire(_, Wire::Text(text)) => Seen::ToBot(text.to_owned()),
                 Output::BotWire(_, Wire::Binary(bytes)) => Seen::ToBotBinary(bytes.len()),

@@ -11,6 +11,7 @@ enum Step {
     Pass(u64),
     Speak,
     Noise(Vec<u8>),
+    BotFound(usize),
     BotConnected,
     BotFailed,
     BotText(usize),
@@ -55,6 +56,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0u64..9_000).prop_map(Step::Pass),
         4 => Just(Step::Speak),
         1 => proptest::collection::vec(any::<u8>(), 0..200).prop_map(Step::Noise),
+        2 => (0usize..3).prop_map(Step::BotFound),
         2 => Just(Step::BotConnected),
         1 => Just(Step::BotFailed),
         4 => (0..BOT_TEXTS.len()).prop_map(Step::BotText),
@@ -78,6 +80,14 @@ fn take(desk: &mut Desk, step: &Step) {
             desk.input(Input::Rtp { source: phone(), packet: bytes });
             desk.input(Input::Rtcp { source: phone(), packet: bytes });
             desk.input(Input::PhoneWire(Wire::Binary(bytes)));
+        }
+        Step::BotFound(kind) => {
+            let bot = match kind {
+                0 => built_in(Box::new(Echo)),
+                1 => remote("incoming-call"),
+                _ => remote("ivr-solutions"),
+            };
+            desk.input(Input::BotFound(Box::new(FoundBot { bot, custom: Vec::new() })));
         }
         Step::BotConnected => desk.input(Input::BotConnected),
         Step::BotFailed => desk.input(Input::BotFailed(Reason::BotRefused)),
@@ -105,13 +115,15 @@ fn desk(kind: usize) -> Desk {
         4 => Desk::vendor("ozonetel", remote("incoming-call")),
         5 => Desk::vendor("incoming-call", remote("smartpbx")),
         6 => Desk::vendor("ivr-solutions", remote("ozonetel")),
+        7 => Desk::sip(BotSettings::unknown("config_api"), Fallback::Sorry),
+        8 => Desk::vendor("ozonetel", BotSettings::unknown("config_api")),
         _ => Desk::vendor("smartpbx", built_in(Box::new(Echo))),
     }
 }
 
 proptest! {
     #[test]
-    fn every_trace_ends_in_one_record_and_silence(kind in 0usize..8, steps in proptest::collection::vec(step(), 0..60)) {
+    fn every_trace_ends_in_one_record_and_silence(kind in 0usize..10, steps in proptest::collection::vec(step(), 0..60)) {
         let mut desk = desk(kind);
         for step in &steps {
             take(&mut desk, step);
