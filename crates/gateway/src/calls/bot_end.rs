@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::exchange::Exchange;
 use crate::config::Bot;
-use crate::net::{DialError, Received, WsLink, WsSocket, dial};
+use crate::net::{DialError, Received, Trust, WsLink, WsSocket, dial};
 
 /// The bot's end.
 pub enum BotEnd {
@@ -44,14 +44,15 @@ pub enum BotNews {
 pub struct BotAddress {
     exchange: Arc<Exchange>,
     bot: Bot,
+    trust: Trust,
 }
 
 type Dialling = Pin<Box<dyn Future<Output = Result<WsSocket, DialError>> + Send>>;
 
 impl BotEnd {
-    /// A remote bot, to be dialled when the call says so.
-    pub fn remote(exchange: Arc<Exchange>, bot: Bot) -> Self {
-        Self::Waiting(Box::new(BotAddress { exchange, bot }))
+    /// A remote bot, to be dialled when the call says so; `trust` tells who wrote its address.
+    pub fn remote(exchange: Arc<Exchange>, bot: Bot, trust: Trust) -> Self {
+        Self::Waiting(Box::new(BotAddress { exchange, bot, trust }))
     }
 
     /// Dials.
@@ -125,8 +126,8 @@ impl BotEnd {
 
 impl BotAddress {
     async fn dial(self: Box<Self>) -> Result<WsSocket, DialError> {
-        let Self { exchange, bot } = *self;
-        dial(&bot.url, &bot.headers, &exchange.tls, &exchange.tasks).await
+        let Self { exchange, bot, trust } = *self;
+        dial(&bot.url, &bot.headers, &trust, &exchange.egress).await
     }
 }
 

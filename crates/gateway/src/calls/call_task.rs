@@ -326,7 +326,7 @@ impl Ends {
             Output::Reject { status, cause } => self.phone.reject(status, cause),
             Output::HangUpPhone(cause) => self.phone.hang_up(cause),
             Output::ClosePhone(code) => self.phone.close(code),
-            Output::ConnectBot => {
+            Output::FindBot | Output::ConnectBot => {
                 self.bot.connect();
                 self.reread = true;
             }

@@ -21,7 +21,7 @@ use super::registry::Registry;
 use crate::bots;
 use crate::clock::{Clock, unix_ms};
 use crate::config::{BotChoice, Config, CurrentConfig};
-use crate::net::{CONNECT_TIMEOUT, RtpPortRange, TlsClient};
+use crate::net::{CONNECT_TIMEOUT, Egress, RtpPortRange, Trust};
 use crate::tasks::Tasks;
 
 /// What all calls share.
@@ -35,8 +35,8 @@ pub struct Exchange {
     pub tasks: Tasks,
     /// Who is up.
     pub registry: Arc<Registry>,
-    /// TLS towards bots.
-    pub tls: TlsClient,
+    /// The way out.
+    pub egress: Egress,
     /// RTP ports.
     pub rtp_ports: RtpPortRange,
     records: watch::Sender<Records>,
@@ -83,10 +83,10 @@ impl Exchange {
             rtp_ports: RtpPortRange::new(&current.snapshot().sip.rtp_ports),
             current,
             clock,
+            egress: Egress::new(tasks.clone()),
             tasks,
             registry,
             records: watch::Sender::new(records),
-            tls: TlsClient::new(),
             sorry_clip: sorry_clip()?,
             began_s: unix_ms() / 1_000,
             streams: AtomicU64::new(0),
@@ -199,7 +199,7 @@ impl Exchange {
                     audio,
                     place: BotPlace::Remote,
                 };
-                (settings, BotEnd::remote(self.clone(), bot.clone()))
+                (settings, BotEnd::remote(self.clone(), bot.clone(), Trust::Operator))
             }
         }
     }

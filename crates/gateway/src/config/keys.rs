@@ -328,7 +328,18 @@ pub const KEYS: &[Declaration] = &[
     later("flows", "Call flows: menus, queues, hours, voicemail."),
     later("callbacks", "Where call status is posted."),
     later("storage", "The database and the place of recordings."),
-    later("egress", "Which addresses outbound URLs may have."),
+    key(
+        "egress.allow_private",
+        Kind::Flag,
+        Is("false"),
+        "Whether URLs from outside (the answer of a CONFIG_API) may lead to this machine and into private networks; metadata, link-local, multicast and special addresses stay out of reach. URLs of this file lead anywhere.",
+    ),
+    key(
+        "egress.allow",
+        Kind::List,
+        Absent("the internet only"),
+        "Networks that URLs from outside may lead to, whatever they are.",
+    ),
 ];
 
 #[cfg(test)]

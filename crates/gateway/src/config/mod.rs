@@ -13,6 +13,7 @@ mod changes;
 mod country;
 mod current;
 mod dialect_names;
+mod egress;
 mod environment;
 mod headers;
 mod http;
@@ -44,6 +45,7 @@ pub use changes::Changes;
 pub use country::CountryCode;
 pub use current::{CurrentConfig, Reloads};
 pub use dialect_names::DialectName;
+pub use egress::Egress;
 pub use environment::Environment;
 pub use headers::check as check_header;
 pub use http::Http;
@@ -82,6 +84,8 @@ pub struct Config {
     pub bots: Vec<Bot>,
     /// Ports for vendors that dial us.
     pub listeners: Vec<Listener>,
+    /// Where URLs from outside may lead.
+    pub egress: Egress,
 }
 
 /// A bot that a name leads to.
@@ -167,6 +171,7 @@ impl Config {
         let http = Http::read(&http_section, &names);
         let sip_section = root.section("sip");
         let sip = Sip::read(&sip_section);
+        let egress = Egress::read(&root.section("egress"));
         let mut taken = Taken::default();
         taken.extend(http.iter().map(|http| Socket::tcp(http.listen, &http_section, "listen")));
         taken.extend(sip.iter().flat_map(|sip| sip.sockets(&sip_section)));
@@ -182,6 +187,7 @@ impl Config {
             numbers: numbers.into_iter().collect::<Option<_>>()?,
             bots: bots.into_iter().collect::<Option<_>>()?,
             listeners: listeners.into_iter().collect::<Option<_>>()?,
+            egress: egress?,
         })
     }
 }

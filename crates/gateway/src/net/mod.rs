@@ -1,7 +1,9 @@
-//! Sockets: WebSocket links with a bounded outbox, the dialler of bots, RTP ports, TLS.
+//! Sockets: WebSocket links with a bounded outbox, the guard of outbound URLs, the dialler of bots, RTP ports, TLS.
 //!
 //! Nothing here knows a call; `calls` owns one of each per leg.
 
+mod address_kind;
+mod egress;
 mod outbox;
 mod rtp_socket;
 mod tls;
@@ -9,9 +11,10 @@ mod transport;
 mod ws_dial;
 mod ws_link;
 
+pub use egress::{Destination, Egress, EgressError, Resolver, Resolving, Trust};
 pub use outbox::{Outbox, Pushed, Weighed};
 pub use rtp_socket::{RtpPort, RtpPortRange, RtpSocket, local_address_towards};
-pub use tls::{TlsClient, install_crypto};
+pub use tls::install_crypto;
 pub use transport::Transport;
 pub use ws_dial::{CONNECT_TIMEOUT, DialError, dial};
 pub use ws_link::{Received, WsLink, WsSocket, ws_config};

@@ -1,26 +1,20 @@
 //! Dials a bot's WebSocket: name, TCP, TLS, handshake, all within one deadline, with the exact reason on failure.
 //!
-//! Redirects are not followed: the address in the configuration is the one that was checked.
+//! Redirects are not followed: the address that the guard has checked is the one that is spoken to.
 
-use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::header::HOST;
 use http::{HeaderMap, Request};
 use patchcord_core::vocabulary::Reason;
-use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_tungstenite::client_async_with_config;
 use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 
-use super::tls::TlsClient;
-use super::transport::Transport;
+use super::egress::{Destination, Egress, EgressError, Trust};
 use super::ws_link::{WsSocket, ws_config};
 use crate::config::BotUrl;
-use crate::tasks::Tasks;
 
 /// Why a bot could not be reached.
 #[derive(Debug, thiserror::Error)]
@@ -32,74 +26,24 @@ pub struct DialError {
     pub detail: String,
 }
 
-/// Opens a WebSocket to `url` with the headers of its bot.
+/// Opens a WebSocket to `url`, where `trust` lets it lead, with the headers of its bot.
 ///
 /// # Errors
 /// [`DialError`] says at which step it failed; after [`CONNECT_TIMEOUT`] it always has.
 pub async fn dial(
     url: &BotUrl,
     headers: &HeaderMap,
-    tls: &TlsClient,
-    tasks: &Tasks,
+    trust: &Trust,
+    egress: &Egress,
 ) -> Result<WsSocket, DialError> {
     let deadline = Instant::now() + CONNECT_TIMEOUT;
-    let addresses = resolve(url, tasks, deadline).await?;
-    let tcp = connect(&addresses, deadline).await?;
-    let transport = if url.is_tls() { secure(url, tcp, tls, deadline).await? } else { Transport::plain(tcp) };
+    let to = Destination { host: url.host(), port: url.port(), is_tls: url.is_tls() };
+    let transport = egress.connect(to, trust, deadline).await?;
     let request = request(url, headers)?;
     match timeout_at(deadline, client_async_with_config(request, transport, Some(ws_config()))).await {
         Ok(Ok((socket, _response))) => Ok(socket),
         Ok(Err(error)) => Err(handshake_error(&error)),
         Err(_) => Err(failed(Reason::BotNoHandshake, "no WebSocket handshake in time")),
-    }
-}
-
-/// Resolves on the main runtime, whose blocking threads are not the media's.
-async fn resolve(url: &BotUrl, tasks: &Tasks, deadline: Instant) -> Result<Vec<SocketAddr>, DialError> {
-    if let Ok(ip) = url.host().parse() {
-        return Ok(vec![SocketAddr::new(ip, url.port())]);
-    }
-    let (host, port) = (url.host().to_owned(), url.port());
-    let lookup = tasks.spawn("resolve", async move {
-        let found = tokio::net::lookup_host((host.as_str(), port)).await?;
-        Ok::<_, io::Error>(found.take(ADDRESSES_MAX).collect::<Vec<_>>())
-    });
-    match timeout_at(deadline, lookup).await {
-        Ok(Ok(Ok(addresses))) if !addresses.is_empty() => Ok(addresses),
-        Ok(Ok(Ok(_))) => Err(failed(Reason::BotDns, "the host has no address")),
-        Ok(Ok(Err(error))) => Err(failed(Reason::BotDns, format!("the host cannot be resolved: {error}"))),
-        Ok(Err(_)) => Err(failed(Reason::Internal, "the resolver stopped")),
-        Err(_) => Err(failed(Reason::BotDns, "the host was not resolved in time")),
-    }
-}
-
-/// Tries the addresses in turn; each gets its share of the time that is left.
-async fn connect(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, DialError> {
-    let mut last = failed(Reason::BotDns, "the host has no address");
-    for (index, address) in addresses.iter().enumerate() {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let share = left / u32::try_from(addresses.len() - index).unwrap_or(1);
-        last = match timeout_at(Instant::now() + share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => failed(Reason::BotRefused, format!("no connection to {address}: {error}")),
-            Err(_) => failed(Reason::BotNoHandshake, format!("{address} did not answer in time")),
-        };
-    }
-    Err(last)
-}
-
-async fn secure(
-    url: &BotUrl,
-    tcp: TcpStream,
-    tls: &TlsClient,
-    deadline: Instant,
-) -> Result<Transport, DialError> {
-    let name = ServerName::try_from(url.host().to_owned())
-        .map_err(|_| failed(Reason::BotTls, "the host is no name that a certificate can have"))?;
-    match timeout_at(deadline, tls.connector().connect(name, tcp)).await {
-        Ok(Ok(stream)) => Ok(Transport::tls(stream)),
-        Ok(Err(error)) => Err(failed(Reason::BotTls, format!("no secure connection: {error}"))),
-        Err(_) => Err(failed(Reason::BotTls, "no secure connection in time")),
     }
 }
 
@@ -133,6 +77,19 @@ fn handshake_error(error: &WsError) -> DialError {
     }
 }
 
+impl From<EgressError> for DialError {
+    fn from(error: EgressError) -> Self {
+        let reason = match &error {
+            EgressError::Unresolved(_) | EgressError::ResolvedTooLate => Reason::BotDns,
+            EgressError::Forbidden(..) => Reason::BotForbidden,
+            EgressError::Refused(..) => Reason::BotRefused,
+            EgressError::NoAnswer(_) => Reason::BotNoHandshake,
+            EgressError::Tls(_) | EgressError::TlsTooLate => Reason::BotTls,
+        };
+        failed(reason, error.to_string())
+    }
+}
+
 fn failed(reason: Reason, detail: impl Into<String>) -> DialError {
     DialError { reason, detail: detail.into() }
 }
@@ -140,12 +97,10 @@ fn failed(reason: Reason, detail: impl Into<String>) -> DialError {
 /// From the first look at the name to the open WebSocket.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Addresses of one name that are tried.
-const ADDRESSES_MAX: usize = 4;
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tasks::Tasks;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
@@ -161,8 +116,8 @@ mod tests {
             stream.write_all(answer).await.unwrap();
         };
         let (tasks, _threads) = Tasks::start(1).unwrap();
-        let (url, headers, tls) = (BotUrl::parse(&url).unwrap(), HeaderMap::new(), TlsClient::new());
-        let (error, ()) = tokio::join!(dial(&url, &headers, &tls, &tasks), serve);
+        let (url, headers, egress) = (BotUrl::parse(&url).unwrap(), HeaderMap::new(), Egress::new(tasks));
+        let (error, ()) = tokio::join!(dial(&url, &headers, &Trust::Operator, &egress), serve);
         let error = error.expect_err("this is no WebSocket server");
         assert!(!error.detail.contains("hunter2"), "{error}");
         error.reason
@@ -191,8 +146,8 @@ mod tests {
             (format!("ws://{closed}/"), Reason::BotRefused),
             ("ws://nobody.invalid/".to_owned(), Reason::BotDns),
         ] {
-            let url = BotUrl::parse(&url).unwrap();
-            let dialled = dial(&url, &HeaderMap::new(), &TlsClient::new(), &tasks).await;
+            let (url, egress) = (BotUrl::parse(&url).unwrap(), Egress::new(tasks.clone()));
+            let dialled = dial(&url, &HeaderMap::new(), &Trust::Operator, &egress).await;
             assert_eq!(dialled.expect_err("nobody is there").reason, reason, "{url}");
         }
     }
