@@ -104,6 +104,17 @@ pub enum ConfigAction {
     /// Print every key in effect and where it came from, secrets masked
     #[command(before_help = "Example:\n  patchcord config print --json")]
     Print(ConfigFileArgs),
+    /// Print the JSON Schema of the configuration, for editors and tools
+    #[command(before_help = "Example:\n  patchcord config schema   # into a file: > patchcord.schema.json")]
+    Schema(ConfigSchemaArgs),
+}
+
+/// What `config schema` takes.
+#[derive(Debug, Clone, Args)]
+pub struct ConfigSchemaArgs {
+    /// Print JSON; a schema always is
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The file that `config check` and `config print` read.

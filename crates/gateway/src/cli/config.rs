@@ -1,4 +1,4 @@
-//! `patchcord config check|print`: what a configuration says, and what is wrong with it.
+//! `patchcord config check|print|schema`: what a configuration says, what is wrong with it, what may stand in one.
 
 use serde_json::json;
 
@@ -11,6 +11,10 @@ use crate::config::{self, Environment, Loaded, Place, Problem, Problems, to_toml
 pub fn run(args: &ConfigArgs) -> Exit {
     let file = match &args.action {
         ConfigAction::Check(file) | ConfigAction::Print(file) => file,
+        ConfigAction::Schema(_) => {
+            data(&format!("{:#}\n", config::json_schema()));
+            return Exit::Ok;
+        }
     };
     let loaded = match config::load(file.config.as_deref(), &Environment::of_process()) {
         Ok(loaded) => loaded,
@@ -19,11 +23,12 @@ pub fn run(args: &ConfigArgs) -> Exit {
             return Exit::Failed;
         }
     };
-    match (&args.action, file.json) {
-        (ConfigAction::Check(_), true) => data("[]\n"),
-        (ConfigAction::Check(_), false) => talk(&summary(&loaded)),
-        (ConfigAction::Print(_), true) => data(&format!("{:#}\n", shown_as_json(&loaded))),
-        (ConfigAction::Print(_), false) => data(&to_toml(&loaded.shown)),
+    let is_check = matches!(args.action, ConfigAction::Check(_));
+    match (is_check, file.json) {
+        (true, true) => data("[]\n"),
+        (true, false) => talk(&summary(&loaded)),
+        (false, true) => data(&format!("{:#}\n", shown_as_json(&loaded))),
+        (false, false) => data(&to_toml(&loaded.shown)),
     }
     Exit::Ok
 }

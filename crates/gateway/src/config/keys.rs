@@ -18,12 +18,19 @@ pub struct Declaration {
     pub secret: bool,
     /// Whether a new value waits for a restart; a reload takes all others.
     pub restart: bool,
+    /// The words that it takes, where they are a closed set.
+    pub words: &'static [&'static str],
 }
 
 impl Declaration {
     /// The same for a key whose new value waits for a restart.
     const fn at_restart(self) -> Declaration {
         Declaration { restart: true, ..self }
+    }
+
+    /// The same for a key that takes these words only.
+    const fn one_of(self, words: &'static [&'static str]) -> Declaration {
+        Declaration { words, ..self }
     }
 }
 
@@ -103,11 +110,11 @@ pub fn is_parent(pattern: &str) -> bool {
 }
 
 const fn key(path: &'static str, kind: Kind, default: Default, sentence: &'static str) -> Declaration {
-    Declaration { path, kind, default, sentence, secret: false, restart: false }
+    Declaration { path, kind, default, sentence, secret: false, restart: false, words: &[] }
 }
 
 const fn secret(path: &'static str, kind: Kind, default: Default, sentence: &'static str) -> Declaration {
-    Declaration { path, kind, default, sentence, secret: true, restart: false }
+    Declaration { path, kind, default, sentence, secret: true, restart: false, words: &[] }
 }
 
 const fn later(path: &'static str, sentence: &'static str) -> Declaration {
@@ -118,6 +125,7 @@ const fn later(path: &'static str, sentence: &'static str) -> Declaration {
         sentence,
         secret: true,
         restart: false,
+        words: &[],
     }
 }
 
@@ -161,7 +169,7 @@ pub const KEYS: &[Declaration] = &[
         Kind::Text,
         Is("\"auto\""),
         "`human` lines, `json` lines, or `auto`: human on a terminal, else json.",
-    )
+    ).one_of(&["auto", "human", "json"])
     .at_restart(),
     later("log.wire", "Keeps redacted wire messages per call."),
     key(
@@ -236,7 +244,7 @@ pub const KEYS: &[Declaration] = &[
         Kind::Text,
         Is("\"sorry\""),
         "What the caller gets when the bot cannot be reached: `busy` (486), `unavailable` (503) or `sorry` (answer, a clip, hang-up).",
-    ),
+    ).one_of(&["busy", "unavailable", "sorry"]),
     key(
         "numbers[].country",
         Kind::Text,
@@ -288,7 +296,7 @@ pub const KEYS: &[Declaration] = &[
         Kind::Text,
         Is("\"end\""),
         "What a transfer does to the bot's session; `hold` is not in this version.",
-    ),
+    ).one_of(&["end"]),
     key(
         "bots.*.import",
         Kind::Text,

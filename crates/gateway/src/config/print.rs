@@ -139,7 +139,7 @@ fn show(key: &Declaration, section: &str, table: Option<&Table>) -> Option<Shown
     Some(ShownKey { section, name, value, place: node.place, pattern: key.path, exact })
 }
 
-fn to_json(value: &Value, secret: bool) -> serde_json::Value {
+pub(super) fn to_json(value: &Value, secret: bool) -> serde_json::Value {
     match value {
         Value::Table(table) => {
             table.0.iter().map(|entry| (entry.key.clone(), to_json(&entry.node.value, secret))).collect()

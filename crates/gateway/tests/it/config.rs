@@ -366,4 +366,6 @@ problem at once, `patchcord config print` shows what is in effect and where it c
   `PATCHCORD_NUMBERS__0__BOT`, a list by words with commas. Only names with `__` are keys.\n\
 - Durations are `250ms`, `30s`, `5m`, `4h`.\n\
 - `kill -HUP` has a running `serve` read the file again: what is right takes effect for new calls, running ones keep\n\
-  what they began with; a wrong file changes nothing. Keys marked *Restart* wait for one ([operations](operations.md)).\n";
+  what they began with; a wrong file changes nothing. Keys marked *Restart* wait for one ([operations](operations.md)).\n\
+- `patchcord config schema > patchcord.schema.json` writes a JSON Schema (draft 2020-12) of all this. Editors that know\n\
+  TOML complete and check keys by it; most want `#:schema ./patchcord.schema.json` as the first line of the file.\n";
