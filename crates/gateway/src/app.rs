@@ -9,12 +9,14 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::Router;
 use patchcord_core::vocabulary::Reason;
-use patchcord_sip::{BindError, IncomingCall, ListenAddr, SipAgent, SipConfig, SipLimits};
+use patchcord_sip::{BindError, IncomingCall, ListenAddr, SipAgent, SipConfig, SipLimits, SipTap, SipTrace};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use crate::calls::{CALLS_MAX, Exchange, Labels, Records, RecordsThread, Registry, inbound};
+use crate::calls::{
+    CALLS_MAX, Exchange, Labels, Records, RecordsThread, Registry, WireLog, WireLogThread, inbound,
+};
 use crate::clock::Clock;
 use crate::config::{Config, CurrentConfig, ExternalIp, Listener, SipTransport};
 use crate::http::{self, SipView};
@@ -26,6 +28,7 @@ pub struct App {
     sip: Option<SipAgent>,
     places: Places,
     records: RecordsThread,
+    wire_log: Option<WireLogThread>,
     workers: WorkerThreads,
 }
 
@@ -74,13 +77,15 @@ impl App {
         let clock = Clock::start();
         let current = CurrentConfig::new(config);
         let config = current.snapshot();
-        let sockets = Sockets::open(&current, parts).await?;
+        let (wire_log, wire_log_thread) = open_wire_log(&config)?.unzip();
+        let sockets = Sockets::open(&current, parts, wire_log.as_ref()).await?;
         let (tasks, workers) = Tasks::start(cores()).map_err(|error| StartError::Other(error.into()))?;
         let (records, records_thread) = Records::open(&config.server.data_dir, Labels::of(&config))
             .context("server.data_dir cannot be written")
             .map_err(StartError::Other)?;
         let registry = Registry::new(CALLS_MAX);
-        let exchange = Exchange::new(current, clock, tasks, registry, records).map_err(StartError::Other)?;
+        let exchange =
+            Exchange::new(current, clock, tasks, registry, (records, wire_log)).map_err(StartError::Other)?;
         let Sockets { places, http, listeners, sip } = sockets;
         let tasks = &exchange.tasks;
         let sip = sip.map(|(agent, calls)| {
@@ -99,7 +104,7 @@ impl App {
             let router = http::listener_router(exchange.clone(), index, settings);
             tasks.spawn("listener", serve(listener, router, tasks));
         }
-        Ok(Self { exchange, sip, places, records: records_thread, workers })
+        Ok(Self { exchange, sip, places, records: records_thread, wire_log: wire_log_thread, workers })
     }
 
     /// Where it listens.
@@ -115,7 +120,7 @@ impl App {
     /// Refuses new calls, lets running ones end within `drain` or until `hurry` resolves, ends the rest, and
     /// stops the parts in reverse. Every call has its record when this returns.
     pub async fn stop(self, drain: Duration, hurry: impl Future<Output = ()>) {
-        let Self { exchange, sip, records, workers, .. } = self;
+        let Self { exchange, sip, records, wire_log, workers, .. } = self;
         let registry = exchange.registry.clone();
         registry.drain();
         let running = registry.totals().active;
@@ -138,6 +143,9 @@ impl App {
         blocking(move || {
             workers.join();
             records.join();
+            if let Some(wire_log) = wire_log {
+                wire_log.join();
+            }
         })
         .await;
         info!("stopped");
@@ -157,7 +165,11 @@ struct Sockets {
 }
 
 impl Sockets {
-    async fn open(current: &CurrentConfig, parts: Parts) -> Result<Self, StartError> {
+    async fn open(
+        current: &CurrentConfig,
+        parts: Parts,
+        wire_log: Option<&WireLog>,
+    ) -> Result<Self, StartError> {
         let config = current.snapshot();
         let mut listeners = Vec::with_capacity(config.listeners.len());
         let mut places = Places { http: None, sip: Vec::new(), listeners: Vec::new() };
@@ -171,7 +183,7 @@ impl Sockets {
         }
         let (http, place) = bind(config.http.listen, "http.listen").await?;
         places.http = Some(place);
-        let sip = SipAgent::bind(sip_config(&config, current.clone())).await.map_err(sip_error)?;
+        let sip = SipAgent::bind(sip_config(&config, current.clone(), wire_log)).await.map_err(sip_error)?;
         places.sip = sip.0.local_addrs();
         Ok(Self { places, http: Some(http), listeners, sip: Some(sip) })
     }
@@ -192,7 +204,17 @@ async fn bind(address: SocketAddr, key: &str) -> Result<(TcpListener, SocketAddr
     Ok((listener, place))
 }
 
-fn sip_config(config: &Config, current: CurrentConfig) -> SipConfig {
+fn open_wire_log(config: &Config) -> Result<Option<(WireLog, WireLogThread)>, StartError> {
+    config
+        .log
+        .wire
+        .then(|| WireLog::open(&config.server.data_dir))
+        .transpose()
+        .context("server.data_dir cannot be written")
+        .map_err(StartError::Other)
+}
+
+fn sip_config(config: &Config, current: CurrentConfig, wire_log: Option<&WireLog>) -> SipConfig {
     let sip = &config.sip;
     let listen = sip.listen.iter().map(|socket| match socket.transport {
         SipTransport::Udp => ListenAddr::Udp(socket.address),
@@ -208,6 +230,7 @@ fn sip_config(config: &Config, current: CurrentConfig) -> SipConfig {
         accept_source: Some(Arc::new(move |address| current.snapshot().sip.admits(address))),
         // More than the calls that we count, so that our own refusal, with its record, comes first.
         limits: SipLimits { calls_max: CALLS_MAX + SIP_CALLS_SPARE, ..SipLimits::default() },
+        tap: wire_log.cloned().map(|log| Arc::new(move |trace: &SipTrace<'_>| log.sip(trace)) as SipTap),
     }
 }
 

@@ -22,6 +22,7 @@ use crate::net::tasks::Tasks;
 use crate::net::tcp::{self, TcpSide};
 use crate::net::udp::{LocalAddr, UdpReader};
 use crate::net::{Arrival, BindError, advertised, bind_error, local_ip_towards, tcp_listener, udp_socket};
+use crate::tap::{SipTap, show_outgoing};
 
 /// A running SIP user agent. Dropping it stops its tasks at once; [`SipAgent::shutdown`] says goodbye first.
 pub struct SipAgent {
@@ -74,6 +75,7 @@ impl SipAgent {
             tally: tally.clone(),
             incoming,
             events_queue: config.limits.leg_events_queue.max(4),
+            tap: config.tap.clone(),
         };
         tcp.tasks.spawn("agent", serving.run(from_udp, from_tcp, asks));
         Ok((Self { desk, tally, tcp, udp, bound }, calls))
@@ -239,6 +241,7 @@ struct Serving {
     tally: Arc<Tally>,
     incoming: mpsc::Sender<IncomingCall>,
     events_queue: usize,
+    tap: Option<SipTap>,
 }
 
 impl Serving {
@@ -363,6 +366,7 @@ impl Serving {
     }
 
     fn send(&self, flow: Flow, octets: Bytes, reconnect: Option<SocketAddr>) {
+        show_outgoing(self.tap.as_ref(), flow, &octets);
         match flow.transport {
             Transport::Udp => {
                 let sent = usize::try_from(flow.link)

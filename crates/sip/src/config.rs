@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::machine::{Limits, Settings, Transport};
+use crate::tap::SipTap;
 
 /// Settings of [`crate::SipAgent::bind`].
 #[derive(Clone)]
@@ -23,6 +24,8 @@ pub struct SipConfig {
     /// Which sources may send requests; others get 403 over UDP and no connection over TCP. `None` lets
     /// everyone in.
     pub accept_source: Option<SourceFilter>,
+    /// Who is shown every message that has a Call-ID.
+    pub tap: Option<SipTap>,
 }
 
 /// Decides by address whether a source may send requests.
@@ -39,6 +42,7 @@ impl Default for SipConfig {
             limits: SipLimits::default(),
             advertise: None,
             accept_source: None,
+            tap: None,
         }
     }
 }
@@ -51,6 +55,7 @@ impl fmt::Debug for SipConfig {
             .field("limits", &self.limits)
             .field("advertise", &self.advertise)
             .field("accept_source", &self.accept_source.is_some())
+            .field("tap", &self.tap.is_some())
             .finish()
     }
 }

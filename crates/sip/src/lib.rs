@@ -17,6 +17,7 @@ pub mod machine;
 pub mod message;
 mod net;
 pub mod sdp;
+mod tap;
 pub mod validate;
 
 pub use agent::SipAgent;
@@ -30,3 +31,4 @@ pub use counters::SipCounters;
 pub use handle::{CallLeg, IncomingCall, LegEvents, OutgoingCall, SipError};
 pub use machine::{CommandError, LegId, Transport};
 pub use net::BindError;
+pub use tap::{SipTap, SipTrace};

@@ -21,6 +21,7 @@ use super::exchange::{Exchange, SIP};
 use super::phone_end::PhoneEnd;
 use super::records::Records;
 use super::registry::{CallOrder, Seat, Snapshot};
+use super::wire_log::{Flow, WireName, WireTap};
 use crate::clock::Clock;
 use crate::net::{Pushed, Received, RtpPort};
 use crate::tasks::give_way;
@@ -45,6 +46,9 @@ struct Ends {
     phone: PhoneEnd,
     bot: BotEnd,
     bot_media: String,
+    bot_dialect: &'static str,
+    /// Where messages are left, if they are logged.
+    wire: Option<WireTap>,
     answered_at: Option<Moment>,
     audio_dropped: u32,
     bot_overflown: bool,
@@ -68,6 +72,8 @@ impl CallTask {
         let now = clock.now();
         let records = exchange.records();
         seat.bequeath(records.clone(), what_is_known(&settings, now));
+        let (wire, bot_dialect) =
+            (exchange.wire_log.as_ref().map(|log| log.tap(&settings.call_id)), settings.bot.dialect);
         let bot_media = format!("{} → {}", settings.bot.audio.format, settings.bot.dialect);
         Self {
             call: Call::new(settings, now),
@@ -75,6 +81,8 @@ impl CallTask {
                 phone,
                 bot,
                 bot_media,
+                bot_dialect,
+                wire,
                 answered_at: None,
                 audio_dropped: 0,
                 bot_overflown: false,
@@ -247,6 +255,7 @@ impl CallTask {
             let PhoneEnd::Vendor(link, _) = &mut self.ends.phone else { return false };
             let Poll::Ready(received) = link.poll_read(cx, now) else { return false };
             portion.take(&received);
+            self.ends.trace_read(WireName::Vendor, &received);
             match &received {
                 Received::Text(text) => self.handle(cx, now, Input::PhoneWire(Wire::Text(text.as_str()))),
                 Received::Binary(bytes) => self.handle(cx, now, Input::PhoneWire(Wire::Binary(bytes))),
@@ -267,6 +276,7 @@ impl CallTask {
                 BotNews::Failed(reason) => self.handle(cx, now, Input::BotFailed(*reason)),
                 BotNews::Received(received) => {
                     portion.take(received);
+                    self.ends.trace_read(WireName::Bot, received);
                     match received {
                         Received::Text(text) => {
                             self.handle(cx, now, Input::BotWire(Wire::Text(text.as_str())))
@@ -302,6 +312,7 @@ impl Ends {
             Output::Rtp { to, packet } => self.phone.send_datagram(RtpPort::Rtp, packet, to),
             Output::Rtcp { to, packet } => self.phone.send_datagram(RtpPort::Rtcp, packet, to),
             Output::BotWire(class, wire) => {
+                self.trace(WireName::Bot, Flow::Out, wire);
                 if let BotEnd::Open(link) = &mut self.bot {
                     match link.send(class, wire) {
                         Pushed::Queued => {}
@@ -312,6 +323,7 @@ impl Ends {
                 }
             }
             Output::PhoneWire(class, wire) => {
+                self.trace(WireName::Vendor, Flow::Out, wire);
                 if let PhoneEnd::Vendor(link, _) = &mut self.phone {
                     match link.send(class, wire) {
                         Pushed::Queued => {}
@@ -342,6 +354,23 @@ impl Ends {
             }
             Output::Ended(record) => self.record = Some(record),
         }
+    }
+
+    fn trace_read(&self, name: WireName, received: &Received) {
+        match received {
+            Received::Text(text) => self.trace(name, Flow::In, Wire::Text(text.as_str())),
+            Received::Binary(bytes) => self.trace(name, Flow::In, Wire::Binary(bytes)),
+            Received::Ended(_) => {}
+        }
+    }
+
+    fn trace(&self, name: WireName, flow: Flow, wire: Wire<'_>) {
+        let Some(tap) = &self.wire else { return };
+        let peer = match &self.phone {
+            PhoneEnd::Vendor(_, dialect) if name == WireName::Vendor => dialect,
+            _ => self.bot_dialect,
+        };
+        tap.message(name, flow, peer, wire);
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, now: Moment) {

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use super::bot_end::BotEnd;
 use super::records::{Labels, Records};
 use super::registry::Registry;
+use super::wire_log::WireLog;
 use crate::bots;
 use crate::clock::{Clock, unix_ms};
 use crate::config::{BotChoice, Config, CurrentConfig};
@@ -39,6 +40,8 @@ pub struct Exchange {
     pub egress: Egress,
     /// RTP ports.
     pub rtp_ports: RtpPortRange,
+    /// Where the messages of wires are left, if they are logged.
+    pub wire_log: Option<WireLog>,
     records: watch::Sender<Records>,
     sorry_clip: Arc<[i16]>,
     began_s: u64,
@@ -77,7 +80,7 @@ impl Exchange {
         clock: Clock,
         tasks: Tasks,
         registry: Arc<Registry>,
-        records: Records,
+        (records, wire_log): (Records, Option<WireLog>),
     ) -> anyhow::Result<Arc<Self>> {
         Ok(Arc::new(Self {
             rtp_ports: RtpPortRange::new(&current.snapshot().sip.rtp_ports),
@@ -86,6 +89,7 @@ impl Exchange {
             egress: Egress::new(tasks.clone()),
             tasks,
             registry,
+            wire_log,
             records: watch::Sender::new(records),
             sorry_clip: sorry_clip()?,
             began_s: unix_ms() / 1_000,

@@ -36,6 +36,9 @@ fn take(exchange: &Arc<Exchange>, call: IncomingCall) {
         error!("the system gives no random numbers: a call was refused");
         return;
     };
+    if let Some(log) = &exchange.wire_log {
+        log.claim(&names.call_id, &call.invitation.call_id);
+    }
     let span = info_span!("call", call_id = %names.call_id);
     match exchange.registry.admit(&names.call_id) {
         Ok(place) => exchange.tasks.spawn_call(run(exchange.clone(), names, call, place).instrument(span)),

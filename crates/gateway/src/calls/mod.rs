@@ -11,10 +11,12 @@ mod routing;
 mod session;
 mod sip_end;
 pub mod vendor;
+pub mod wire_log;
 
 pub use exchange::{CallNames, Exchange, Parties};
 pub use records::{Labels, Records, RecordsThread};
 pub use registry::{CALLS_MAX, CallHandle, CallOrder, Registry, Seat, Snapshot, Totals};
+pub use wire_log::{WireLog, WireLogThread};
 
 /// What a refused caller is told to wait, in seconds.
 pub const RETRY_AFTER_S: u32 = 5;

@@ -171,7 +171,13 @@ pub const KEYS: &[Declaration] = &[
         "`human` lines, `json` lines, or `auto`: human on a terminal, else json.",
     ).one_of(&["auto", "human", "json"])
     .at_restart(),
-    later("log.wire", "Keeps redacted wire messages per call."),
+    key(
+        "log.wire",
+        Kind::Flag,
+        Is("false"),
+        "Keeps redacted messages of every call's wires in `{data_dir}/wire`: SIP, vendor, bot.",
+    )
+    .at_restart(),
     key(
         "http.listen",
         Kind::Text,

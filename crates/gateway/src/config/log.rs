@@ -12,6 +12,8 @@ pub struct Log {
     pub level: Levels,
     /// How a line looks.
     pub format: LogFormat,
+    /// Whether redacted wire messages are kept per call.
+    pub wire: bool,
 }
 
 /// A checked list of levels.
@@ -31,8 +33,8 @@ pub enum LogFormat {
 
 impl Log {
     pub(super) fn read(section: &Section<'_>) -> Option<Log> {
-        let (level, format) = (section.value("level"), section.value("format"));
-        Some(Log { level: level?, format: format? })
+        let (level, format, wire) = (section.value("level"), section.value("format"), section.value("wire"));
+        Some(Log { level: level?, format: format?, wire: wire? })
     }
 }
 

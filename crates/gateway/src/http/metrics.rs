@@ -47,6 +47,14 @@ pub fn render(exchange: &Exchange, sip: &SipCounters) -> String {
         let labels = format!("{{outcome=\"{outcome}\"}}");
         page.value("patchcord_config_reloads_total", &labels, count as f64);
     }
+    if let Some(log) = &exchange.wire_log {
+        for (name, help, count) in [
+            ("written", "Messages in the wire log.", log.written()),
+            ("dropped", "Messages for which the wire log had no room.", log.dropped()),
+        ] {
+            page.counter(&format!("patchcord_wire_log_{name}_total"), help, count as f64);
+        }
+    }
     page.head("patchcord_draining", "gauge", "Whether new calls are refused because of a stop.");
     page.value("patchcord_draining", "", f64::from(u8::from(exchange.registry.is_draining())));
     page.sip(sip);

@@ -7,8 +7,9 @@ mod countries;
 mod doors;
 mod phone;
 mod reloads;
+mod wires;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
@@ -63,12 +64,26 @@ impl Gateway {
         self.stop_after(Duration::ZERO).await
     }
 
+    /// Stops the gateway when its calls have ended, and looks at its folder before it is gone.
+    pub async fn stop_and_look<T>(self, look: impl FnOnce(&Path) -> T) -> T {
+        self.app.stop(Duration::from_secs(5), std::future::pending()).await;
+        let seen = look(&self.folder);
+        let _ = std::fs::remove_dir_all(&self.folder);
+        seen
+    }
+
     async fn stop_after(self, drain: Duration) -> Vec<serde_json::Value> {
         self.app.stop(drain, std::future::pending()).await;
-        let text = std::fs::read_to_string(self.folder.join("calls.jsonl")).unwrap();
+        let records = records(&self.folder);
         let _ = std::fs::remove_dir_all(&self.folder);
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        records
     }
+}
+
+/// The records in a gateway's folder.
+pub fn records(folder: &Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(folder.join("calls.jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// `class/reason` of a record.

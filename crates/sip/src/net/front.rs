@@ -9,6 +9,7 @@ use crate::config::{SipConfig, SourceFilter};
 use crate::counters::{Tally, bump};
 use crate::machine::{Flow, echo, response_from};
 use crate::message::{self, Message, MessageFault, NameAddr, Parsed};
+use crate::tap::{SipTap, show_incoming, show_outgoing};
 use crate::validate::{Refusal, Verdict, judge};
 
 /// What to do with what came.
@@ -28,6 +29,7 @@ pub(crate) struct Front {
     header_fields_max: usize,
     accept_source: Option<SourceFilter>,
     tag_key: RandomState,
+    tap: Option<SipTap>,
 }
 
 impl Front {
@@ -38,6 +40,7 @@ impl Front {
             header_fields_max: config.limits.header_fields_max,
             accept_source: config.accept_source.clone(),
             tag_key: RandomState::new(),
+            tap: config.tap.clone(),
         }
     }
 
@@ -47,6 +50,7 @@ impl Front {
             return self.refuse(&self.parse(&head), too_large(), flow, tally);
         }
         let parsed = self.parse(octets);
+        show_incoming(self.tap.as_ref(), flow, parsed.message.headers.first("Call-ID"), octets);
         if parsed.message.method().is_some() && !self.accepts(flow.peer.ip()) {
             let stranger = Refusal { code: 403, reason: "Forbidden", header: None };
             return match self.refuse(&parsed, stranger, flow, tally) {
@@ -102,7 +106,9 @@ impl Front {
         if let Some((name, value)) = refusal.header {
             response.headers.push(name, value);
         }
-        Passage::Answer(response.encode())
+        let octets = response.encode();
+        show_outgoing(self.tap.as_ref(), flow, &octets);
+        Passage::Answer(octets)
     }
 }
 

@@ -11,7 +11,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("[log]\nlevel = \"loud\"", "log.level", "unknown level"),
     ("[log]\nlevel = \"a=b=c\"", "log.level", ""),
     ("[log]\nformat = \"xml\"", "log.format", "unknown format"),
-    ("[log]\nwire = true", "log.wire", "not in this version"),
+    ("[log]\nwire = \"all\"", "log.wire", ""),
     ("[http]\nlisten = \"localhost:80\"", "http.listen", "not an address"),
     ("[http]\nlisten = \"0.0.0.0:8080\"", "http.listen", "who may come in"),
     ("[http]\nlisten = \"[::ffff:10.0.0.1]:80\"", "http.listen", "who may come in"),
