@@ -29,11 +29,12 @@ impl OzonetelBotSide {
     }
 
     fn hear_media(&mut self, media: &Media<'_>, out: &mut Out<CallCommand>) -> Result<(), Malformed> {
+        let seqid = media.seqid.filter(|seqid| !seqid.is_empty());
+        if seqid.is_some_and(|seqid| seqid.len() > SEQID_BYTES_MAX) {
+            return Err(Malformed::Field("seqid"));
+        }
         self.sound.decode(media, out)?;
-        if let Some(seqid) = media.seqid.filter(|seqid| !seqid.is_empty()) {
-            if seqid.len() > SEQID_BYTES_MAX {
-                return Err(Malformed::Field("seqid"));
-            }
+        if let Some(seqid) = seqid {
             out.hear(CallCommand::Mark { name: seqid.into() });
         }
         Ok(())
