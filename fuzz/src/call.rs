@@ -160,6 +160,7 @@ impl Desk {
                 Output::Ring | Output::Answer | Output::Answered => {}
                 Output::FindBot | Output::ConnectBot => {}
                 Output::Reject { .. } | Output::HangUpPhone(_) | Output::ClosePhone(_) => {}
+                Output::ReachNextBot { .. } | Output::NextBotTakesOver | Output::DropNextBot => {}
                 Output::CloseBot(_) | Output::PauseBot | Output::ResumeBot => {}
             }
         }

@@ -243,6 +243,7 @@ fn record(row: &DialectRow) -> CallRecord {
         clock: CLOCK,
         started_at: Moment::START,
         answered_at: Some(Moment::from_millis(100)),
+        earlier_bots: Vec::new(),
         bot_failed_at: None,
         ended_at: Moment::from_millis(900),
         cause: Cause::new(REASONS[0].reason),

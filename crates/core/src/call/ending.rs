@@ -14,6 +14,10 @@ impl Call {
     /// The bot cannot be reached, or failed: the caller gets the fallback.
     pub(super) fn bot_failed(&mut self, reason: Reason, now: Moment) {
         self.let_bot_go(1011);
+        if self.is_handing_over() {
+            // It has asked for the next one: only whether that comes is still open.
+            return;
+        }
         if matches!(
             self.state,
             State::FindingBot(_) | State::ConnectingBot(_) | State::Ringing(_) | State::Talking(_)
@@ -36,6 +40,7 @@ impl Call {
             return;
         }
         match end {
+            SocketEnd::Closed(1000 | 1005) if self.is_handing_over() => self.let_bot_go(1000),
             SocketEnd::Closed(1000 | 1005) => {
                 self.let_bot_go(1000);
                 self.end_after_playout(Reason::BotHungUp, now);
@@ -158,6 +163,7 @@ impl Call {
         {
             return;
         }
+        self.give_up_next_bot();
         let cause = Cause::new(reason);
         // What was played to its end may still wait at the vendor: it is not to be dropped there.
         let when = match self.state {
@@ -250,9 +256,7 @@ impl Call {
     /// Lets the caller hear the fallback instead of what the bot still had to say.
     fn play_fallback(&mut self, reason: Reason, now: Moment) {
         self.speaker.clear();
-        while self.speaker.poll_mark().is_some() {
-            self.counters.marks_cleared += 1;
-        }
+        self.forget_marks();
         match self.fallback {
             Fallback::Sorry => self.speaker.push_clip(&self.sorry_clip, now),
             Fallback::Busy => self.speaker.push_clip(&fallback::busy_tone(), now),
@@ -261,7 +265,15 @@ impl Call {
         self.play_out(reason, now);
     }
 
+    /// Counts the marks that are over and that nobody is told.
+    pub(super) fn forget_marks(&mut self) {
+        while self.speaker.poll_mark().is_some() {
+            self.counters.marks_cleared += 1;
+        }
+    }
+
     fn play_out(&mut self, reason: Reason, now: Moment) {
+        self.give_up_next_bot();
         let until = now + self.speaker.remaining() + PLAYOUT_SLACK;
         self.state = State::Ending(Ending { cause: Cause::new(reason), step: EndingStep::PlayingOut, until });
         // What was played long ago needs no waiting.
@@ -269,7 +281,7 @@ impl Call {
     }
 
     /// Ends the connection to the bot, or the attempt at one, or the search.
-    fn let_bot_go(&mut self, code: u16) {
+    pub(super) fn let_bot_go(&mut self, code: u16) {
         if matches!(self.bot.link, BotLink::Dialling | BotLink::Open)
             && self.bot.place != super::BotPlace::BuiltIn
         {
@@ -292,6 +304,7 @@ impl Call {
             to: names.to.clone(),
             direction: names.direction,
             bot: self.bot.name.clone(),
+            earlier_bots: self.earlier_bots.clone(),
             phone_dialect: phone_dialect.into(),
             bot_dialect: self.bot.dialect.into(),
             clock: names.clock,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::dialect::Wire;
 use crate::vocabulary::{DigitPress, Reason};
 
-use super::{FoundBot, PhoneMedia};
+use super::{FoundBot, NextBot, NextBotError, PhoneMedia};
 
 /// One thing that happened outside. Bytes are borrowed: what the call keeps, it copies.
 #[derive(Debug)]
@@ -45,6 +45,10 @@ pub enum Input<'a> {
     BotWire(Wire<'a>),
     /// The bot's socket ended.
     BotClosed(SocketEnd),
+    /// The bot of [`Output::ReachNextBot`](super::Output::ReachNextBot) can be talked to.
+    NextBot(Box<NextBot>),
+    /// It cannot.
+    NextBotFailed(NextBotError),
     /// An audio message to the bot or to the vendor was dropped because that end reads too slowly.
     AudioDropped,
     /// Somebody wants the call to end: the API, the drain.

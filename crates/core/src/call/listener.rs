@@ -101,11 +101,13 @@ impl Listener {
         }
     }
 
-    /// The bot was found: it hears that format.
+    /// Another bot listens from now on; the begun frame of the one before it is dropped.
     pub(super) fn set_bot(&mut self, bot: WireAudio) {
         self.bot = bot;
         self.converter = Converter::new(self.phone, bot.format).ok();
         self.frame_bytes = bot.format.bytes_in(bot.frame).max(1);
+        self.waiting.clear();
+        self.taken = 0;
     }
 
     /// Whether keys are looked for in the audio, for a phone that has no other way to send them.

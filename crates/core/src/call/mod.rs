@@ -8,6 +8,7 @@ mod bot_leg;
 mod dialing;
 mod ending;
 mod fallback;
+mod hand_over;
 mod input;
 mod key_tones;
 mod listener;
@@ -30,7 +31,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::media::MediaFormat;
-use crate::vocabulary::{CallId, Counters, Digit, Direction, Moment, PhoneNumber, StreamId, WallClock};
+use crate::vocabulary::{
+    BotSession, CallId, Counters, Digit, Direction, Moment, PhoneNumber, StreamId, WallClock,
+};
 
 use self::bot_leg::BotLeg;
 use self::listener::Listener;
@@ -44,6 +47,7 @@ use self::state::{Inviting, State};
 pub use bot_leg::{BOT_CONTROLS_PER_SECOND_MAX, BOT_REFUSED_AUDIO_MS_MAX};
 pub use dialing::{DIAL_STEPS_MAX, DIGIT_GAP};
 pub use ending::PLAYOUT_LINGER;
+pub use hand_over::{BotWish, EARLIER_BOTS_MAX, NextBot, NextBotError};
 pub use input::{Input, SocketEnd};
 pub use listener::KEYS_FOUND_MAX;
 pub use output::Output;
@@ -68,6 +72,8 @@ pub struct Call {
     state: State,
     phone: PhoneLeg,
     bot: BotLeg,
+    /// The bots that had the call before this one, in order.
+    earlier_bots: Vec<BotSession>,
     speaker: Speaker,
     listener: Listener,
     counters: Counters,
@@ -134,6 +140,7 @@ impl Call {
             state: State::Inviting(Inviting { until: now + settings.deadlines.vendor_start }),
             phone,
             bot,
+            earlier_bots: Vec::new(),
             counters: Counters::default(),
             outputs: Outputs::default(),
             started_at: now,
@@ -174,6 +181,8 @@ impl Call {
             Input::BotFailed(reason) => self.bot_failed(reason, now),
             Input::BotWire(wire) => self.hear_bot(wire, now),
             Input::BotClosed(end) => self.bot_closed(end, now),
+            Input::NextBot(next) => self.next_bot_connected(*next, now),
+            Input::NextBotFailed(error) => self.next_bot_failed(error, now),
             Input::AudioDropped => self.counters.outbox_dropped += 1,
             Input::HangUp(reason) => self.end(reason, now),
         }

@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use std::ops::Range;
 
 use crate::dialect::{Wire, WireClass};
+use crate::media::MediaFormat;
 use crate::vocabulary::{CallRecord, Cause};
+
+use super::BotWish;
 
 /// One thing to do outside.
 #[derive(Debug)]
@@ -49,6 +52,18 @@ pub enum Output<'a> {
     BotWire(WireClass, Wire<'a>),
     /// Close the bot's WebSocket with that code, after what was sent; give up what was asked of it before.
     CloseBot(u16),
+    /// Reach another bot, which is to take the call over, for a phone that speaks `phone`; answer by `NextBot` or
+    /// `NextBotFailed`.
+    ReachNextBot {
+        /// Which one.
+        wish: BotWish,
+        /// The phone's audio.
+        phone: MediaFormat,
+    },
+    /// The bot that was reached is the call's bot from now on; the one before it was told and closed.
+    NextBotTakesOver,
+    /// Give up the bot that is being reached, or was.
+    DropNextBot,
     /// Stop reading the bot's socket until [`Output::ResumeBot`]: its dialect has no clear, so what waits is kept short.
     PauseBot,
     /// Read the bot's socket again.
@@ -71,6 +86,7 @@ enum Waiting {
     Plain(PlainOutput),
     Datagram(Port, SocketAddr, Range<usize>),
     Wire { to: Leg, class: WireClass, binary: bool, span: Range<usize> },
+    ReachNextBot(BotWish, MediaFormat),
     Ended(Box<CallRecord>),
 }
 
@@ -85,6 +101,8 @@ pub(super) enum PlainOutput {
     FindBot,
     ConnectBot,
     CloseBot(u16),
+    NextBotTakesOver,
+    DropNextBot,
     PauseBot,
     ResumeBot,
     Answered,
@@ -107,6 +125,10 @@ pub(super) enum Leg {
 impl Outputs {
     pub(super) fn plain(&mut self, output: PlainOutput) {
         self.waiting.push_back(Waiting::Plain(output));
+    }
+
+    pub(super) fn reach_next_bot(&mut self, wish: BotWish, phone: MediaFormat) {
+        self.waiting.push_back(Waiting::ReachNextBot(wish, phone));
     }
 
     pub(super) fn ended(&mut self, record: Box<CallRecord>) {
@@ -138,6 +160,7 @@ impl Outputs {
         };
         Some(match next {
             Waiting::Plain(plain) => plain.into(),
+            Waiting::ReachNextBot(wish, phone) => Output::ReachNextBot { wish, phone },
             Waiting::Ended(record) => Output::Ended(record),
             Waiting::Datagram(Port::Rtp, to, span) => Output::Rtp { to, packet: &self.bytes[span] },
             Waiting::Datagram(Port::Rtcp, to, span) => Output::Rtcp { to, packet: &self.bytes[span] },
@@ -167,6 +190,8 @@ impl From<PlainOutput> for Output<'_> {
             PlainOutput::FindBot => Self::FindBot,
             PlainOutput::ConnectBot => Self::ConnectBot,
             PlainOutput::CloseBot(code) => Self::CloseBot(code),
+            PlainOutput::NextBotTakesOver => Self::NextBotTakesOver,
+            PlainOutput::DropNextBot => Self::DropNextBot,
             PlainOutput::PauseBot => Self::PauseBot,
             PlainOutput::ResumeBot => Self::ResumeBot,
             PlainOutput::Answered => Self::Answered,

@@ -41,6 +41,7 @@ pub fn refused_record(call: RefusedCall, reason: Reason) -> CallRecord {
         clock: call.clock,
         started_at: call.at,
         answered_at: None,
+        earlier_bots: Vec::new(),
         bot_failed_at: None,
         ended_at: call.at,
         cause,

@@ -103,7 +103,7 @@ impl Call {
         }
         self.answered_at = Some(now);
         self.last_media = now;
-        self.state = State::Talking(Talking { until: now + self.deadlines.max_duration });
+        self.state = State::Talking(Talking { until: now + self.deadlines.max_duration, hand_over: None });
         // Until the phone has answered our offer there is nowhere to speak to.
         if !matches!(&self.phone, PhoneLeg::Rtp(leg) if !leg.has_agreed()) {
             self.speaker.start(now);
@@ -119,13 +119,14 @@ impl Call {
             State::FindingBot(_) => self.bot_failed(Reason::ConfigApiTimeout, now),
             State::ConnectingBot(_) => self.bot_failed(Reason::BotNoHandshake, now),
             State::Ringing(_) => self.bot_failed(Reason::BotNoAnswer, now),
-            State::Talking(_) => self.end(Reason::MaxDuration, now),
+            State::Talking(Talking { until, .. }) if until <= now => self.end(Reason::MaxDuration, now),
+            State::Talking(_) => self.next_bot_timed_out(now),
             State::Ending(_) => self.waited_enough(now),
             State::Ended => {}
         }
     }
 
-    fn start_for_bot(&self) -> CallStart {
+    pub(super) fn start_for_bot(&self) -> CallStart {
         let names = &self.names;
         CallStart {
             call_id: names.call_id.clone(),

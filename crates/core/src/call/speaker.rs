@@ -70,10 +70,11 @@ impl Speaker {
         self.sound.resize(leg.bytes_in(frame), 0);
     }
 
-    /// The bot was found: what it says comes in that format.
+    /// What another bot says comes from now on, in that format.
     pub(super) fn set_bot(&mut self, bot: MediaFormat) {
         self.bot = bot;
         self.converter = Converter::new(bot, self.leg).ok();
+        self.source = SourceGauge::default();
     }
 
     /// Whether digits leave as RFC 4733 events rather than as tones.
@@ -145,6 +146,11 @@ impl Speaker {
     /// Marks that were set and not yet reported.
     pub(super) fn marks_waiting(&self) -> usize {
         self.playout.marks_waiting()
+    }
+
+    /// Nobody waits for the marks any longer: they are reported as cleared.
+    pub(super) fn abandon_marks(&mut self) {
+        self.playout.abandon_marks();
     }
 
     /// Drops what waits, also inside the converter.

@@ -2,6 +2,8 @@
 
 use crate::vocabulary::{Cause, Moment};
 
+use super::hand_over::HandOver;
+
 /// Where a call stands.
 #[derive(Debug)]
 pub(super) enum State {
@@ -54,6 +56,8 @@ pub(super) struct Ringing {
 pub(super) struct Talking {
     /// Until when it must be over.
     pub(super) until: Moment,
+    /// The bot wants another one in its place.
+    pub(super) hand_over: Option<HandOver>,
 }
 
 /// The call is being ended.
@@ -115,7 +119,9 @@ impl State {
             Self::FindingBot(state) => Some(state.until),
             Self::ConnectingBot(state) => Some(state.until),
             Self::Ringing(state) => Some(state.until),
-            Self::Talking(state) => Some(state.until),
+            Self::Talking(state) => {
+                Some(state.hand_over.as_ref().map_or(state.until, |wanted| wanted.until.min(state.until)))
+            }
             Self::Ending(state) => Some(state.until),
             Self::Ended => None,
         }

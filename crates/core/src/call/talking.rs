@@ -3,13 +3,14 @@
 use crate::dialect::{Capability, Heard, Malformed, Out, Wire};
 use crate::vocabulary::{
     CallCommand, CallEvent, CommandRefusal, DialDigits, DigitPress, HangUpWhen, Moment, Reason, Transfer,
+    TransferTo,
 };
 
 use super::bot_leg::BotLink;
 use super::output::{Leg, Outputs, PlainOutput};
 use super::phone_leg::{PhoneLeg, Presence};
 use super::state::State;
-use super::{BotPlace, Call};
+use super::{BotPlace, BotWish, Call};
 
 impl Call {
     /// Tells the bot something; what a built-in bot says to it is carried out at once.
@@ -157,22 +158,32 @@ impl Call {
                 self.report_marks(now);
             }
             CallCommand::Clear => self.clear(now),
-            CallCommand::Transfer(Transfer { command, .. }) => self.refuse(
-                &CommandRefusal {
-                    code: "not_supported",
-                    message: "transfers are not available on this gateway".to_owned(),
-                    command: (*command).into(),
-                },
-                now,
-            ),
+            CallCommand::Transfer(transfer) => self.transfer(transfer, now),
             CallCommand::HangUp(when) => self.bot_hangs_up(*when, now),
             CallCommand::Invalid(refusal) => self.refuse(refusal, now),
             CallCommand::Unknown(_) => self.counters.unknown_messages += 1,
         }
     }
 
+    /// Gives the call to another bot; phones, flows and extensions cannot be reached.
+    fn transfer(&mut self, Transfer { to, command }: &Transfer, now: Moment) {
+        match to {
+            TransferTo::Bot(address) => self.hand_over(BotWish::At(address.clone()), command, now),
+            TransferTo::NamedBot(name) => self.hand_over(BotWish::Named(name.clone()), command, now),
+            TransferTo::Phones(..) | TransferTo::Extension(_) | TransferTo::Flow(_) => self.refuse(
+                &CommandRefusal {
+                    code: "not_supported",
+                    message: "transfers to phones, extensions and flows are not available on this gateway"
+                        .to_owned(),
+                    command: (*command).into(),
+                },
+                now,
+            ),
+        }
+    }
+
     /// Tells the bot that a command was not carried out.
-    fn refuse(&mut self, refusal: &CommandRefusal, now: Moment) {
+    pub(super) fn refuse(&mut self, refusal: &CommandRefusal, now: Moment) {
         self.counters.refused_commands += 1;
         self.tell_bot(&CallEvent::Refused(refusal.clone()), now);
     }

@@ -209,5 +209,6 @@ fn any_transfer() -> impl Strategy<Value = TransferTo> {
         "[0-9a-z]{1,20}".prop_map(|name| TransferTo::Extension(name.into())),
         "[a-z_]{1,20}".prop_map(|name| TransferTo::Flow(name.into())),
         "wss://[a-z]{1,20}/[a-z\"\\\\]{0,9}".prop_map(|url| TransferTo::Bot(url.into())),
+        "[a-z]{1,9}".prop_map(|name| TransferTo::NamedBot(name.into())),
     ]
 }

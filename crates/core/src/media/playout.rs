@@ -178,6 +178,11 @@ impl Playout {
         Ok(())
     }
 
+    /// Reports every waiting mark as cleared; the audio before it is played all the same.
+    pub fn abandon_marks(&mut self) {
+        self.marks.iter_mut().for_each(|mark| mark.cleared = true);
+    }
+
     /// Drops everything that waits; marks among it are reported as cleared. Returns the bytes dropped.
     pub fn clear(&mut self) -> usize {
         self.drop_waiting(self.queue.len())

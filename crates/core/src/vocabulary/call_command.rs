@@ -106,6 +106,8 @@ pub enum TransferTo {
     Flow(Box<str>),
     /// Another bot by its address.
     Bot(Box<str>),
+    /// A bot of ours by its name; no wire carries it, built-in bots say it.
+    NamedBot(Box<str>),
 }
 
 /// How several phones are tried.

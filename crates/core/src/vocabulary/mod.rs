@@ -23,4 +23,4 @@ pub use cause::{Cause, CauseClass, HungUpBy, REASONS, Reason};
 pub use ids::{CallId, StreamId};
 pub use moment::{Moment, WallClock};
 pub use phone::PhoneNumber;
-pub use record::{CallRecord, Counters};
+pub use record::{BotSession, CallRecord, Counters};

@@ -7,7 +7,7 @@ use super::{CallId, Cause, Direction, HungUpBy, Moment, PhoneNumber, StreamId, W
 pub struct CallRecord {
     /// Our id of the call.
     pub call_id: CallId,
-    /// Our id of its stream.
+    /// Our id of its stream with the last bot.
     pub stream_id: StreamId,
     /// The vendor's or SIP's own id of the phone leg.
     pub phone_leg_id: Box<str>,
@@ -17,8 +17,10 @@ pub struct CallRecord {
     pub to: PhoneNumber,
     /// Who began it.
     pub direction: Direction,
-    /// The bot's name in the configuration.
+    /// The bot's name in the configuration; after a hand-over, the last one's.
     pub bot: Box<str>,
+    /// The bots that had the call before it, in order.
+    pub earlier_bots: Vec<BotSession>,
     /// The phone leg's language: `sip` or a dialect's name.
     pub phone_dialect: Box<str>,
     /// The bot leg's language: `built-in` or a dialect's name.
@@ -39,6 +41,15 @@ pub struct CallRecord {
     pub hung_up_by: HungUpBy,
     /// What was counted.
     pub counters: Counters,
+}
+
+/// A bot's part of a call that went on without it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BotSession {
+    /// Its name in the configuration.
+    pub bot: Box<str>,
+    /// Our id of the stream.
+    pub stream_id: StreamId,
 }
 
 impl CallRecord {

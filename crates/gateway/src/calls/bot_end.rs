@@ -5,8 +5,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
+use patchcord_core::call::BotSettings;
+use patchcord_core::media::MediaFormat;
 use patchcord_core::vocabulary::{Moment, Reason};
 use tracing::{info, warn};
 
@@ -21,11 +22,19 @@ pub enum BotEnd {
     /// Not dialled yet.
     Waiting(Box<BotAddress>),
     /// Being dialled.
-    Dialling(Dialling, Duration),
+    Dialling(Dialling, Arc<Bot>),
     /// Connected.
-    Open(Box<WsLink>),
+    Open(Box<WsLink>, Arc<Bot>),
     /// Over, or never reached.
     Gone,
+}
+
+/// The bot's part of the media path, for logs.
+#[derive(Debug, Clone, Copy)]
+pub struct BotMedia {
+    format: MediaFormat,
+    /// The dialect's name, or what stands in its place.
+    pub dialect: &'static str,
 }
 
 /// What happened at the bot's end.
@@ -43,35 +52,49 @@ pub enum BotNews {
 #[derive(Clone)]
 pub struct BotAddress {
     exchange: Arc<Exchange>,
-    bot: Bot,
+    bot: Arc<Bot>,
     trust: Trust,
 }
 
 type Dialling = Pin<Box<dyn Future<Output = Result<WsSocket, DialError>> + Send>>;
 
+impl BotMedia {
+    /// That of a bot.
+    pub fn of(bot: &BotSettings) -> Self {
+        Self { format: bot.audio.format, dialect: bot.dialect }
+    }
+}
+
+impl fmt::Display for BotMedia {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} → {}", self.format, self.dialect)
+    }
+}
+
 impl BotEnd {
     /// A remote bot, to be dialled when the call says so; `trust` tells who wrote its address.
     pub fn remote(exchange: Arc<Exchange>, bot: Bot, trust: Trust) -> Self {
-        Self::Waiting(Box::new(BotAddress { exchange, bot, trust }))
+        Self::Waiting(Box::new(BotAddress { exchange, bot: Arc::new(bot), trust }))
     }
 
     /// Dials.
     pub fn connect(&mut self) {
         if let Self::Waiting(address) = std::mem::replace(self, Self::Gone) {
-            let message = address.bot.dialect.row().message_audio(address.bot.audio.frame);
-            *self = Self::Dialling(Box::pin(address.dial()), message);
+            let bot = address.bot.clone();
+            *self = Self::Dialling(Box::pin(address.dial()), bot);
         }
     }
 
     /// The next thing that happened.
     pub fn poll(&mut self, cx: &mut Context<'_>, now: Moment) -> Poll<BotNews> {
         match self {
-            Self::Open(link) => link.poll_read(cx, now).map(BotNews::Received),
-            Self::Dialling(dialling, message) => match dialling.as_mut().poll(cx) {
+            Self::Open(link, _) => link.poll_read(cx, now).map(BotNews::Received),
+            Self::Dialling(dialling, bot) => match dialling.as_mut().poll(cx) {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(Ok(socket)) => {
                     info!("bot connected");
-                    *self = Self::Open(Box::new(WsLink::new(socket, *message, now)));
+                    let message = bot.dialect.row().message_audio(bot.audio.frame);
+                    *self = Self::Open(Box::new(WsLink::new(socket, message, now)), bot.clone());
                     Poll::Ready(BotNews::Connected)
                 }
                 Poll::Ready(Err(error)) => {
@@ -84,10 +107,18 @@ impl BotEnd {
         }
     }
 
+    /// The remote bot that is connected.
+    pub fn bot(&self) -> Option<&Bot> {
+        match self {
+            Self::Open(_, bot) => Some(bot),
+            Self::BuiltIn | Self::Waiting(_) | Self::Dialling(..) | Self::Gone => None,
+        }
+    }
+
     /// When the link wants to be looked at.
     pub fn poll_timeout(&self) -> Option<Moment> {
         match self {
-            Self::Open(link) => link.poll_timeout(),
+            Self::Open(link, _) => link.poll_timeout(),
             Self::BuiltIn | Self::Waiting(_) | Self::Dialling(..) | Self::Gone => None,
         }
     }
@@ -95,7 +126,7 @@ impl BotEnd {
     /// Closes with that code after what waits; a dial under way is given up.
     pub fn close(&mut self, code: u16) {
         match self {
-            Self::Open(link) => link.close(code),
+            Self::Open(link, _) => link.close(code),
             Self::Waiting(_) | Self::Dialling(..) => *self = Self::Gone,
             Self::BuiltIn | Self::Gone => {}
         }
@@ -103,14 +134,14 @@ impl BotEnd {
 
     /// Stops reading.
     pub fn pause(&mut self) {
-        if let Self::Open(link) = self {
+        if let Self::Open(link, _) = self {
             link.pause();
         }
     }
 
     /// Reads again.
     pub fn resume(&mut self, now: Moment) {
-        if let Self::Open(link) = self {
+        if let Self::Open(link, _) = self {
             link.resume(now);
         }
     }
@@ -118,7 +149,7 @@ impl BotEnd {
     /// Ready when the connection is closed on both sides, or gone.
     pub fn poll_closed(&mut self, cx: &mut Context<'_>, now: Moment) -> Poll<()> {
         match self {
-            Self::Open(link) => link.poll_closed(cx, now),
+            Self::Open(link, _) => link.poll_closed(cx, now),
             Self::BuiltIn | Self::Waiting(_) | Self::Dialling(..) | Self::Gone => Poll::Ready(()),
         }
     }
@@ -137,7 +168,7 @@ impl fmt::Debug for BotEnd {
             Self::BuiltIn => "BuiltIn",
             Self::Waiting(_) => "Waiting",
             Self::Dialling(..) => "Dialling",
-            Self::Open(_) => "Open",
+            Self::Open(..) => "Open",
             Self::Gone => "Gone",
         })
     }

@@ -6,6 +6,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,11 +17,12 @@ use tokio::sync::mpsc;
 use tokio::time::Sleep;
 use tracing::info;
 
-use super::bot_end::{BotEnd, BotNews};
+use super::bot_end::{BotEnd, BotMedia, BotNews};
 use super::exchange::{Exchange, SIP};
 use super::phone_end::PhoneEnd;
 use super::records::Records;
 use super::registry::{CallOrder, Seat, Snapshot};
+use super::succession::Succession;
 use super::wire_log::{Flow, WireName, WireTap};
 use crate::clock::Clock;
 use crate::net::{Pushed, Received, RtpPort};
@@ -43,12 +45,14 @@ pub struct CallTask {
 
 /// The two ends of the call, and what carrying out its wishes has led to.
 struct Ends {
+    exchange: Arc<Exchange>,
     phone: PhoneEnd,
     bot: BotEnd,
-    bot_media: String,
-    bot_dialect: &'static str,
+    bot_media: BotMedia,
     /// Where messages are left, if they are logged.
     wire: Option<WireTap>,
+    /// The bots after this one and before it.
+    succession: Succession,
     answered_at: Option<Moment>,
     audio_dropped: u32,
     bot_overflown: bool,
@@ -62,7 +66,7 @@ struct Ends {
 impl CallTask {
     /// A call that begins at this moment; make it on the worker where it stays.
     pub fn new(
-        exchange: &Exchange,
+        exchange: &Arc<Exchange>,
         settings: CallSettings,
         phone: PhoneEnd,
         bot: BotEnd,
@@ -72,17 +76,17 @@ impl CallTask {
         let now = clock.now();
         let records = exchange.records();
         seat.bequeath(records.clone(), what_is_known(&settings, now));
-        let (wire, bot_dialect) =
-            (exchange.wire_log.as_ref().map(|log| log.tap(&settings.call_id)), settings.bot.dialect);
-        let bot_media = format!("{} → {}", settings.bot.audio.format, settings.bot.dialect);
+        let wire = exchange.wire_log.as_ref().map(|log| log.tap(&settings.call_id));
+        let bot_media = BotMedia::of(&settings.bot);
         Self {
             call: Call::new(settings, now),
             ends: Ends {
+                exchange: exchange.clone(),
                 phone,
                 bot,
                 bot_media,
-                bot_dialect,
                 wire,
+                succession: Succession::default(),
                 answered_at: None,
                 audio_dropped: 0,
                 bot_overflown: false,
@@ -126,6 +130,7 @@ impl CallTask {
             let mut more = self.poll_orders(cx);
             more |= self.poll_phone(cx);
             more |= self.poll_bot(cx);
+            self.poll_succession(cx);
             // After a standstill what waits in the sockets came before the deadlines that passed meanwhile.
             self.handle_due(cx);
             self.feed_back(cx);
@@ -182,7 +187,7 @@ impl CallTask {
             self.call.handle_timeout(now);
             self.drain(cx);
         }
-        if let BotEnd::Open(link) = &mut self.ends.bot
+        if let BotEnd::Open(link, _) = &mut self.ends.bot
             && link.handle_timeout(now)
         {
             self.handle(cx, now, Input::BotFailed(Reason::BotStalled));
@@ -290,12 +295,23 @@ impl CallTask {
         true
     }
 
+    fn poll_succession(&mut self, cx: &mut Context<'_>) {
+        let now = self.clock.now();
+        if let Poll::Ready(found) = self.ends.succession.poll(cx, now) {
+            let input = match found {
+                Ok(next) => Input::NextBot(next),
+                Err(error) => Input::NextBotFailed(error),
+            };
+            self.handle(cx, now, input);
+        }
+    }
+
     /// Arms the one timer for the next deadline; returns whether it is due already.
     fn poll_sleep(&mut self, cx: &mut Context<'_>) -> bool {
         let mut next = self.show_at;
-        for deadline in
-            [self.call.poll_timeout(), self.ends.phone.poll_timeout(), self.ends.bot.poll_timeout()]
-        {
+        let Ends { phone, bot, succession, .. } = &self.ends;
+        let ends = [phone.poll_timeout(), bot.poll_timeout(), succession.poll_timeout()];
+        for deadline in ends.into_iter().chain([self.call.poll_timeout()]) {
             next = deadline.map_or(next, |deadline| next.min(deadline));
         }
         if next != self.armed {
@@ -313,7 +329,7 @@ impl Ends {
             Output::Rtcp { to, packet } => self.phone.send_datagram(RtpPort::Rtcp, packet, to),
             Output::BotWire(class, wire) => {
                 self.trace(WireName::Bot, Flow::Out, wire);
-                if let BotEnd::Open(link) = &mut self.bot {
+                if let BotEnd::Open(link, _) = &mut self.bot {
                     match link.send(class, wire) {
                         Pushed::Queued => {}
                         Pushed::DroppedAudio => self.audio_dropped += 1,
@@ -343,6 +359,18 @@ impl Ends {
                 self.reread = true;
             }
             Output::CloseBot(code) => self.bot.close(code),
+            Output::ReachNextBot { wish, phone } => {
+                self.succession.find(&self.exchange, &wish, &self.bot, phone);
+                self.reread = true;
+            }
+            Output::NextBotTakesOver => {
+                if let Some(media) = self.succession.take_over(&mut self.bot, clock.now()) {
+                    self.bot_media = media;
+                    info!(media = %format_args!("{} → {media}", self.phone.describe()), "call handed over");
+                    self.reread = true;
+                }
+            }
+            Output::DropNextBot => self.succession.drop_next(clock.now()),
             Output::PauseBot => self.bot.pause(),
             Output::ResumeBot => {
                 self.bot.resume(clock.now());
@@ -368,16 +396,17 @@ impl Ends {
         let Some(tap) = &self.wire else { return };
         let peer = match &self.phone {
             PhoneEnd::Vendor(_, dialect) if name == WireName::Vendor => dialect,
-            _ => self.bot_dialect,
+            _ => self.bot_media.dialect,
         };
         tap.message(name, flow, peer, wire);
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, now: Moment) {
-        if let BotEnd::Open(link) = &mut self.bot {
+        if let BotEnd::Open(link, _) = &mut self.bot {
             link.poll_write(cx, now);
         }
         self.phone.poll_write(cx, now);
+        let _ = self.succession.poll_leaving(cx, now);
     }
 
     /// Finishes the closing handshakes of the WebSockets, within [`CLOSE_TIMEOUT`].
@@ -388,7 +417,12 @@ impl Ends {
             let now = clock.now();
             let bot = self.bot.poll_closed(cx, now);
             let phone = self.phone.poll_closed(cx, now);
-            if bot.is_ready() && phone.is_ready() { Poll::Ready(()) } else { Poll::Pending }
+            let left = self.succession.poll_leaving(cx, now);
+            if bot.is_ready() && phone.is_ready() && left.is_ready() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
         });
         // An end that does not answer the close frame loses the connection.
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, closed).await;
@@ -447,5 +481,5 @@ const DATAGRAM_BYTES_MAX: usize = 2_048;
 const SHOW_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long the closing handshakes of the WebSockets may take.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-const CLOSE_NORMAL: u16 = 1_000;
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const CLOSE_NORMAL: u16 = 1_000;

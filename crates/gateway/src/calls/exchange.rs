@@ -21,7 +21,7 @@ use super::registry::Registry;
 use super::wire_log::WireLog;
 use crate::bots;
 use crate::clock::{Clock, unix_ms};
-use crate::config::{BotChoice, Config, CurrentConfig};
+use crate::config::{Bot, BotChoice, Config, CurrentConfig};
 use crate::net::{CONNECT_TIMEOUT, Egress, RtpPortRange, Trust};
 use crate::tasks::Tasks;
 
@@ -118,11 +118,12 @@ impl Exchange {
     /// # Errors
     /// [`Reason::Internal`] when the system has no randomness to give.
     pub fn draw_names(&self) -> Result<CallNames, Reason> {
-        let number = self.streams.fetch_add(1, Ordering::Relaxed) + 1;
-        Ok(CallNames {
-            call_id: CallId::new(unix_ms(), random()?),
-            stream_id: StreamId::new(self.began_s, number),
-        })
+        Ok(CallNames { call_id: CallId::new(unix_ms(), random()?), stream_id: self.next_stream_id() })
+    }
+
+    /// The id of a new stream.
+    pub fn next_stream_id(&self) -> StreamId {
+        StreamId::new(self.began_s, self.streams.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     /// Writes the record of a call that was refused at the door; call it inside the call's span.
@@ -189,23 +190,21 @@ impl Exchange {
                 };
                 (settings, BotEnd::BuiltIn)
             }
-            BotChoice::Remote(bot) => {
-                let (row, audio) = (bot.dialect.row(), bot.audio);
-                let side = (row.bot_side)(&BotSideSettings {
-                    audio,
-                    record: if bot.cdr { RecordWish::Send } else { RecordWish::Omit },
-                    refusals: if bot.quiet { RefusalWish::Quiet } else { RefusalWish::Tell },
-                });
-                let settings = BotSettings {
-                    name: bot.name.as_str().into(),
-                    dialect: row.name,
-                    side,
-                    audio,
-                    place: BotPlace::Remote,
-                };
-                (settings, BotEnd::remote(self.clone(), bot.clone(), Trust::Operator))
-            }
+            BotChoice::Remote(bot) => self.remote_bot(bot.clone(), Trust::Operator),
         }
+    }
+
+    /// The same of a bot at an address that somebody of `trust` wrote.
+    pub fn remote_bot(self: &Arc<Self>, bot: Bot, trust: Trust) -> (BotSettings, BotEnd) {
+        let (row, audio) = (bot.dialect.row(), bot.audio);
+        let side = (row.bot_side)(&BotSideSettings {
+            audio,
+            record: if bot.cdr { RecordWish::Send } else { RecordWish::Omit },
+            refusals: if bot.quiet { RefusalWish::Quiet } else { RefusalWish::Tell },
+        });
+        let name = bot.name.as_str().into();
+        let settings = BotSettings { name, dialect: row.name, side, audio, place: BotPlace::Remote };
+        (settings, BotEnd::remote(self.clone(), bot, trust))
     }
 }
 

@@ -10,6 +10,7 @@ mod registry;
 mod routing;
 mod session;
 mod sip_end;
+mod succession;
 pub mod vendor;
 pub mod wire_log;
 

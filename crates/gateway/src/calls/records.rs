@@ -225,6 +225,8 @@ struct Line<'a> {
     bot_name: Option<&'a str>,
     phone_dialect: &'a str,
     bot_dialect: &'a str,
+    bots: Vec<&'a str>,
+    stream_ids: Vec<&'a str>,
     started_at: String,
     answered_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -264,6 +266,19 @@ impl<'a> Line<'a> {
             bot_name: labels.bot_names.get(&*record.bot).map(|name| &**name),
             phone_dialect: &record.phone_dialect,
             bot_dialect: &record.bot_dialect,
+            bots: record
+                .earlier_bots
+                .iter()
+                .map(|session| &*session.bot)
+                .chain([&*record.bot])
+                .filter(|bot| !bot.is_empty())
+                .collect(),
+            stream_ids: record
+                .earlier_bots
+                .iter()
+                .map(|session| session.stream_id.as_str())
+                .chain([record.stream_id.as_str()])
+                .collect(),
             started_at: time(record.started_at),
             answered_at: record.answered_at.map(time),
             bot_failed_at: record.bot_failed_at.map(time),
@@ -305,6 +320,7 @@ mod tests {
             clock: WallClock::new(1_707_204_900_000, Moment::START),
             started_at: Moment::START,
             answered_at: None,
+            earlier_bots: Vec::new(),
             bot_failed_at: None,
             ended_at: Moment::from_millis(1_500),
             cause: Cause::new(Reason::Canceled),

@@ -52,6 +52,18 @@ impl BotUrl {
         &self.0
     }
 
+    /// Whether both lead to the same server: the same scheme, host and port (RFC 6454 §5).
+    pub fn has_origin_of(&self, other: &BotUrl) -> bool {
+        let same_host = self.host().eq_ignore_ascii_case(other.host());
+        (self.is_tls(), self.port()) == (other.is_tls(), other.port()) && same_host
+    }
+
+    /// Scheme, host and port, without a path that may hold a secret.
+    pub fn origin(&self) -> String {
+        let scheme = self.0.scheme_str().unwrap_or_default();
+        format!("{scheme}://{}", self.0.authority().map_or("", http::uri::Authority::as_str))
+    }
+
     /// Whether TLS is spoken.
     pub fn is_tls(&self) -> bool {
         self.0.scheme_str() == Some("wss")

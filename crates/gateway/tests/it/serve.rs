@@ -5,6 +5,7 @@ mod bursts;
 mod calls;
 mod countries;
 mod doors;
+mod hand_over;
 mod phone;
 mod reloads;
 mod wires;

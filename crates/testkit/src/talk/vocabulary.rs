@@ -218,6 +218,7 @@ fn parse_record(
         clock: scene.clock,
         started_at: Moment::START,
         answered_at: None,
+        earlier_bots: Vec::new(),
         bot_failed_at: None,
         ended_at: Moment::START,
         cause: caller,
@@ -287,6 +288,7 @@ fn parse_target(words: &[&str]) -> Result<TransferTo, String> {
         ["extension", name] => TransferTo::Extension((*name).into()),
         ["flow", name] => TransferTo::Flow((*name).into()),
         ["bot", url] => TransferTo::Bot((*url).into()),
+        ["bot-named", name] => TransferTo::NamedBot((*name).into()),
         _ => return Err(format!("`{}` is no target of a transfer", words.join(" "))),
     })
 }
@@ -304,6 +306,7 @@ fn format_target(to: &TransferTo) -> String {
         TransferTo::Extension(name) => format!("extension {}", quote(name)),
         TransferTo::Flow(name) => format!("flow {}", quote(name)),
         TransferTo::Bot(url) => format!("bot {}", quote(url)),
+        TransferTo::NamedBot(name) => format!("bot-named {}", quote(name)),
     }
 }
 

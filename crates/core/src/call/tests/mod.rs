@@ -4,6 +4,7 @@ mod addresses;
 mod bots;
 mod ending;
 mod finding;
+mod hand_over;
 mod legs;
 mod setup;
 mod talking;
@@ -36,6 +37,9 @@ enum Seen {
     ToBot(String),
     ToBotBinary(usize),
     CloseBot(u16),
+    ReachNextBot(BotWish),
+    NextBotTakesOver,
+    DropNextBot,
     PauseBot,
     ResumeBot,
     Ended(Reason),
@@ -166,6 +170,9 @@ impl Desk {
                 Output::BotWire(_, Wire::Text(text)) => Seen::ToBot(text.to_owned()),
                 Output::BotWire(_, Wire::Binary(bytes)) => Seen::ToBotBinary(bytes.len()),
                 Output::CloseBot(code) => Seen::CloseBot(code),
+                Output::ReachNextBot { wish, .. } => Seen::ReachNextBot(wish),
+                Output::NextBotTakesOver => Seen::NextBotTakesOver,
+                Output::DropNextBot => Seen::DropNextBot,
                 Output::PauseBot => Seen::PauseBot,
                 Output::ResumeBot => Seen::ResumeBot,
                 Output::Ended(record) => {

@@ -90,6 +90,7 @@ pub(super) fn read(wire: &str, start: &CallStart, now: Moment) -> Result<CallRec
         clock,
         started_at,
         answered_at: was_answered.then(|| started_at + rang),
+        earlier_bots: Vec::new(),
         bot_failed_at: None,
         ended_at: started_at + length,
         cause: cause(&cdr, hung_up_by),

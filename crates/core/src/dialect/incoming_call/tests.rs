@@ -153,6 +153,7 @@ fn record(reason: usize, rang: Option<u64>, talked: u64) -> CallRecord {
         clock: WallClock::new(1_767_766_549_000, Moment::START),
         started_at,
         answered_at,
+        earlier_bots: Vec::new(),
         bot_failed_at: None,
         ended_at: answered_at.unwrap_or(started_at) + Duration::from_millis(talked),
         cause,

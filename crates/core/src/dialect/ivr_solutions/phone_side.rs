@@ -171,6 +171,8 @@ impl Dialect for IvrPhoneSide {
                 to.extend_from_slice(b"}}");
             }),
             CallCommand::Clear => self.clear(now, out),
+            // The names of our bots are nothing on this wire.
+            CallCommand::Transfer(Transfer { to: TransferTo::NamedBot(_), .. }) => {}
             CallCommand::Transfer(transfer) => {
                 out.text(WireClass::Control, |to| write_transfer(to, transfer))
             }
@@ -281,6 +283,7 @@ fn write_transfer(to: &mut Vec<u8>, transfer: &Transfer) {
             to.extend_from_slice(br#"{"type":"session.transfer_ws","url":"#);
             write_string(to, url);
         }
+        TransferTo::NamedBot(_) => return,
     }
     to.push(b'}');
 }
@@ -311,7 +314,7 @@ fn text_of<'a>(text: &'a Option<Text<'_>>) -> &'a str {
 const CLEAR_ANSWER_MAX: Duration = Duration::from_secs(2);
 
 /// The words of refusals that this gateway itself sends; another platform's word becomes `refused`.
-const REFUSAL_CODES: [&str; 8] = [
+const REFUSAL_CODES: [&str; 13] = [
     "not_supported",
     "not_allowed",
     "invalid_digits",
@@ -320,4 +323,9 @@ const REFUSAL_CODES: [&str; 8] = [
     "invalid_url",
     "invalid_flow",
     "invalid_extension",
+    "transfer_pending",
+    "too_many_transfers",
+    "not_answered",
+    "not_reached",
+    "unknown_bot",
 ];

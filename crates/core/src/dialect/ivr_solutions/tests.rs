@@ -81,6 +81,7 @@ fn canonical_command(command: &CallCommand) -> Vec<CallCommand> {
                 to @ TransferTo::Extension(_) => (to, "session.transfer_extension"),
                 to @ TransferTo::Flow(_) => (to, "session.flow_transfer"),
                 to @ TransferTo::Bot(_) => (to, "session.transfer_ws"),
+                TransferTo::NamedBot(_) => return vec![],
             };
             vec![CallCommand::Transfer(Transfer { to, command })]
         }

@@ -1,0 +1,173 @@
+//! A bot gives the call to another one: the next is reached while the first stays, then takes its place between two
+//! frames. Docs: `docs/call-states.md`, "From bot to bot".
+
+use std::fmt;
+
+use crate::vocabulary::{
+    BotSession, CallEvent, Cause, CommandRefusal, EndedStream, Moment, Reason, StreamId,
+};
+
+use super::bot_leg::{BotLeg, BotLink};
+use super::output::PlainOutput;
+use super::state::{State, Talking};
+use super::{BotSettings, Call};
+
+/// Which bot is to take a call over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BotWish {
+    /// One of ours by its name.
+    Named(Box<str>),
+    /// Any by its address, which came from outside; it speaks the dialect and the format of the bot that asks.
+    At(Box<str>),
+}
+
+/// A bot that can be talked to and takes a call over.
+pub struct NextBot {
+    /// What a call has to know of it.
+    pub settings: BotSettings,
+    /// Our id of the stream with it: every bot has a stream of its own.
+    pub stream_id: StreamId,
+}
+
+/// Why a call cannot be handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextBotError {
+    /// There is no bot of that name, or the bot that asks has no address to stand for.
+    Unknown,
+    /// It could not be reached, for that reason.
+    Unreached(Reason),
+}
+
+/// A hand-over under way.
+#[derive(Debug)]
+pub(super) struct HandOver {
+    /// Until when the next bot must be there.
+    pub(super) until: Moment,
+    /// The command that asked for it.
+    command: Box<str>,
+}
+
+impl Call {
+    /// The bot asks for another one in its place.
+    pub(super) fn hand_over(&mut self, wish: BotWish, command: &str, now: Moment) {
+        let refusal = match &mut self.state {
+            State::Talking(Talking { hand_over: Some(_), .. }) => {
+                ("transfer_pending", "another transfer is under way")
+            }
+            State::Talking(_) if self.earlier_bots.len() >= EARLIER_BOTS_MAX => {
+                ("too_many_transfers", "the call has been handed over too often")
+            }
+            State::Talking(talking) => {
+                let until = now + self.deadlines.bot_connect;
+                talking.hand_over = Some(HandOver { until, command: command.into() });
+                return self.outputs.reach_next_bot(wish, self.speaker.leg());
+            }
+            State::Inviting(_) | State::FindingBot(_) | State::ConnectingBot(_) | State::Ringing(_) => {
+                ("not_answered", "the call is not answered yet")
+            }
+            State::Ending(_) | State::Ended => return,
+        };
+        self.refuse(&refused(command, refusal.0, refusal.1.to_owned()), now);
+    }
+
+    /// The next bot can be talked to: it takes the place of the other, which is told and closed.
+    ///
+    /// What the first one said is played to its end; its marks among it are reported as cleared before its stop.
+    pub(super) fn next_bot_connected(&mut self, next: NextBot, now: Moment) {
+        if self.take_hand_over().is_none() {
+            self.outputs.plain(PlainOutput::DropNextBot);
+            return;
+        }
+        self.speaker.abandon_marks();
+        self.report_marks(now);
+        self.tell_bot(&CallEvent::Ended(EndedStream::Handed), now);
+        self.forget_marks();
+        self.let_bot_go(1000);
+        let NextBot { settings, stream_id } = next;
+        self.speaker.end_of_utterance(now);
+        self.speaker.set_bot(settings.audio.format);
+        self.listener.set_bot(settings.audio);
+        let stream_id = std::mem::replace(&mut self.names.stream_id, stream_id);
+        let bot = std::mem::replace(&mut self.bot, BotLeg::new(settings)).name;
+        self.earlier_bots.push(BotSession { bot, stream_id });
+        self.outputs.plain(PlainOutput::NextBotTakesOver);
+        self.bot.link = BotLink::Open;
+        self.choose_digits();
+        self.tell_bot(&CallEvent::Started(Box::new(self.start_for_bot())), now);
+        self.pace_bot();
+    }
+
+    /// The next bot was not reached: the first one is told and talks on; if it has left, the caller gets the fallback.
+    pub(super) fn next_bot_failed(&mut self, error: NextBotError, now: Moment) {
+        let Some(HandOver { command, .. }) = self.take_hand_over() else { return };
+        if self.bot.link == BotLink::Open {
+            self.refuse(&error.refusal(&command), now);
+        } else {
+            self.bot_failed(error.reason(), now);
+        }
+    }
+
+    /// The next bot took too long.
+    pub(super) fn next_bot_timed_out(&mut self, now: Moment) {
+        self.outputs.plain(PlainOutput::DropNextBot);
+        self.next_bot_failed(NextBotError::Unreached(Reason::BotNoHandshake), now);
+    }
+
+    /// The call ends: nobody needs the next bot.
+    pub(super) fn give_up_next_bot(&mut self) {
+        if self.take_hand_over().is_some() {
+            self.outputs.plain(PlainOutput::DropNextBot);
+        }
+    }
+
+    pub(super) fn is_handing_over(&self) -> bool {
+        matches!(self.state, State::Talking(Talking { hand_over: Some(_), .. }))
+    }
+
+    fn take_hand_over(&mut self) -> Option<HandOver> {
+        match &mut self.state {
+            State::Talking(talking) => talking.hand_over.take(),
+            State::Inviting(_)
+            | State::FindingBot(_)
+            | State::ConnectingBot(_)
+            | State::Ringing(_)
+            | State::Ending(_)
+            | State::Ended => None,
+        }
+    }
+}
+
+impl NextBotError {
+    fn refusal(self, command: &str) -> CommandRefusal {
+        match self {
+            Self::Unknown => refused(command, "unknown_bot", "there is no such bot".to_owned()),
+            Self::Unreached(Reason::BotForbidden) => {
+                refused(command, "not_allowed", "this address may not be dialled from here".to_owned())
+            }
+            Self::Unreached(reason) => {
+                let word = Cause::new(reason).row().word;
+                refused(command, "not_reached", format!("the bot could not be reached: {word}"))
+            }
+        }
+    }
+
+    fn reason(self) -> Reason {
+        match self {
+            Self::Unknown => Reason::BotRefused,
+            Self::Unreached(reason) => reason,
+        }
+    }
+}
+
+impl fmt::Debug for NextBot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NextBot").field("bot", &self.settings.name).finish_non_exhaustive()
+    }
+}
+
+fn refused(command: &str, code: &'static str, message: String) -> CommandRefusal {
+    CommandRefusal { code, message, command: command.into() }
+}
+
+/// Bots that a call can have before its last one.
+pub const EARLIER_BOTS_MAX: usize = 16;
