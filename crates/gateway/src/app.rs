@@ -231,6 +231,7 @@ fn sip_config(config: &Config, current: CurrentConfig, wire_log: Option<&WireLog
         // More than the calls that we count, so that our own refusal, with its record, comes first.
         limits: SipLimits { calls_max: CALLS_MAX + SIP_CALLS_SPARE, ..SipLimits::default() },
         tap: wire_log.cloned().map(|log| Arc::new(move |trace: &SipTrace<'_>| log.sip(trace)) as SipTap),
+        ..SipConfig::default()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,14 +14,14 @@ use crate::call::{InviteRequest, LegEvent};
 use crate::config::{ListenAddr, SipConfig};
 use crate::counters::{SipCounters, Tally, bump};
 use crate::handle::{Ask, CallLeg, Desk, IncomingCall, LegEvents, OutgoingCall, SipError};
-use crate::machine::{Command, Flow, LegId, Machine, Output, Transport};
+use crate::machine::{Command, Flow, Hop, LegId, Machine, Output, Transport};
 use crate::message::SipUri;
 use crate::net::front::Front;
 use crate::net::links::{LinkError, Links};
 use crate::net::tasks::Tasks;
 use crate::net::tcp::{self, TcpSide};
 use crate::net::udp::{LocalAddr, UdpReader};
-use crate::net::{Arrival, BindError, advertised, bind_error, local_ip_towards, tcp_listener, udp_socket};
+use crate::net::{Advertised, Arrival, BindError, bind_error, local_ip_towards, tcp_listener, udp_socket};
 use crate::tap::{SipTap, show_outgoing};
 
 /// A running SIP user agent. Dropping it stops its tasks at once; [`SipAgent::shutdown`] says goodbye first.
@@ -38,7 +38,7 @@ pub struct SipAgent {
 struct UdpPort {
     socket: Arc<std::net::UdpSocket>,
     bound: SocketAddr,
-    advertise: Option<IpAddr>,
+    advertised: Advertised,
 }
 
 impl SipAgent {
@@ -53,14 +53,17 @@ impl SipAgent {
         let (tcp_arrivals, from_tcp) = mpsc::channel(TCP_QUEUE);
         let tcp = Arc::new(TcpSide {
             limits: config.limits.clone(),
-            advertise: config.advertise,
+            advertised: Advertised { address: config.advertise, is_near: config.is_near.clone() },
             front: Front::new(&config),
             tally: tally.clone(),
             links: Links::default(),
             arrivals: tcp_arrivals,
             tasks: Tasks::default(),
+            tls: config.tls.clone(),
+            listening: OnceLock::new(),
         });
         let Opened { udp, bound, readers } = open(&config, &tally, &tcp, &udp_arrivals)?;
+        tcp.listening.get_or_init(|| bound.clone());
         for reader in readers {
             tcp.tasks.spawn("socket", reader);
         }
@@ -93,10 +96,11 @@ impl SipAgent {
     pub async fn invite(&self, request: InviteRequest) -> Result<OutgoingCall, SipError> {
         let target = SipUri::parse(&request.target).map_err(|_| SipError::BadTarget)?;
         let peer = resolve(&target).await?;
-        let flow = match target.param("transport") {
-            Some(t) if t.eq_ignore_ascii_case("tcp") => self.dial(peer).await?,
-            Some(t) if !t.eq_ignore_ascii_case("udp") => return Err(SipError::NoTransport),
-            _ => self.udp_flow(peer).ok_or(SipError::NoTransport)?,
+        let flow = match target.param("transport").map(str::to_ascii_lowercase).as_deref() {
+            Some("udp") | None if !target.is_tls() => self.udp_flow(peer).ok_or(SipError::NoTransport)?,
+            Some("tcp") if !target.is_tls() => self.dial(Transport::Tcp, peer, &target).await?,
+            Some("tcp" | "tls") | None => self.dial(Transport::Tls, peer, &target).await?,
+            Some(_) => return Err(SipError::NoTransport),
         };
         let (reply, answer) = oneshot::channel();
         self.desk.ask(Ask::Invite { flow, request: Box::new(request), reply }).await?;
@@ -111,7 +115,7 @@ impl SipAgent {
     pub async fn local_ip_towards(&self, target: &str) -> Result<IpAddr, SipError> {
         let target = SipUri::parse(target).map_err(|_| SipError::BadTarget)?;
         let peer = resolve(&target).await?;
-        let known = advertised(self.tcp.advertise, peer.ip()).or_else(|| local_ip_towards(peer));
+        let known = self.tcp.advertised.towards(peer.ip()).or_else(|| local_ip_towards(peer));
         known.ok_or_else(|| SipError::Unreachable(std::io::ErrorKind::AddrNotAvailable.into()))
     }
 
@@ -138,9 +142,12 @@ impl SipAgent {
         self.tcp.tasks.gone().await;
     }
 
-    async fn dial(&self, peer: SocketAddr) -> Result<Flow, SipError> {
-        let port = listening_port(&self.bound, peer);
-        tcp::connect(&self.tcp, peer, port).await.map_err(SipError::Unreachable)
+    async fn dial(&self, transport: Transport, peer: SocketAddr, target: &SipUri) -> Result<Flow, SipError> {
+        if transport == Transport::Tls && self.tcp.tls.is_none() {
+            return Err(SipError::NoTransport);
+        }
+        let hop = Hop { addr: peer, server_name: Some(target.host.as_str().into()) };
+        tcp::connect(&self.tcp, transport, &hop).await.map_err(SipError::Unreachable)
     }
 
     fn udp_flow(&self, peer: SocketAddr) -> Option<Flow> {
@@ -150,7 +157,7 @@ impl SipAgent {
         let at =
             self.udp.iter().position(|p| fits(p) && near(p)).or_else(|| self.udp.iter().position(fits))?;
         let port = self.udp.get(at)?;
-        let local = LocalAddr::new(port.bound, port.advertise).towards(peer);
+        let local = LocalAddr::new(port.bound, port.advertised.clone()).towards(peer);
         Some(Flow { transport: Transport::Udp, link: at as u64, local, peer })
     }
 }
@@ -191,31 +198,27 @@ fn open(
                     socket: UdpSocket::from_std(socket).map_err(failed)?,
                     sender: sender.clone(),
                     link: udp.len() as u64,
-                    local: LocalAddr::new(local, config.advertise),
+                    local: LocalAddr::new(local, tcp.advertised.clone()),
                     front: front.clone(),
                     tally: tally.clone(),
                     arrivals: arrivals.clone(),
                 };
-                udp.push(UdpPort { socket: sender, bound: local, advertise: config.advertise });
+                udp.push(UdpPort { socket: sender, bound: local, advertised: tcp.advertised.clone() });
                 bound.push(ListenAddr::Udp(local));
                 readers.push(Box::pin(reader.run()));
             }
-            ListenAddr::Tcp(addr) => {
+            ListenAddr::Tls(_) if config.tls.as_ref().is_none_or(|tls| tls.server.is_none()) => {
+                return Err(BindError::NoCertificate(listen));
+            }
+            ListenAddr::Tcp(addr) | ListenAddr::Tls(addr) => {
                 let listener = tcp_listener(addr).map_err(failed)?;
-                bound.push(ListenAddr::Tcp(listener.local_addr().map_err(failed)?));
+                bound.push(listen.at(listener.local_addr().map_err(failed)?));
                 let listener = TcpListener::from_std(listener).map_err(failed)?;
-                readers.push(Box::pin(tcp::accept(tcp.clone(), listener)));
+                readers.push(Box::pin(tcp::accept(tcp.clone(), listener, listen.transport())));
             }
         }
     }
     Ok(Opened { udp, bound, readers })
-}
-
-fn listening_port(bound: &[ListenAddr], peer: SocketAddr) -> Option<u16> {
-    bound.iter().find_map(|listen| match listen {
-        ListenAddr::Tcp(addr) if addr.is_ipv4() == peer.is_ipv4() => Some(addr.port()),
-        ListenAddr::Tcp(_) | ListenAddr::Udp(_) => None,
-    })
 }
 
 /// Names are resolved here, in the caller's task, with a time limit: the agent never waits for DNS.
@@ -223,7 +226,7 @@ async fn resolve(target: &SipUri) -> Result<SocketAddr, SipError> {
     if let Some(addr) = target.socket_addr() {
         return Ok(addr);
     }
-    let lookup = tokio::net::lookup_host((target.host.clone(), target.port.unwrap_or(5060)));
+    let lookup = tokio::net::lookup_host((target.host.clone(), target.port_or_default()));
     let mut found = tokio::time::timeout(RESOLVE_MAX, lookup)
         .await
         .map_err(|_| SipError::Unreachable(std::io::ErrorKind::TimedOut.into()))?
@@ -365,7 +368,7 @@ impl Serving {
         }
     }
 
-    fn send(&self, flow: Flow, octets: Bytes, reconnect: Option<SocketAddr>) {
+    fn send(&self, flow: Flow, octets: Bytes, reconnect: Option<Hop>) {
         show_outgoing(self.tap.as_ref(), flow, &octets);
         match flow.transport {
             Transport::Udp => {
@@ -377,36 +380,28 @@ impl Serving {
                     bump(&self.tally.dropped_out);
                 }
             }
-            Transport::Tcp => match self.tcp.links.send(flow.link, octets.clone()) {
+            Transport::Tcp | Transport::Tls => match self.tcp.links.send(flow.link, octets.clone()) {
                 Ok(()) => {}
                 Err(LinkError::Stuck) => {
                     bump(&self.tally.connections_refused);
                     bump(&self.tally.dropped_out);
                 }
-                Err(LinkError::Gone) => self.reconnect(octets, reconnect),
+                Err(LinkError::Gone) => self.reconnect(flow.transport, octets, reconnect),
             },
         }
     }
 
-    /// The connection of a dialog is gone: use another to the same peer, or dial it (RFC 3261 §18.1.1).
-    fn reconnect(&self, octets: Bytes, peer: Option<SocketAddr>) {
-        let Some(peer) = peer else { return bump(&self.tally.dropped_out) };
-        if let Some(link) = self.tcp.links.to_peer(peer) {
-            if self.tcp.links.send(link, octets).is_err() {
-                bump(&self.tally.dropped_out);
+    /// The connection is gone: use another to the same peer, or dial it (RFC 3261 §18.1.1, §18.2.2).
+    fn reconnect(&self, transport: Transport, octets: Bytes, hop: Option<Hop>) {
+        let Some(hop) = hop else { return bump(&self.tally.dropped_out) };
+        match self.tcp.links.to_peer(transport, hop.addr) {
+            Some(link) => {
+                if self.tcp.links.send(link, octets).is_err() {
+                    bump(&self.tally.dropped_out);
+                }
             }
-            return;
+            None => tcp::redial(&self.tcp, transport, hop, octets),
         }
-        if self.tcp.tasks.len() > self.tcp.limits.tcp_connections_max * 2 {
-            return bump(&self.tally.dropped_out);
-        }
-        let tcp = self.tcp.clone();
-        self.tcp.tasks.spawn("reconnect", async move {
-            let dialled = tcp::connect(&tcp, peer, None).await;
-            if !dialled.is_ok_and(|flow| tcp.links.send(flow.link, octets).is_ok()) {
-                bump(&tcp.tally.dropped_out);
-            }
-        });
     }
 }
 

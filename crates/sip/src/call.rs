@@ -99,14 +99,14 @@ pub enum LegEvent {
         /// The answer to our delayed offer.
         answer: Option<String>,
     },
-    /// The peer wants to change the session: answer or refuse within 10 s, else it gets 500.
+    /// The peer wants to change the session (re-INVITE, UPDATE, PRACK): answer or refuse within 10 s, else it gets 500.
     Reoffer {
         /// For [`crate::CallLeg::answer_reoffer`].
         id: ReofferId,
         /// The SDP; `None` asks us for an offer.
         offer: Option<String>,
     },
-    /// The peer answered the offer that we sent in a 200 to its re-INVITE without SDP.
+    /// The peer answered the offer that we sent in a 200 to its re-INVITE without SDP, or in a reliable 183.
     ReofferAcked {
         /// The answer.
         answer: Option<String>,
@@ -132,10 +132,10 @@ pub enum LegEvent {
     },
     /// Outbound: the call was answered; the ACK is sent.
     Answered {
-        /// The answer.
+        /// The answer, of a reliable response before the 200 if there was one.
         sdp: Option<String>,
     },
-    /// Our re-INVITE was answered.
+    /// Our re-INVITE was answered; also one that only refreshed the session, whose answer may have moved.
     ReofferAnswered {
         /// The answer.
         sdp: Option<String>,
@@ -179,8 +179,10 @@ pub enum EndedBy {
     Remote,
     /// We.
     Local,
-    /// Nobody: an ACK or an answer did not come in time.
+    /// Nobody: an ACK or PRACK did not come in time.
     Timeout,
+    /// Nobody: the peer knows the call no more, or neither refreshed its session nor answered (RFC 4028 §10).
+    Lost,
 }
 
 /// One re-INVITE or UPDATE with an offer.

@@ -6,7 +6,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::machine::{Limits, Settings, Transport};
+use crate::machine::{Limits, SessionTimes, Settings, Transport};
+use crate::net::tls::SipTls;
 use crate::tap::SipTap;
 
 /// Settings of [`crate::SipAgent::bind`].
@@ -21,11 +22,17 @@ pub struct SipConfig {
     /// The address that Via and Contact show, when it is not the socket's own (NAT, containers). Peers on
     /// loopback and of the other address family are shown the socket's own all the same.
     pub advertise: Option<IpAddr>,
-    /// Which sources may send requests; others get 403 over UDP and no connection over TCP. `None` lets
+    /// Which further peers reach us without the NAT in front, and are shown the socket's own address too.
+    pub is_near: Option<SourceFilter>,
+    /// Which sources may send requests; others get 403 over UDP and no connection over TCP and TLS. `None` lets
     /// everyone in.
     pub accept_source: Option<SourceFilter>,
     /// Who is shown every message that has a Call-ID.
     pub tap: Option<SipTap>,
+    /// How long a session may go without a refresh (RFC 4028).
+    pub session: SessionTimes,
+    /// Certificates; without them no TLS.
+    pub tls: Option<SipTls>,
 }
 
 /// Decides by address whether a source may send requests.
@@ -41,8 +48,11 @@ impl Default for SipConfig {
             user_agent: "Patchcord".to_owned(),
             limits: SipLimits::default(),
             advertise: None,
+            is_near: None,
             accept_source: None,
             tap: None,
+            session: SessionTimes::default(),
+            tls: None,
         }
     }
 }
@@ -56,7 +66,9 @@ impl fmt::Debug for SipConfig {
             .field("advertise", &self.advertise)
             .field("accept_source", &self.accept_source.is_some())
             .field("tap", &self.tap.is_some())
-            .finish()
+            .field("session", &self.session)
+            .field("tls", &self.tls)
+            .finish_non_exhaustive()
     }
 }
 
@@ -67,13 +79,24 @@ pub enum ListenAddr {
     Udp(SocketAddr),
     /// A TCP listener.
     Tcp(SocketAddr),
+    /// A TLS listener.
+    Tls(SocketAddr),
 }
 
 impl ListenAddr {
     /// The address.
     pub fn addr(self) -> SocketAddr {
         match self {
-            Self::Udp(addr) | Self::Tcp(addr) => addr,
+            Self::Udp(addr) | Self::Tcp(addr) | Self::Tls(addr) => addr,
+        }
+    }
+
+    /// The same transport elsewhere.
+    pub(crate) fn at(self, addr: SocketAddr) -> Self {
+        match self {
+            Self::Udp(_) => Self::Udp(addr),
+            Self::Tcp(_) => Self::Tcp(addr),
+            Self::Tls(_) => Self::Tls(addr),
         }
     }
 
@@ -82,6 +105,7 @@ impl ListenAddr {
         match self {
             Self::Udp(_) => Transport::Udp,
             Self::Tcp(_) => Transport::Tcp,
+            Self::Tls(_) => Transport::Tls,
         }
     }
 }
@@ -91,6 +115,7 @@ impl fmt::Display for ListenAddr {
         match self {
             Self::Udp(addr) => write!(f, "udp:{addr}"),
             Self::Tcp(addr) => write!(f, "tcp:{addr}"),
+            Self::Tls(addr) => write!(f, "tls:{addr}"),
         }
     }
 }
@@ -104,14 +129,15 @@ impl FromStr for ListenAddr {
         match transport {
             "udp" => Ok(Self::Udp(addr)),
             "tcp" => Ok(Self::Tcp(addr)),
+            "tls" => Ok(Self::Tls(addr)),
             _ => Err(InvalidListenAddr),
         }
     }
 }
 
-/// The text is not `udp:ADDRESS:PORT` or `tcp:ADDRESS:PORT`.
+/// The text is not `udp:ADDRESS:PORT`, nor that with `tcp` or `tls`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected udp:ADDRESS:PORT or tcp:ADDRESS:PORT")]
+#[error("expected udp:ADDRESS:PORT, tcp:ADDRESS:PORT or tls:ADDRESS:PORT")]
 pub struct InvalidListenAddr;
 
 /// Bounds of the agent. Each says what happens when it is reached.
@@ -133,12 +159,12 @@ pub struct SipLimits {
     pub message_octets_max: usize,
     /// Header fields of one message: 400.
     pub header_fields_max: usize,
-    /// TCP connections at once: the newest is closed.
+    /// TCP and TLS connections at once: the newest is closed.
     pub tcp_connections_max: usize,
     /// TCP connections of one source address: the newest is closed.
     pub tcp_connections_per_source_max: usize,
     /// From the first octet of a TCP message to its last, and from the connection to the first message that
-    /// is let in, whatever is refused or keeps alive before it: 400 when the header section came, then the
+    /// is let in, with the TLS handshake and whatever is refused or keeps alive before it: 400 when the header section came, then the
     /// end of the connection.
     pub tcp_message_timeout: Duration,
     /// Silence on a TCP connection: it is closed.
@@ -183,6 +209,8 @@ impl SipConfig {
             t1: Duration::from_millis(500),
             t2: Duration::from_secs(4),
             t4: Duration::from_secs(5),
+            session: self.session,
+            accept_source: self.accept_source.clone(),
             limits: Limits {
                 calls_max: limits.calls_max,
                 transactions_max: limits.transactions_max,

@@ -77,8 +77,18 @@ impl CallLeg {
         self.command(Command::Ringing).await
     }
 
+    /// Sends 183 with a description: the caller may hear us before the answer. Reliably if the caller can;
+    /// without that, an INVITE without an offer cannot have one.
+    ///
+    /// # Errors
+    /// [`SipError::Call`] when the call does not ring any more, or this caller can take none.
+    pub async fn progress(&self, sdp: String) -> Result<(), SipError> {
+        self.command(Command::Progress(sdp)).await
+    }
+
     /// Answers the call: the SDP answer, or our offer when the INVITE had none. `Ok` means that the 200 is
-    /// sent and no CANCEL came before it; a later CANCEL has no effect.
+    /// sent and no CANCEL came before it; a later CANCEL has no effect. After a reliable [`CallLeg::progress`]
+    /// the 200 follows its confirmation, and a CANCEL may come before.
     ///
     /// # Errors
     /// [`CommandError::Ended`] when the caller was first.
@@ -111,7 +121,7 @@ impl CallLeg {
         self.command(Command::Info(digit, duration)).await
     }
 
-    /// Sends a re-INVITE with a new offer.
+    /// Sends a re-INVITE with a new offer, or an UPDATE before the answer.
     ///
     /// # Errors
     /// [`CommandError::WrongState`] while another offer is open.

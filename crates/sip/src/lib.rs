@@ -1,10 +1,10 @@
 //! SIP and SDP for Patchcord: our sockets, our admission, our state machine.
 //!
-//! [`SipAgent`] listens on UDP and TCP, places and takes calls, and hands each leg to its user as a handle and
+//! [`SipAgent`] listens on UDP, TCP and TLS, places and takes calls, and hands each leg to its user as a handle and
 //! a bounded stream of events. It decides nothing about calls: no routing, no codecs, no media. It knows
 //! nothing of the other crates. Inside: `net` reads, frames and judges octets, [`machine`] is the user agent
-//! without IO, [`sdp`] reads and builds session descriptions. Sources: RFC 3261, 3264, 3311, 3326, 3581, 4566,
-//! 4475, 4733, 5626 §3.5.1, 6026, 6086.
+//! without IO, [`sdp`] reads and builds session descriptions. Sources: RFC 3261, 3262, 3264, 3311, 3326, 3581,
+//! 4028, 4566, 4475, 4733, 5626 §3.5.1, 6026, 6086, 7433.
 
 mod agent;
 mod body;
@@ -29,6 +29,7 @@ pub use call::{
 pub use config::{InvalidListenAddr, ListenAddr, SipConfig, SipLimits, SourceFilter};
 pub use counters::SipCounters;
 pub use handle::{CallLeg, IncomingCall, LegEvents, OutgoingCall, SipError};
-pub use machine::{CommandError, LegId, Transport};
+pub use machine::{CommandError, LegId, SHORTEST as SHORTEST_SESSION, SessionTimes, Transport};
 pub use net::BindError;
+pub use net::tls::SipTls;
 pub use tap::{SipTap, SipTrace};

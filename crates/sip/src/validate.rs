@@ -158,7 +158,8 @@ fn check_required_extensions(message: &Message, method: &str) -> Result<(), Refu
     if method == "ACK" || method == "CANCEL" {
         return Ok(());
     }
-    let lacking: Vec<&str> = message.headers.list("Require").filter(|tag| !tag.is_empty()).take(16).collect();
+    let has = |tag: &str| tag.is_empty() || SUPPORTED.iter().any(|ours| ours.eq_ignore_ascii_case(tag));
+    let lacking: Vec<&str> = message.headers.list("Require").filter(|tag| !has(tag)).take(16).collect();
     if lacking.is_empty() {
         return Ok(());
     }
@@ -202,13 +203,21 @@ fn fault_phrase(fault: MessageFault) -> &'static str {
     }
 }
 
+/// The value of Supported.
+pub(crate) fn supported() -> String {
+    SUPPORTED.join(", ")
+}
+
 /// The value of Allow.
 pub(crate) fn allow() -> String {
     SERVED.join(", ")
 }
 
 /// Methods that we serve.
-const SERVED: [&str; 7] = ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE"];
+const SERVED: [&str; 8] = ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK"];
+
+/// Extensions that we have: session timers (RFC 4028), reliable provisional responses (RFC 3262).
+const SUPPORTED: [&str; 2] = ["timer", "100rel"];
 
 /// Methods that we know and do not serve here (405 by §8.2.1; others are 501 by §21.5.2).
-const KNOWN: [&str; 7] = ["REGISTER", "PRACK", "SUBSCRIBE", "NOTIFY", "PUBLISH", "REFER", "MESSAGE"];
+const KNOWN: [&str; 6] = ["REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "REFER", "MESSAGE"];

@@ -46,6 +46,8 @@ pub enum Reason {
     NoAck,
     /// No audio came from the phone for too long.
     MediaTimeout,
+    /// The phone neither refreshed its session nor answered our refresh, or lost the call (RFC 4028 §10).
+    SessionExpired,
     /// The number leads nowhere.
     UnknownNumber,
     /// The phone and we have no codec in common.
@@ -226,7 +228,7 @@ const BOT: (CauseClass, HungUpBy) = (CauseClass::Bot, HungUpBy::System);
 const US: (CauseClass, HungUpBy) = (CauseClass::Us, HungUpBy::System);
 
 /// Every reason in every language, in the order of [`Reason`].
-pub const REASONS: [ReasonRow; 33] = {
+pub const REASONS: [ReasonRow; 34] = {
     use Reason as R;
     [
         row(R::CallerHungUp, "caller_hung_up", DONE_BY_CALLER, NORMAL, 487, "NORMAL_CLEARING", "CANCELED"),
@@ -235,6 +237,7 @@ pub const REASONS: [ReasonRow; 33] = {
         row(R::Canceled, "canceled", CALLER, NORMAL, 487, "ORIGINATOR_CANCEL", "CANCELED"),
         row(R::NoAck, "no_ack", CALLER_BY_SYSTEM, TIMER, 408, "NORMAL_CLEARING", "FAILED"),
         row(R::MediaTimeout, "media_timeout", CALLER_BY_SYSTEM, TIMER, 408, "NORMAL_CLEARING", "FAILED"),
+        row(R::SessionExpired, "session_expired", CALLER_BY_SYSTEM, TIMER, 408, "NORMAL_CLEARING", "FAILED"),
         row(
             R::UnknownNumber,
             "unknown_number",

@@ -365,7 +365,7 @@ impl Line {
             Some(LegEvent::Ended { by, .. }) => Some(FromLine::Over(match by {
                 patchcord_sip::EndedBy::Remote => Ending::OtherHungUp,
                 patchcord_sip::EndedBy::Local => Ending::CallerHungUp,
-                patchcord_sip::EndedBy::Timeout => Ending::Vanished,
+                patchcord_sip::EndedBy::Timeout | patchcord_sip::EndedBy::Lost => Ending::Vanished,
             })),
             Some(event) if event.is_terminal() => Some(FromLine::Over(Ending::Vanished)),
             None => Some(FromLine::Over(Ending::Vanished)),

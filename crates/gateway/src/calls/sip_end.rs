@@ -132,11 +132,14 @@ impl SipEnd {
             LegEvent::Cancelled { .. } => Some(Input::PhoneGone(Reason::Canceled)),
             LegEvent::Acked { answer } if self.media.is_none() => Some(self.take_answer(answer)),
             // Without an answer nothing was ours to be answered, or the session stays as it was.
-            LegEvent::ReofferAcked { answer } => answer.map(|answer| self.take_answer(Some(answer))),
+            LegEvent::ReofferAcked { answer: sdp } | LegEvent::ReofferAnswered { sdp } => {
+                sdp.map(|answer| self.take_answer(Some(answer)))
+            }
             LegEvent::Reoffer { id, offer } => self.take_reoffer(id, offer),
             LegEvent::Info { content_type, body } => digit(&content_type, &body).map(Input::PhoneDigit),
             LegEvent::Ended { by: EndedBy::Remote, .. } => Some(Input::PhoneGone(Reason::CallerHungUp)),
             LegEvent::Ended { by: EndedBy::Timeout, .. } => Some(Input::PhoneGone(Reason::NoAck)),
+            LegEvent::Ended { by: EndedBy::Lost, .. } => Some(Input::PhoneGone(Reason::SessionExpired)),
             // A call that ended it itself hears no more; the agent's own end is none of the caller's.
             LegEvent::Ended { by: EndedBy::Local, .. } => Some(Input::PhoneGone(Reason::Internal)),
             // Nothing that concerns a call that came in.
@@ -145,7 +148,6 @@ impl SipEnd {
             | LegEvent::InfoRefused { .. }
             | LegEvent::Ringing { .. }
             | LegEvent::Answered { .. }
-            | LegEvent::ReofferAnswered { .. }
             | LegEvent::ReofferRefused { .. } => None,
         }
     }

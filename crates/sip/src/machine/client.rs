@@ -1,11 +1,10 @@
 //! Client transactions (RFC 3261 §17.1, RFC 6026): send, repeat, match the response, give up.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Flow, LegId, Machine, TimerKey, Transport, TxId};
+use super::{Flow, Hop, LegId, Machine, TimerKey, TxId};
 use crate::message::Message;
 
 /// What a response is matched by (§17.1.3).
@@ -20,7 +19,7 @@ pub(super) struct ClientKey {
 pub(super) struct ClientTx {
     key: ClientKey,
     pub(super) flow: Flow,
-    pub(super) reconnect: Option<SocketAddr>,
+    pub(super) reconnect: Option<Hop>,
     pub(super) leg: Option<LegId>,
     pub(super) request: Message,
     octets: Bytes,
@@ -66,7 +65,7 @@ impl Machine {
         &mut self,
         now: Instant,
         flow: Flow,
-        reconnect: Option<SocketAddr>,
+        reconnect: Option<Hop>,
         branch: String,
         request: Message,
         leg: Option<LegId>,
@@ -75,9 +74,18 @@ impl Machine {
         let octets = request.encode();
         let method = request.method().unwrap_or("").to_owned();
         let key = ClientKey { branch, method };
-        let resend_at = (flow.transport == Transport::Udp).then(|| now + t1);
+        let resend_at = (!flow.transport.is_stream()).then(|| now + t1);
         let phase = Phase::Trying { resend_at, interval: t1, until: now + t1 * 64 };
-        let tx = ClientTx { key: key.clone(), flow, reconnect, leg, request, octets: octets.clone(), phase };
+        let again = reconnect.clone();
+        let tx = ClientTx {
+            key: key.clone(),
+            flow,
+            reconnect: again,
+            leg,
+            request,
+            octets: octets.clone(),
+            phase,
+        };
         let id = self.ids.tx();
         self.timers.push(tx.deadline(), TimerKey::Client(id));
         self.client_keys.insert(key, id);
@@ -101,7 +109,7 @@ impl Machine {
             ("INVITE", 200..300) => self.invite_accepted(now, id, &response),
             ("INVITE", _) => self.invite_refused(now, id, &response),
             (_, ..200) => self.slow_down(now, id),
-            _ => self.finish_client(now, id, code),
+            _ => self.finish_client(now, id, code, Some(&response)),
         }
     }
 
@@ -136,15 +144,15 @@ impl Machine {
         let Some(tx) = self.clients.get_mut(&id) else { return };
         if let Phase::Done { ack, .. } = &tx.phase {
             if let Some(ack) = ack.clone() {
-                let (flow, reconnect) = (tx.flow, tx.reconnect);
+                let (flow, reconnect) = (tx.flow, tx.reconnect.clone());
                 self.send(flow, ack, reconnect);
             }
             return;
         }
         let ack = ack_of_refusal(&tx.request, response).encode();
-        let until = if tx.flow.transport == Transport::Udp { now + linger } else { now };
+        let until = if tx.flow.transport.is_stream() { now } else { now + linger };
         tx.phase = Phase::Done { until, ack: Some(ack.clone()) };
-        let (flow, reconnect) = (tx.flow, tx.reconnect);
+        let (flow, reconnect) = (tx.flow, tx.reconnect.clone());
         self.timers.push(until, TimerKey::Client(id));
         self.send(flow, ack, reconnect);
         self.on_invite_failure(now, id, response);
@@ -193,20 +201,21 @@ impl Machine {
             Phase::Trying { .. } | Phase::Proceeding { .. } => false,
         };
         if repeat {
-            let (flow, octets, reconnect, at) = (tx.flow, tx.octets.clone(), tx.reconnect, tx.deadline());
+            let (flow, octets, reconnect, at) =
+                (tx.flow, tx.octets.clone(), tx.reconnect.clone(), tx.deadline());
             self.counts.retransmissions_out += 1;
             self.send(flow, octets, reconnect);
             self.timers.push(at, TimerKey::Client(id));
         } else if is_invite {
             self.on_invite_timeout(now, id);
         } else {
-            self.finish_client(now, id, 408);
+            self.finish_client(now, id, 408, None);
         }
     }
 
-    fn finish_client(&mut self, now: Instant, id: TxId, code: u16) {
+    fn finish_client(&mut self, now: Instant, id: TxId, code: u16, response: Option<&Message>) {
         if let Some(tx) = self.forget_client(id) {
-            self.on_request_done(now, id, &tx, code);
+            self.on_request_done(now, id, &tx, code, response);
         }
     }
 

@@ -1,9 +1,10 @@
 //! One dialog's identity, route and sequence numbers (RFC 3261 §12), and the requests that follow from them.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
-use super::Flow;
-use crate::machine::Transport;
+use super::session_timer::has_option;
+use super::{Flow, Hop, Settings, Transport};
 use crate::message::{Message, NameAddr, SipUri};
 
 /// How a request of the peer finds its dialog. Its From tag is compared as well.
@@ -28,8 +29,16 @@ pub(super) struct Dialog {
     pub(super) local_cseq: u32,
     pub(super) remote_cseq: Option<u32>,
     pub(super) flow: Flow,
+    /// The peer takes UPDATE (RFC 3311), by its newest Allow.
+    pub(super) peer_updates: bool,
+    /// We called.
+    pub(super) is_ours: bool,
+    /// The call is one of `sips:` all along, and our Contact says so too (§12.1.1).
+    secure: bool,
     /// No proxy stood between: what we send goes where the peer's requests come from (NAT).
     direct: bool,
+    /// What a TLS connection to the peer has to prove; the host of its own URI when there is none.
+    server_name: Option<Arc<str>>,
 }
 
 impl Dialog {
@@ -38,47 +47,67 @@ impl Dialog {
         let header = |name| request.headers.first(name).unwrap_or("").to_owned();
         let from = header("From");
         // RFC 2543 peers send no Contact; From is the best address there is.
-        let target = contact_uri(request).or_else(|| NameAddr::parse(&from).map(|f| f.uri));
+        let target = contact_uri(request).or_else(|| SipUri::as_target(&NameAddr::parse(&from)?.uri));
+        let secure =
+            request.uri().and_then(|uri| uri.get(..5)).is_some_and(|s| s.eq_ignore_ascii_case("sips:"));
         Self {
             call_id: header("Call-ID"),
             local: format!("{};tag={local_tag}", header("To")),
             local_tag,
             remote_tag: request.tag("From"),
             remote: from,
-            target: target.unwrap_or_default(),
+            target: target.unwrap_or_else(|| format!("sip:{}", flow.peer)),
             routes: request.headers.list("Record-Route").map(str::to_owned).collect(),
             local_cseq: 0,
             remote_cseq: request.cseq().map(|(number, _)| number),
             flow,
+            peer_updates: has_option(request, "Allow", "UPDATE"),
+            is_ours: false,
+            secure,
             direct: request.headers.list("Via").count() <= 1,
+            server_name: None,
         }
     }
 
     /// The dialog of an INVITE that we are about to send.
     pub(super) fn outgoing(call_id: String, tag: String, local: String, target: &str, flow: Flow) -> Self {
+        let uri = SipUri::parse(target).ok();
+        let secure = uri.as_ref().is_some_and(|uri| uri.scheme == "sips");
+        let server_name = uri.map(|uri| uri.host.into());
+        let target = SipUri::as_target(target).unwrap_or_default();
         Self {
             call_id,
             local: format!("{local};tag={tag}"),
             local_tag: tag,
             remote_tag: None,
             remote: format!("<{target}>"),
-            target: target.to_owned(),
+            target,
             routes: Vec::new(),
             local_cseq: 0,
             remote_cseq: None,
             flow,
+            peer_updates: false,
+            is_ours: true,
+            secure,
             direct: false,
+            server_name,
         }
     }
 
     /// Takes the peer's half from a response to our INVITE (§12.1.2).
     pub(super) fn establish(&mut self, response: &Message) {
-        self.remote_tag = response.tag("To");
+        let tag = response.tag("To");
+        if self.remote_tag != tag {
+            self.remote_cseq = None;
+        }
+        self.remote_tag = tag;
         if let Some(to) = response.headers.first("To") {
             self.remote = to.to_owned();
         }
         self.refresh_target(response);
-        let mut routes: Vec<String> = response.headers.list("Record-Route").map(str::to_owned).collect();
+        let readable = |route: &&str| NameAddr::parse(route).is_some();
+        let mut routes: Vec<String> =
+            response.headers.list("Record-Route").filter(readable).map(str::to_owned).collect();
         routes.reverse();
         self.routes = routes;
     }
@@ -87,6 +116,20 @@ impl Dialog {
     pub(super) fn refresh_target(&mut self, message: &Message) {
         if let Some(target) = contact_uri(message) {
             self.target = target;
+        }
+        if message.headers.first("Allow").is_some() {
+            self.peer_updates = has_option(message, "Allow", "UPDATE");
+        }
+    }
+
+    /// Our Contact.
+    pub(super) fn contact(&self) -> String {
+        let local = self.flow.local;
+        match self.flow.transport {
+            Transport::Udp => format!("<sip:{local}>"),
+            Transport::Tcp => format!("<sip:{local};transport=tcp>"),
+            Transport::Tls if self.secure => format!("<sips:{local}>"),
+            Transport::Tls => format!("<sip:{local};transport=tls>"),
         }
     }
 
@@ -115,7 +158,7 @@ impl Dialog {
             // A strict router (RFC 2543) wants itself as request URI and the target last.
             routes.remove(0);
             routes.push(format!("<{uri}>"));
-            uri = first;
+            uri = SipUri::as_target(&first).unwrap_or(uri);
         }
         let mut request = Message::request(method, &uri);
         let headers = &mut request.headers;
@@ -129,26 +172,57 @@ impl Dialog {
         headers.push("Call-ID", self.call_id.clone());
         headers.push("CSeq", format!("{cseq} {method}"));
         if method == "INVITE" || method == "UPDATE" {
-            headers.push("Contact", contact(self.flow));
+            headers.push("Contact", self.contact());
+            headers.push("Allow", crate::validate::allow());
+            headers.push("Supported", crate::validate::supported());
         }
         headers.push("User-Agent", user_agent);
         request
     }
 
     /// Where the next request goes, and where to connect if that connection is gone. Names are never
-    /// resolved here: a peer that gives one is reached where it came from.
-    pub(super) fn next_hop(&self) -> (Flow, Option<SocketAddr>) {
-        let route = self.routes.first().and_then(|r| NameAddr::parse(r)).map(|r| r.uri);
-        let address = |uri: &str| SipUri::parse(uri).ok().and_then(|u| u.socket_addr());
-        let known = match &route {
-            Some(route) => address(route),
-            None => address(&self.target).filter(|to| is_reachable(*to, self.flow.peer)),
+    /// resolved here, and no stranger makes us send to a third party that could not call us itself: whoever
+    /// gives such an address is reached where it came from.
+    pub(super) fn next_hop(&self, settings: &Settings) -> (Flow, Option<Hop>) {
+        let source = self.flow.peer;
+        let route =
+            self.routes.first().and_then(|r| NameAddr::parse(r)).and_then(|r| SipUri::parse(&r.uri).ok());
+        let target = SipUri::parse(&self.target).ok();
+        let may_have = |to: &SocketAddr| {
+            let chosen = self.is_ours || to.ip() == source.ip() || settings.admits(to.ip());
+            chosen && to.is_ipv4() == source.is_ipv4()
         };
+        let known = match (&route, &target) {
+            (Some(route), _) => route.socket_addr(),
+            (None, Some(target)) => target.socket_addr().filter(|to| is_reachable(*to, source)),
+            (None, None) => None,
+        };
+        let known = known.filter(may_have).map(|to| with_scope_of(to, source));
         let mut flow = self.flow;
-        if flow.transport == Transport::Udp && (route.is_some() || !self.direct) {
-            flow.peer = known.unwrap_or(flow.peer);
+        if !flow.transport.is_stream() {
+            if route.is_some() || !self.direct {
+                flow.peer = known.unwrap_or(source);
+            }
+            return (flow, None);
         }
-        (flow, known)
+        let uri = route.or(target);
+        // Whoever gives a name listens where it came from, if anywhere; whom we called, where we did.
+        let port = uri.as_ref().and_then(|uri| uri.port).unwrap_or(flow.transport.default_port());
+        let guess = if self.is_ours { source } else { SocketAddr::new(source.ip(), port) };
+        let host = uri.map(|uri| uri.host).filter(|host| !host.is_empty());
+        let server_name = self.server_name.clone().or_else(|| host.map(Into::into));
+        (flow, Some(Hop { addr: known.unwrap_or(guess), server_name }))
+    }
+}
+
+/// A link-local address means something on the link that the peer came by.
+fn with_scope_of(to: SocketAddr, source: SocketAddr) -> SocketAddr {
+    match (to, source) {
+        (SocketAddr::V6(mut to), SocketAddr::V6(source)) if to.ip().is_unicast_link_local() => {
+            to.set_scope_id(source.scope_id());
+            to.into()
+        }
+        (to, _) => to,
     }
 }
 
@@ -156,26 +230,17 @@ impl Dialog {
 fn is_reachable(target: SocketAddr, source: SocketAddr) -> bool {
     let private = |ip: IpAddr| match ip {
         IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_loopback() || (ip.segments()[0] & 0xfe00) == 0xfc00,
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
     };
     let empty = target.ip().is_unspecified() || target.port() == 0;
     !empty && (target.is_ipv4() == source.is_ipv4()) && (!private(target.ip()) || private(source.ip()))
 }
 
 fn contact_uri(message: &Message) -> Option<String> {
-    let contact = NameAddr::parse(message.headers.list("Contact").next()?)?;
-    SipUri::parse(&contact.uri).ok().map(|_| contact.uri)
+    SipUri::as_target(&NameAddr::parse(message.headers.list("Contact").next()?)?.uri)
 }
 
 /// Our Via for a new transaction.
 pub(super) fn via(flow: Flow, branch: &str) -> String {
     format!("SIP/2.0/{} {};branch={branch};rport", flow.transport.name(), flow.local)
-}
-
-/// Our Contact on this flow.
-pub(super) fn contact(flow: Flow) -> String {
-    match flow.transport {
-        Transport::Udp => format!("<sip:{}>", flow.local),
-        Transport::Tcp => format!("<sip:{};transport=tcp>", flow.local),
-    }
 }

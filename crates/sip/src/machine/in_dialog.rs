@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::leg::{Phase, Up};
+use super::leg::Phase;
 use super::server::{ServerKey, add_capabilities};
 use super::{Flow, LegId, Machine, NO_DIALOG};
 use crate::call::{EndedBy, LegEvent, Rejection};
@@ -25,6 +25,7 @@ impl Machine {
             _ if leaving => self.refuse(flow, &request, 481, NO_DIALOG),
             "INVITE" => self.handle_reinvite(now, flow, key, &request, id),
             "UPDATE" => self.handle_update(now, flow, key, &request, id),
+            "PRACK" => self.handle_prack(now, flow, key, &request, id),
             "INFO" => self.handle_info(now, flow, key, &request, id),
             "OPTIONS" => self.answer_once(now, flow, key, &request, (200, "OK"), add_capabilities),
             _ => self.refuse_method(flow, &request),
@@ -34,23 +35,22 @@ impl Machine {
     fn handle_bye(&mut self, now: Instant, flow: Flow, key: ServerKey, request: &Message, id: LegId) {
         self.answer_once(now, flow, key, request, (200, "OK"), |_| {});
         let reason = request.headers.first("Reason").map(str::to_owned);
-        let Some(leg) = self.legs.get_mut(&id) else { return };
-        let gone = Phase::Up(Up::default());
-        match std::mem::replace(&mut leg.phase, gone) {
+        let Some(leg) = self.legs.get(&id) else { return };
+        match &leg.phase {
             Phase::Ringing(ringing) => {
-                self.finish_invite(now, id, ringing.invite, &Rejection::new(487, "Request Terminated"));
+                let tx = ringing.invite;
+                self.finish_invite(now, id, tx, &Rejection::new(487, "Request Terminated"));
                 self.emit_terminal(id, LegEvent::Cancelled { reason });
             }
-            Phase::Up(up) => {
-                self.drop_reoffers(now, up);
-                self.remove_leg(id);
+            Phase::Up => {
+                self.remove_leg(now, id);
                 self.emit_end(id, EndedBy::Remote, reason);
             }
             // A callee may not end a call that it has not answered: the INVITE decides.
-            Phase::Calling(calling) => leg.phase = Phase::Calling(calling),
+            Phase::Calling(_) => {}
             // Both hung up at once: ours was told already.
             Phase::Leaving(_) => {
-                self.remove_leg(id);
+                self.remove_leg(now, id);
             }
         }
     }

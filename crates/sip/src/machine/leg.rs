@@ -1,11 +1,15 @@
-//! A leg: one dialog with its state, and the timers of its own (unacknowledged 200, held requests).
+//! A leg: one dialog with its state, and the timers of its own (what waits for ACK or PRACK, held requests, the
+//! session).
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::dialog::Dialog;
+use super::early::Fork;
+use super::reliable::{Provisional, Reliability};
 use super::server::ServerKey;
+use super::session_timer::{Agreed, SessionTimer};
 use super::{Flow, LegId, Machine, Output, TimerKey, TxId};
 use crate::call::{EndedBy, LegEvent, parse_q850};
 use crate::message::Message;
@@ -14,10 +18,18 @@ use crate::message::Message;
 pub(super) struct Leg {
     pub(super) dialog: Dialog,
     pub(super) phase: Phase,
+    /// Changes of the session that are under way.
+    pub(super) offers: Offers,
     /// Our 200 that waits for its ACK.
     pub(super) unacked: Option<Unacked>,
+    /// Our reliable provisional response that waits for its PRACK.
+    pub(super) unpracked: Option<Provisional>,
     /// The ACK that we sent last, to repeat when its 200 is repeated.
     pub(super) last_ack: Option<(u32, Bytes)>,
+    /// Our description as it was sent last: what a refresh repeats.
+    pub(super) description: Bytes,
+    /// Runs from the answer on.
+    pub(super) session: Option<SessionTimer>,
     /// The leg's one entry among the timers; its deadline is this or later.
     armed: Option<Instant>,
 }
@@ -29,7 +41,7 @@ pub(super) enum Phase {
     /// Our INVITE, not yet answered.
     Calling(Calling),
     /// Answered.
-    Up(Up),
+    Up,
     /// Told as ended; a BYE is under way, or waits for the ACK (§15).
     Leaving(Leaving),
 }
@@ -38,6 +50,9 @@ pub(super) enum Phase {
 pub(super) struct Ringing {
     pub(super) invite: TxId,
     pub(super) offered: bool,
+    /// What the 200 will say of the session timer.
+    pub(super) session: Agreed,
+    pub(super) reliability: Reliability,
 }
 
 #[derive(Debug)]
@@ -45,6 +60,12 @@ pub(super) struct Calling {
     pub(super) invite: TxId,
     pub(super) cancel: Cancel,
     pub(super) cancel_reason: Option<String>,
+    /// Who rang reliably; the leg's dialog is the first one's.
+    pub(super) forks: Vec<Fork>,
+    /// The session interval that we asked for.
+    pub(super) interval: Duration,
+    /// A 422 had us ask for a longer one.
+    pub(super) raised: bool,
 }
 
 /// A CANCEL may not be sent before a provisional response (§9.1).
@@ -55,12 +76,13 @@ pub(super) enum Cancel {
     Sent,
 }
 
+/// At most one offer each way.
 #[derive(Debug, Default)]
-pub(super) struct Up {
+pub(super) struct Offers {
     /// Their offer that we have not answered.
-    pub(super) reoffer_in: Option<ReofferIn>,
+    pub(super) theirs: Option<ReofferIn>,
     /// Our offer that they have not answered.
-    pub(super) reoffer_out: Option<TxId>,
+    pub(super) ours: Option<TxId>,
     /// A re-INVITE that overtook the ACK.
     pub(super) held: Option<Box<Held>>,
 }
@@ -69,6 +91,8 @@ pub(super) struct Up {
 pub(super) struct ReofferIn {
     pub(super) tx: TxId,
     pub(super) offered: bool,
+    /// What the 2xx will say of the session timer; `None` in a PRACK, which refreshes nothing.
+    pub(super) session: Option<Agreed>,
     pub(super) until: Instant,
 }
 
@@ -94,28 +118,41 @@ pub(super) struct Unacked {
     pub(super) first: bool,
     /// Our offer was in the 200, the answer will be in the ACK.
     pub(super) wants_answer: bool,
-    pub(super) flow: Flow,
     pub(super) octets: Bytes,
     pub(super) resend_at: Instant,
     pub(super) interval: Duration,
     pub(super) until: Instant,
 }
 
+impl Offers {
+    /// Whether an offer waits for its answer, in either direction.
+    pub(super) fn is_open(&self) -> bool {
+        self.theirs.is_some() || self.ours.is_some()
+    }
+}
+
 impl Leg {
     pub(super) fn new(dialog: Dialog, phase: Phase) -> Self {
-        Self { dialog, phase, unacked: None, last_ack: None, armed: None }
+        Self {
+            dialog,
+            phase,
+            offers: Offers::default(),
+            unacked: None,
+            unpracked: None,
+            last_ack: None,
+            description: Bytes::new(),
+            session: None,
+            armed: None,
+        }
     }
 
     fn deadline(&self) -> Option<Instant> {
         let unacked = self.unacked.as_ref().map(|u| u.resend_at.min(u.until));
-        let up = match &self.phase {
-            Phase::Up(up) => {
-                let held = up.held.as_ref().map(|h| h.until);
-                held.into_iter().chain(up.reoffer_in.as_ref().map(|r| r.until)).min()
-            }
-            Phase::Ringing(_) | Phase::Calling(_) | Phase::Leaving(_) => None,
-        };
-        unacked.into_iter().chain(up).min()
+        let unpracked = self.unpracked.as_ref().and_then(Provisional::deadline);
+        let held = self.offers.held.as_ref().map(|h| h.until);
+        let theirs = self.offers.theirs.as_ref().map(|r| r.until);
+        let session = self.session.as_ref().map(SessionTimer::deadline);
+        [unacked, unpracked, held, theirs, session].into_iter().flatten().min()
     }
 }
 
@@ -145,8 +182,10 @@ impl Machine {
         } else {
             self.repeat_unacked(now, id);
         }
+        self.repeat_provisional(now, id);
         self.expire_held(now, id);
         self.expire_reoffer(now, id);
+        self.tend_session(now, id);
         self.arm_leg(id);
     }
 
@@ -156,9 +195,9 @@ impl Machine {
         if let Some(unacked) = due {
             unacked.interval = (unacked.interval * 2).min(t2);
             unacked.resend_at = now + unacked.interval;
-            let (flow, octets) = (unacked.flow, unacked.octets.clone());
+            let (tx, octets) = (unacked.tx, unacked.octets.clone());
             self.counts.retransmissions_out += 1;
-            self.send(flow, octets, None);
+            self.reply(tx, octets);
         }
     }
 
@@ -168,17 +207,15 @@ impl Machine {
         leg.unacked = None;
         self.counts.ack_timeouts += 1;
         match &leg.phase {
-            Phase::Up(_) => self.leave(now, id, EndedBy::Timeout, None),
+            Phase::Up => self.leave(now, id, EndedBy::Timeout, None),
             Phase::Leaving(_) => self.send_bye(now, id),
             Phase::Ringing(_) | Phase::Calling(_) => {}
         }
     }
 
     fn expire_held(&mut self, now: Instant, id: LegId) {
-        let Some(Leg { phase: Phase::Up(up), .. }) = self.legs.get_mut(&id) else { return };
-        if up.held.as_ref().is_some_and(|h| h.until <= now)
-            && let Some(held) = up.held.take()
-        {
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        if let Some(held) = leg.offers.held.take_if(|h| h.until <= now) {
             self.refuse_busy(held.flow, &held.request);
         }
     }
@@ -186,12 +223,11 @@ impl Machine {
     /// Ends an answered leg from our side: told at once, the BYE as soon as the protocol allows.
     pub(super) fn leave(&mut self, now: Instant, id: LegId, by: EndedBy, reason: Option<String>) {
         let Some(leg) = self.legs.get_mut(&id) else { return };
-        let was =
-            std::mem::replace(&mut leg.phase, Phase::Leaving(Leaving { reason: reason.clone(), bye: None }));
+        leg.phase = Phase::Leaving(Leaving { reason: reason.clone(), bye: None });
+        leg.session = None;
         let may_send = leg.unacked.is_none();
-        if let Phase::Up(up) = was {
-            self.drop_reoffers(now, up);
-        }
+        let offers = std::mem::take(&mut leg.offers);
+        self.drop_offers(now, offers);
         self.emit_end(id, by, reason);
         if may_send {
             self.send_bye(now, id);
@@ -207,7 +243,7 @@ impl Machine {
         if let Some(reason) = reason {
             bye.headers.push("Reason", reason);
         }
-        let (flow, reconnect) = leg.dialog.next_hop();
+        let (flow, reconnect) = leg.dialog.next_hop(&self.settings);
         let tx = self.open_client(now, flow, reconnect, branch, bye, Some(id));
         if let Some(Phase::Leaving(leaving)) = self.legs.get_mut(&id).map(|l| &mut l.phase) {
             leaving.bye = Some(tx);
@@ -225,9 +261,10 @@ impl Machine {
         self.outputs.push_back(Output::Closed(id));
     }
 
-    /// Forgets a leg. Its transactions live on until their timers end.
-    pub(super) fn remove_leg(&mut self, id: LegId) -> Option<Leg> {
-        let leg = self.legs.remove(&id)?;
+    /// Forgets a leg. Its transactions live on until their timers end; open offers of the peer are refused.
+    pub(super) fn remove_leg(&mut self, now: Instant, id: LegId) -> Option<Leg> {
+        let mut leg = self.legs.remove(&id)?;
+        self.drop_offers(now, std::mem::take(&mut leg.offers));
         self.dialogs.remove(&leg.dialog.key());
         if let Some(at) = leg.armed {
             self.timers.remove(at, TimerKey::Leg(id));

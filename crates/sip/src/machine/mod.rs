@@ -7,13 +7,23 @@
 mod admission;
 mod client;
 mod dialog;
+mod early;
 mod ids;
 mod in_dialog;
 #[cfg(test)]
 mod laws;
 mod leg;
 mod offers;
+#[cfg(test)]
+mod pair;
+mod refresh;
+mod reliable;
+#[cfg(test)]
+mod reliable_tests;
 mod server;
+#[cfg(test)]
+mod session_tests;
+mod session_timer;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -21,12 +31,14 @@ mod uac;
 mod uas;
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use crate::call::{Invitation, InviteRequest, LegEvent, Rejection};
+use crate::config::SourceFilter;
 use crate::message::{Message, StartLine};
 use admission::Admission;
 pub use admission::Limits;
@@ -37,15 +49,18 @@ pub use ids::{LegId, TxId};
 use leg::Leg;
 use server::{MergeKey, ServerKey, ServerTx};
 pub(crate) use server::{echo, response_from};
+pub use session_timer::{SHORTEST, SessionTimes};
 use timers::{TimerKey, Timers};
 
-/// UDP or TCP.
+/// How octets travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transport {
     /// Datagrams: we retransmit.
     Udp,
     /// A byte stream: the network retransmits.
     Tcp,
+    /// An encrypted byte stream.
+    Tls,
 }
 
 impl Transport {
@@ -54,6 +69,23 @@ impl Transport {
         match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+        }
+    }
+
+    /// Whether messages travel over a connection.
+    pub fn is_stream(self) -> bool {
+        match self {
+            Self::Udp => false,
+            Self::Tcp | Self::Tls => true,
+        }
+    }
+
+    /// The port where a URI or Via names none (RFC 3261 §18.1.1).
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Udp | Self::Tcp => 5060,
+            Self::Tls => 5061,
         }
     }
 }
@@ -63,12 +95,21 @@ impl Transport {
 pub struct Flow {
     /// Datagram or stream.
     pub transport: Transport,
-    /// Our socket (UDP) or connection (TCP), numbered by the agent.
+    /// Our socket (UDP) or connection (TCP, TLS), numbered by the agent.
     pub link: u64,
     /// Our address as the peer should see it: Via and Contact carry it.
     pub local: SocketAddr,
     /// The peer's address as seen from here.
     pub peer: SocketAddr,
+}
+
+/// Where to connect when a connection is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hop {
+    /// The address.
+    pub addr: SocketAddr,
+    /// The name that a TLS certificate there has to prove.
+    pub server_name: Option<Arc<str>>,
 }
 
 /// What the machine wants done.
@@ -79,8 +120,8 @@ pub enum Output {
         flow: Flow,
         /// A whole message.
         octets: Bytes,
-        /// Where to connect when the flow is a closed TCP connection.
-        reconnect: Option<SocketAddr>,
+        /// Where to connect when the flow is a closed connection.
+        reconnect: Option<Hop>,
     },
     /// A call came in; its events follow under this leg.
     Incoming(LegId, Box<Invitation>),
@@ -94,6 +135,8 @@ pub enum Output {
 pub enum Command {
     /// 180.
     Ringing,
+    /// 183 with this SDP: early media.
+    Progress(String),
     /// 200 with this SDP: the answer, or our offer when the INVITE had none.
     Answer(String),
     /// A final refusal.
@@ -102,7 +145,7 @@ pub enum Command {
     Hangup(Option<String>),
     /// An INFO with a digit.
     Info(char, Duration),
-    /// A re-INVITE with this offer.
+    /// A re-INVITE with this offer; an UPDATE before the answer.
     Reoffer(String),
     /// The answer to a re-INVITE or UPDATE.
     AnswerReoffer(TxId, String),
@@ -128,7 +171,7 @@ pub enum CommandError {
 }
 
 /// Timers and texts of the machine.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Settings {
     /// Server and User-Agent.
     pub user_agent: String,
@@ -138,8 +181,19 @@ pub struct Settings {
     pub t2: Duration,
     /// How long a message may stay in the network, T4.
     pub t4: Duration,
+    /// How long a session may go without a refresh.
+    pub session: SessionTimes,
+    /// Who may call us, and so may be named by a peer as where our requests go; `None`: anybody.
+    pub accept_source: Option<SourceFilter>,
     /// Bounds.
     pub limits: Limits,
+}
+
+impl Settings {
+    /// Whether an address may be where a stranger's dialog sends us.
+    fn admits(&self, address: IpAddr) -> bool {
+        self.accept_source.as_ref().is_none_or(|accepts| accepts(address))
+    }
 }
 
 /// What the machine counted.
@@ -188,6 +242,7 @@ pub struct Machine {
 impl Machine {
     /// A machine with no calls.
     pub fn new(settings: Settings) -> Self {
+        let settings = Settings { session: settings.session.checked(), ..settings };
         Self {
             admission: Admission::new(settings.limits.clone()),
             settings,
@@ -221,6 +276,7 @@ impl Machine {
     pub fn handle_command(&mut self, now: Instant, leg: LegId, command: Command) -> Result<(), CommandError> {
         match command {
             Command::Ringing => self.ring(now, leg),
+            Command::Progress(sdp) => self.progress(now, leg, sdp),
             Command::Answer(sdp) => self.answer(now, leg, &sdp),
             Command::Reject(rejection) => self.reject(now, leg, &rejection),
             Command::Hangup(reason) => self.hang_up(now, leg, reason),
@@ -294,12 +350,12 @@ impl Machine {
             (Some("INVITE"), false) => self.handle_invite(now, flow, key, &request),
             (Some("OPTIONS"), false) => self.answer_options(flow, &request),
             (Some(_), true) => self.handle_in_dialog(now, flow, key, request),
-            (Some("UPDATE" | "BYE" | "INFO"), false) => self.refuse(flow, &request, 481, NO_DIALOG),
+            (Some("UPDATE" | "BYE" | "INFO" | "PRACK"), false) => self.refuse(flow, &request, 481, NO_DIALOG),
             _ => self.refuse_method(flow, &request),
         }
     }
 
-    fn send(&mut self, flow: Flow, octets: Bytes, reconnect: Option<SocketAddr>) {
+    fn send(&mut self, flow: Flow, octets: Bytes, reconnect: Option<Hop>) {
         self.outputs.push_back(Output::Send { flow, octets, reconnect });
     }
 

@@ -1,11 +1,12 @@
 //! Server transactions (RFC 3261 §17.2, RFC 6026): absorb retransmissions, repeat final responses,
 //! forget after the last one can have arrived.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Flow, LegId, Machine, TimerKey, Transport, TxId};
+use super::{Flow, Hop, LegId, Machine, TimerKey, TxId};
 use crate::message::{Message, stamp_received};
 
 /// What makes two requests the same transaction (§17.2.3). CANCEL and ACK look for `INVITE`.
@@ -31,6 +32,8 @@ pub(super) struct ServerTx {
     pub(super) merge_key: Option<MergeKey>,
     pub(super) flow: Flow,
     pub(super) leg: Option<LegId>,
+    /// Where its answer goes when the connection that it came by is gone.
+    reply_to: Option<Hop>,
     /// Via, From, To, Call-ID, CSeq of every response; emptied by the final one.
     pub(super) echo: Message,
     /// What it may keep, as counted against the limit: its echo, twice.
@@ -95,10 +98,10 @@ impl Machine {
     /// Repeats what was last sent for a request that came before.
     pub(super) fn absorb_retransmission(&mut self, flow: Flow, key: &ServerKey) -> bool {
         let Some(tx) = self.server_keys.get(key).and_then(|id| self.servers.get(id)) else { return false };
-        let again = tx.last.clone();
+        let (again, reply_to) = (tx.last.clone(), tx.reply_to.clone());
         self.counts.retransmissions_in += 1;
         if let Some(octets) = again {
-            self.send(flow, octets, None);
+            self.send(flow, octets, reply_to);
         }
         true
     }
@@ -120,6 +123,7 @@ impl Machine {
             merge_key: None,
             flow,
             leg: None,
+            reply_to: reply_to(request, flow),
             echo,
             octets,
             phase: Phase::Open,
@@ -149,7 +153,7 @@ impl Machine {
         }
         shape(&mut response);
         let octets = response.encode();
-        let reliable = tx.flow.transport == Transport::Tcp;
+        let reliable = tx.flow.transport.is_stream();
         tx.last = Some(octets.clone());
         if code >= 200 {
             tx.phase = match tx.key.method.as_str() {
@@ -167,9 +171,16 @@ impl Machine {
                 self.timers.push(at, TimerKey::Server(id));
             }
         }
-        let flow = tx.flow;
-        self.send(flow, octets.clone(), None);
+        self.reply(id, octets.clone());
         Some(octets)
+    }
+
+    /// Sends a response of a transaction, over a new connection if that of the request is gone (§18.2.2).
+    pub(super) fn reply(&mut self, id: TxId, octets: Bytes) {
+        if let Some(tx) = self.servers.get(&id) {
+            let (flow, reply_to) = (tx.flow, tx.reply_to.clone());
+            self.send(flow, octets, reply_to);
+        }
     }
 
     /// The ACK of a refusal came (timer I).
@@ -211,10 +222,10 @@ impl Machine {
         if !repeat {
             return self.forget_server(id);
         }
-        let (flow, octets, next) = (tx.flow, tx.last.clone(), tx.deadline());
+        let (octets, next) = (tx.last.clone(), tx.deadline());
         if let Some(octets) = octets {
             self.counts.retransmissions_out += 1;
-            self.send(flow, octets, None);
+            self.reply(id, octets);
         }
         if let Some(at) = next {
             self.timers.push(at, TimerKey::Server(id));
@@ -278,6 +289,17 @@ impl Machine {
     }
 }
 
+/// The source of a stream's request with the port that its Via names: no address but the one it came from.
+fn reply_to(request: &Message, flow: Flow) -> Option<Hop> {
+    if !flow.transport.is_stream() {
+        return None;
+    }
+    let via = request.top_via()?;
+    let port = via.port().unwrap_or(flow.transport.default_port());
+    let server_name = via.host().map(Into::into);
+    Some(Hop { addr: SocketAddr::new(flow.peer.ip(), port), server_name })
+}
+
 /// The header fields that every response copies (§8.2.6.2), as a message to build responses from.
 pub(crate) fn echo(request: &Message, flow: Flow) -> Message {
     let mut echo = Message::response(0, "");
@@ -311,4 +333,5 @@ pub(super) fn add_capabilities(response: &mut Message) {
     response.headers.push("Accept", "application/sdp, application/dtmf-relay, application/dtmf");
     response.headers.push("Accept-Encoding", "identity");
     response.headers.push("Accept-Language", "en");
+    response.headers.push("Supported", crate::validate::supported());
 }

@@ -35,6 +35,8 @@ impl Bench {
             t1: Duration::from_millis(500),
             t2: Duration::from_secs(4),
             t4: Duration::from_secs(5),
+            session: SessionTimes::default(),
+            accept_source: None,
             limits,
         };
         let now = Instant::now();
@@ -68,7 +70,7 @@ impl Bench {
         self.receive_over(flow(Transport::Udp), text);
     }
 
-    fn receive_over(&mut self, flow: Flow, text: &str) {
+    pub(super) fn receive_over(&mut self, flow: Flow, text: &str) {
         let parsed = parse(&Bytes::copy_from_slice(text.as_bytes()), 256);
         assert_eq!(parsed.fault, None, "{text}");
         self.machine.handle_message(self.now, flow, parsed.message);
@@ -92,11 +94,11 @@ impl Bench {
         self.now = end;
     }
 
-    fn sent_codes(&self) -> Vec<u16> {
+    pub(super) fn sent_codes(&self) -> Vec<u16> {
         self.sent.iter().filter_map(|(_, m, _)| m.code()).collect()
     }
 
-    fn last(&self) -> &Message {
+    pub(super) fn last(&self) -> &Message {
         &self.sent.last().unwrap().1
     }
 
@@ -107,7 +109,7 @@ impl Bench {
     }
 
     /// An answered inbound call, acknowledged.
-    fn answered(&mut self) -> (LegId, String) {
+    pub(super) fn answered(&mut self) -> (LegId, String) {
         self.receive(&inbound("INVITE", 1, "", "", SDP));
         let leg = self.incoming[0];
         self.command(leg, Command::Answer(SDP.to_owned())).unwrap();

@@ -6,10 +6,11 @@ use bytes::Bytes;
 
 use super::client::{ClientTx, with_fields_of};
 use super::dialog::Dialog;
-use super::leg::{Calling, Cancel, Leg, Phase, Up};
+use super::leg::{Calling, Cancel, Leg, Phase};
+use super::session_timer::{SessionTimes, min_se};
 use super::{CommandError, Flow, LegId, Machine, TxId};
 use crate::call::{EndedBy, InviteRequest, LegEvent, Rejection, parse_q850};
-use crate::message::{Message, SipUri, is_token};
+use crate::message::{Headers, Message, SipUri, is_token};
 
 impl Machine {
     pub(super) fn start_call(
@@ -23,7 +24,8 @@ impl Machine {
         {
             return Err(CommandError::Full);
         }
-        let target = SipUri::parse(&request.target).ok().filter(|u| u.scheme == "sip" && !u.has_headers);
+        let served = |uri: &SipUri| uri.scheme != "tel" && !uri.has_headers;
+        let target = SipUri::parse(&request.target).ok().filter(served);
         target.ok_or(CommandError::BadTarget)?;
         if !request.headers.iter().all(|(name, value)| is_free_header(name, value)) {
             return Err(CommandError::BadTarget);
@@ -32,59 +34,63 @@ impl Machine {
         let (call_id, tag, branch) = (self.ids.word(), self.ids.word(), self.ids.branch());
         let mut dialog = Dialog::outgoing(call_id, tag, local, &request.target, flow);
         let mut invite = dialog.request("INVITE", &branch, &self.settings.user_agent);
-        invite.headers.push("Allow", crate::validate::allow());
+        let interval = self.settings.session.expires;
+        self.settings.session.ask(&mut invite, interval);
         for (name, value) in &request.headers {
             invite.headers.push(name, value.clone());
         }
         invite.set_body("application/sdp", request.offer.as_bytes().to_vec());
         let id = self.ids.leg();
         let tx = self.open_client(now, flow, None, branch, invite, Some(id));
-        let phase = Phase::Calling(Calling { invite: tx, cancel: Cancel::No, cancel_reason: None });
+        let phase = Phase::Calling(Calling {
+            invite: tx,
+            cancel: Cancel::No,
+            cancel_reason: None,
+            forks: Vec::new(),
+            interval,
+            raised: false,
+        });
         self.dialogs.insert(dialog.key(), id);
-        self.legs.insert(id, Leg::new(dialog, phase));
+        let mut leg = Leg::new(dialog, phase);
+        leg.description = Bytes::copy_from_slice(request.offer.as_bytes());
+        self.legs.insert(id, leg);
         self.counts.calls_out += 1;
         Ok(id)
     }
 
-    pub(super) fn on_provisional(&mut self, now: Instant, tx: TxId, response: &Message) {
-        let Some(id) = self.clients.get(&tx).and_then(|c| c.leg) else { return };
-        let Some(Leg { phase: Phase::Calling(calling), .. }) = self.legs.get(&id) else { return };
-        if calling.cancel == Cancel::Wanted {
-            return self.send_cancel(now, id, tx);
-        }
-        let code = response.code().unwrap_or(100);
-        if code > 100 && calling.cancel == Cancel::No {
-            self.emit(id, LegEvent::Ringing { code, sdp: crate::body::sdp_text(response) });
-        }
-    }
-
     pub(super) fn on_invite_success(&mut self, now: Instant, tx: TxId, response: &Message) {
         let Some(id) = self.clients.get(&tx).and_then(|c| c.leg) else { return };
-        if self.take_reoffer_out(id, tx) {
+        if self.take_offer(id, tx) {
+            self.take_refresh(id, tx);
             if let Some(leg) = self.legs.get_mut(&id) {
                 leg.dialog.refresh_target(response);
             }
             self.send_ack(id, response);
+            self.session_refreshed(now, id, response);
             return self.emit(id, LegEvent::ReofferAnswered { sdp: crate::body::sdp_text(response) });
         }
         let Some(leg) = self.legs.get_mut(&id) else { return };
-        match &leg.phase {
+        match &mut leg.phase {
             Phase::Calling(calling) => {
                 let cancelled = calling.cancel != Cancel::No;
                 let reason = calling.cancel_reason.clone();
+                let interval = calling.interval;
+                let early = calling.take_answer_of(response.tag("To").as_deref());
                 leg.dialog.establish(response);
-                leg.phase = Phase::Up(Up::default());
+                leg.phase = Phase::Up;
                 self.send_ack(id, response);
                 if cancelled {
                     // The 200 crossed our CANCEL: the call is answered and ended at once (§9.1, §15).
                     self.leave_cancelled(now, id, reason);
                 } else {
-                    self.emit(id, LegEvent::Answered { sdp: crate::body::sdp_text(response) });
+                    self.start_session(now, id, SessionTimes::settled(response, interval));
+                    // What was answered before the call was taken stays the answer (§13.2.1).
+                    self.emit(id, LegEvent::Answered { sdp: early.or(crate::body::sdp_text(response)) });
                 }
             }
             // Our re-INVITE was answered after we hung up: the BYE follows its ACK.
             Phase::Leaving(_) => self.send_ack(id, response),
-            Phase::Up(_) | Phase::Ringing(_) => {}
+            Phase::Up | Phase::Ringing(_) => {}
         }
     }
 
@@ -98,7 +104,7 @@ impl Machine {
             return self.end_fork(now, leg.dialog.clone(), response);
         }
         if let Some((_, octets)) = leg.last_ack.as_ref().filter(|(number, _)| Some(*number) == cseq) {
-            let (octets, hop) = (octets.clone(), leg.dialog.next_hop());
+            let (octets, hop) = (octets.clone(), leg.dialog.next_hop(&self.settings));
             self.send(hop.0, octets, hop.1);
         }
     }
@@ -109,7 +115,7 @@ impl Machine {
         let Some((number, _)) = response.cseq() else { return };
         let octets = ack(&leg.dialog, number, &branch, &self.settings.user_agent);
         leg.last_ack = Some((number, octets.clone()));
-        let (flow, reconnect) = leg.dialog.next_hop();
+        let (flow, reconnect) = leg.dialog.next_hop(&self.settings);
         self.send(flow, octets, reconnect);
     }
 
@@ -119,8 +125,8 @@ impl Machine {
         let ack = ack(&dialog, number, &self.ids.branch(), &self.settings.user_agent);
         let branch = self.ids.branch();
         let bye = dialog.request("BYE", &branch, &self.settings.user_agent);
-        let (flow, reconnect) = dialog.next_hop();
-        self.send(flow, ack, reconnect);
+        let (flow, reconnect) = dialog.next_hop(&self.settings);
+        self.send(flow, ack, reconnect.clone());
         if self.transactions_open() < self.admission.limits().transactions_max {
             self.open_client(now, flow, reconnect, branch, bye, None);
         }
@@ -130,15 +136,55 @@ impl Machine {
     pub(super) fn on_invite_failure(&mut self, now: Instant, tx: TxId, response: &Message) {
         let Some(id) = self.clients.get(&tx).and_then(|c| c.leg) else { return };
         let code = response.code().unwrap_or(500);
-        if self.take_reoffer_out(id, tx) {
-            return self.on_reoffer_failure(now, id, code);
+        if self.take_offer(id, tx) {
+            return if self.take_refresh(id, tx) {
+                self.on_refresh_failure(now, id, code, Some(response));
+            } else {
+                self.on_reoffer_failure(now, id, code);
+            };
+        }
+        if code == 422 && self.ask_longer(now, id, tx, response) {
+            return;
         }
         let reason = match &response.start {
             crate::message::StartLine::Response { reason, .. } => reason.clone(),
             crate::message::StartLine::Request { .. } => String::new(),
         };
         let q850 = response.headers.first("Reason").and_then(parse_q850);
-        self.fail_call(id, code, reason, q850);
+        self.fail_call(now, id, code, reason, q850);
+    }
+
+    /// The peer finds our session interval too short: the same INVITE again, once, with its minimum (RFC 4028
+    /// §7.3).
+    fn ask_longer(&mut self, now: Instant, id: LegId, tx: TxId, response: &Message) -> bool {
+        let branch = self.ids.branch();
+        let Some(refused) = self.clients.get(&tx) else { return false };
+        let Some(Leg { phase: Phase::Calling(calling), dialog, .. }) = self.legs.get_mut(&id) else {
+            return false;
+        };
+        let min = min_se(response);
+        if calling.raised || calling.cancel != Cancel::No || min <= calling.interval {
+            return false;
+        }
+        let fresh = dialog.request("INVITE", &branch, &self.settings.user_agent);
+        let mut invite = refused.request.clone();
+        for name in ["Via", "CSeq", "Session-Expires", "Min-SE"] {
+            invite.headers.remove(name);
+        }
+        let mut headers = Headers::default();
+        for name in ["Via", "CSeq"] {
+            headers.push(name, fresh.headers.first(name).unwrap_or_default());
+        }
+        invite.headers.iter().for_each(|field| headers.push(field.name(), field.value.clone()));
+        invite.headers = headers;
+        self.settings.session.ask(&mut invite, min);
+        let (flow, reconnect) = (refused.flow, refused.reconnect.clone());
+        (calling.raised, calling.interval) = (true, min);
+        let tx = self.open_client(now, flow, reconnect, branch, invite, Some(id));
+        if let Some(Phase::Calling(calling)) = self.legs.get_mut(&id).map(|leg| &mut leg.phase) {
+            calling.invite = tx;
+        }
+        true
     }
 
     /// No final response in time.
@@ -156,15 +202,16 @@ impl Machine {
         }
         self.forget_client(tx);
         let Some(id) = leg else { return };
-        if self.take_reoffer_out(id, tx) {
+        if self.take_offer(id, tx) {
+            // Refresh or not, whoever does not answer is gone.
             return self.on_reoffer_failure(now, id, 408);
         }
-        self.fail_call(id, 408, "Request Timeout".to_owned(), None);
+        self.fail_call(now, id, 408, "Request Timeout".to_owned(), None);
     }
 
-    fn fail_call(&mut self, id: LegId, code: u16, reason: String, q850: Option<u8>) {
+    fn fail_call(&mut self, now: Instant, id: LegId, code: u16, reason: String, q850: Option<u8>) {
         if matches!(self.legs.get(&id).map(|l| &l.phase), Some(Phase::Calling(_))) {
-            self.remove_leg(id);
+            self.remove_leg(now, id);
             self.emit_terminal(id, LegEvent::Failed { code, reason, q850 });
         }
     }
@@ -192,13 +239,13 @@ impl Machine {
                 }
             }
             Phase::Calling(_) => {}
-            Phase::Up(_) => self.leave(now, id, EndedBy::Local, reason),
+            Phase::Up => self.leave(now, id, EndedBy::Local, reason),
             Phase::Leaving(_) => return Err(CommandError::Ended),
         }
         Ok(())
     }
 
-    fn send_cancel(&mut self, now: Instant, id: LegId, invite: TxId) {
+    pub(super) fn send_cancel(&mut self, now: Instant, id: LegId, invite: TxId) {
         let Some(Phase::Calling(calling)) = self.legs.get_mut(&id).map(|l| &mut l.phase) else { return };
         calling.cancel = Cancel::Sent;
         let reason = calling.cancel_reason.clone();
@@ -207,7 +254,8 @@ impl Machine {
         if let Some(reason) = reason {
             cancel.headers.push("Reason", reason);
         }
-        let (flow, reconnect, branch) = (client.flow, client.reconnect, client.branch().to_owned());
+        let (flow, reconnect) = (client.flow, client.reconnect.clone());
+        let branch = client.branch().to_owned();
         self.open_client(now, flow, reconnect, branch, cancel, Some(id));
         self.expect_cancelled(now, invite);
     }
@@ -234,29 +282,37 @@ impl Machine {
         let branch = self.ids.branch();
         let leg = self.legs.get_mut(&id).ok_or(CommandError::Ended)?;
         match &leg.phase {
-            Phase::Up(_) => {}
+            Phase::Up => {}
             Phase::Leaving(_) => return Err(CommandError::Ended),
             Phase::Ringing(_) | Phase::Calling(_) => return Err(CommandError::WrongState),
         }
         let millis = u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
         let mut info = leg.dialog.request("INFO", &branch, &self.settings.user_agent);
         info.set_body("application/dtmf-relay", crate::body::format_info_digit(digit, millis));
-        let (flow, reconnect) = leg.dialog.next_hop();
+        let (flow, reconnect) = leg.dialog.next_hop(&self.settings);
         self.open_client(now, flow, reconnect, branch, info, Some(id));
         Ok(())
     }
 
-    /// The final response (or none: 408) of BYE, INFO, CANCEL.
-    pub(super) fn on_request_done(&mut self, now: Instant, tx: TxId, request: &ClientTx, code: u16) {
+    /// The final response (or none: 408) of BYE, INFO, UPDATE, CANCEL, PRACK.
+    pub(super) fn on_request_done(
+        &mut self,
+        now: Instant,
+        tx: TxId,
+        request: &ClientTx,
+        code: u16,
+        response: Option<&Message>,
+    ) {
         let Some(id) = request.leg else { return };
         match (request.method(), self.legs.get(&id).map(|l| &l.phase)) {
             ("BYE", Some(Phase::Leaving(leaving))) if leaving.bye == Some(tx) => {
-                self.remove_leg(id);
+                self.remove_leg(now, id);
             }
-            ("INFO", Some(Phase::Up(_))) if matches!(code, 408 | 481) => {
-                self.leave(now, id, EndedBy::Timeout, None);
+            ("INFO", Some(Phase::Up)) if matches!(code, 408 | 481) => {
+                self.leave(now, id, EndedBy::Lost, None);
             }
-            ("INFO", Some(Phase::Up(_))) if code >= 300 => self.emit(id, LegEvent::InfoRefused { code }),
+            ("INFO", Some(Phase::Up)) if code >= 300 => self.emit(id, LegEvent::InfoRefused { code }),
+            ("UPDATE", Some(_)) => self.on_update_done(now, id, tx, code, response),
             _ => {}
         }
     }
@@ -307,6 +363,9 @@ fn is_free_header(name: &str, value: &str) -> bool {
         "User-Agent",
         "Content-Encoding",
         "Require",
+        "Supported",
+        "Session-Expires",
+        "Min-SE",
     ];
     let name = crate::message::Header::new(name, "").name().to_owned();
     is_token(&name) && !owned.contains(&name.as_str()) && !value.chars().any(char::is_control)

@@ -2,12 +2,16 @@
 
 use std::time::Instant;
 
-use super::dialog::{Dialog, DialogKey, contact};
-use super::leg::{Leg, Phase, Ringing, Unacked, Up};
+use bytes::Bytes;
+
+use super::dialog::{Dialog, DialogKey};
+use super::leg::{Leg, Phase, Ringing, Unacked};
+use super::reliable::{Provisional, Reliability};
 use super::server::{MergeKey, ServerKey};
+use super::session_timer::{Agreed, TooShort};
 use super::{CommandError, Flow, LegId, Machine, NO_DIALOG, Output, TxId};
 use crate::call::{EndedBy, Invitation, LegEvent, Rejection, format_q850};
-use crate::message::{Message, StartLine};
+use crate::message::Message;
 
 impl Machine {
     pub(super) fn handle_invite(&mut self, now: Instant, flow: Flow, key: ServerKey, request: &Message) {
@@ -24,15 +28,18 @@ impl Machine {
                 r.headers.push("Retry-After", "1");
             });
         }
+        let session = match self.settings.session.settle(request, None) {
+            Ok(agreed) => agreed,
+            Err(TooShort) => return self.refuse_too_short(flow, request),
+        };
         let Some(tx) = self.open_server(flow, key, request) else { return self.refuse_full(flow, request) };
         let leg = self.ids.leg();
         let dialog = Dialog::of_invite(request, flow, self.ids.word());
-        let uri = match &request.start {
-            StartLine::Request { uri, .. } => uri.as_str(),
-            StartLine::Response { .. } => "",
-        };
-        let invitation = Invitation::of(request, flow, uri);
-        let phase = Phase::Ringing(Ringing { invite: tx, offered: invitation.offer.is_some() });
+        let invitation = Invitation::of(request, flow, request.uri().unwrap_or(""));
+        let offered = invitation.offer.is_some();
+        let first_number = u32::try_from(self.ids.below(1 << 31)).unwrap_or(0);
+        let reliability = Reliability::of(request, first_number);
+        let phase = Phase::Ringing(Ringing { invite: tx, offered, session, reliability });
         if let Some(server) = self.servers.get_mut(&tx) {
             server.leg = Some(leg);
             server.merge_key.clone_from(&merge_key);
@@ -75,7 +82,7 @@ impl Machine {
                 let reason = request.headers.first("Reason").map(str::to_owned);
                 self.emit_terminal(leg, LegEvent::Cancelled { reason });
             }
-            Some(Phase::Up(_)) => {
+            Some(Phase::Up) => {
                 // A re-INVITE may be cancelled too; the session stays.
                 let _handled = self.reject_reoffer(now, leg, tx, 487);
             }
@@ -98,8 +105,8 @@ impl Machine {
             return; // An ACK of a repeated 200: nothing waits for it.
         };
         let answer = if unacked.wants_answer { crate::body::sdp_text(request) } else { None };
-        let held = match &mut leg.phase {
-            Phase::Up(up) => Some(up.held.take()),
+        let held = match &leg.phase {
+            Phase::Up => Some(leg.offers.held.take()),
             Phase::Ringing(_) | Phase::Calling(_) | Phase::Leaving(_) => None,
         };
         self.silence_server(unacked.tx);
@@ -130,55 +137,60 @@ impl Machine {
         (leg.dialog.remote_tag == request.tag("From")).then_some(id)
     }
 
-    pub(super) fn ring(&mut self, now: Instant, id: LegId) -> Result<(), CommandError> {
-        let leg = self.legs.get(&id).ok_or(CommandError::Ended)?;
-        let Phase::Ringing(ringing) = &leg.phase else { return Err(CommandError::WrongState) };
-        let (tx, tag, flow) = (ringing.invite, leg.dialog.local_tag.clone(), leg.dialog.flow);
-        let routes = leg.dialog.routes.clone();
-        self.respond(now, tx, 180, "Ringing", Some(&tag), |r| {
-            add_dialog_fields(r, flow, &routes);
-        });
-        Ok(())
-    }
-
+    /// Answers a call; at once, or as soon as the caller has confirmed a description that is on its way.
     pub(super) fn answer(&mut self, now: Instant, id: LegId, sdp: &str) -> Result<(), CommandError> {
-        let leg = self.legs.get_mut(&id).ok_or(CommandError::Ended)?;
-        let Phase::Ringing(ringing) = &leg.phase else {
-            return Err(if matches!(leg.phase, Phase::Leaving(_)) {
-                CommandError::Ended
-            } else {
-                CommandError::WrongState
-            });
-        };
-        let (tx, offered) = (ringing.invite, ringing.offered);
-        leg.phase = Phase::Up(Up::default());
-        self.accept_invite(now, id, tx, sdp, offered, true);
+        let leg = self.legs.get(&id).ok_or(CommandError::Ended)?;
+        match &leg.phase {
+            Phase::Ringing(_) => {}
+            Phase::Leaving(_) => return Err(CommandError::Ended),
+            Phase::Calling(_) | Phase::Up => return Err(CommandError::WrongState),
+        }
+        if !self.defer_answer(id, sdp) {
+            self.accept_call(now, id, sdp);
+        }
         Ok(())
     }
 
-    /// 200 to an INVITE or re-INVITE; it is repeated until the ACK.
+    pub(super) fn accept_call(&mut self, now: Instant, id: LegId, sdp: &str) {
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let Phase::Ringing(ringing) = &leg.phase else { return };
+        let (tx, session, offered) = (ringing.invite, ringing.session, ringing.offered);
+        let described = ringing.reliability.described();
+        // Our offer was answered in a PRACK already: a description in the 200 would be another offer.
+        let sdp = (offered || !described).then_some(sdp);
+        leg.phase = Phase::Up;
+        leg.unpracked.iter_mut().for_each(Provisional::stop);
+        self.accept_invite(now, id, (tx, true), sdp, offered || described, session);
+    }
+
+    /// 200 to an INVITE (the `first` of its leg, or a re-INVITE); it is repeated until the ACK.
     pub(super) fn accept_invite(
         &mut self,
         now: Instant,
         id: LegId,
-        tx: TxId,
-        sdp: &str,
+        (tx, first): (TxId, bool),
+        sdp: Option<&str>,
         offered: bool,
-        first: bool,
+        session: Agreed,
     ) {
         let t1 = self.settings.t1;
-        let Some(leg) = self.legs.get(&id) else { return };
+        let Some(leg) = self.legs.get_mut(&id) else { return };
         let (tag, routes) = (leg.dialog.local_tag.clone(), leg.dialog.routes.clone());
-        let Some((flow, cseq)) =
-            self.servers.get(&tx).and_then(|s| Some((s.flow, s.echo.cseq().map(|(number, _)| number)?)))
-        else {
-            return;
-        };
+        let contact = leg.dialog.contact();
+        if let Some(sdp) = sdp {
+            leg.description = Bytes::copy_from_slice(sdp.as_bytes());
+        }
+        let cseq = self.servers.get(&tx).and_then(|s| s.echo.cseq()).map(|(number, _)| number);
+        let Some(cseq) = cseq else { return };
         let sent = self.respond(now, tx, 200, "OK", Some(&tag), |r| {
-            add_dialog_fields(r, flow, &routes);
+            add_dialog_fields(r, &contact, &routes);
             r.headers.push("Allow", crate::validate::allow());
+            r.headers.push("Supported", crate::validate::supported());
             r.headers.push("Accept", "application/sdp");
-            r.set_body("application/sdp", sdp.as_bytes().to_vec());
+            session.tell(r);
+            if let Some(sdp) = sdp {
+                r.set_body("application/sdp", sdp.as_bytes().to_vec());
+            }
         });
         let (Some(octets), Some(leg)) = (sent, self.legs.get_mut(&id)) else { return };
         leg.unacked = Some(Unacked {
@@ -186,12 +198,12 @@ impl Machine {
             cseq,
             first,
             wants_answer: !offered,
-            flow,
             octets,
             resend_at: now + t1,
             interval: t1,
             until: now + t1 * 64,
         });
+        self.start_session(now, id, session);
         self.arm_leg(id);
     }
 
@@ -212,7 +224,7 @@ impl Machine {
 
     /// Refuses the INVITE of a ringing leg and forgets the leg; the transaction waits for its ACK alone.
     pub(super) fn finish_invite(&mut self, now: Instant, id: LegId, tx: TxId, rejection: &Rejection) {
-        let Some(leg) = self.remove_leg(id) else { return };
+        let Some(leg) = self.remove_leg(now, id) else { return };
         let code = if (300..700).contains(&rejection.code) { rejection.code } else { 500 };
         let reason: String = rejection.reason.chars().filter(|c| !c.is_control()).collect();
         self.respond(now, tx, code, &reason, Some(&leg.dialog.local_tag), |r| {
@@ -227,9 +239,9 @@ impl Machine {
 }
 
 /// What a response that makes a dialog carries (§12.1.1).
-pub(super) fn add_dialog_fields(response: &mut Message, flow: Flow, routes: &[String]) {
+pub(super) fn add_dialog_fields(response: &mut Message, contact: &str, routes: &[String]) {
     for route in routes {
         response.headers.push("Record-Route", route.clone());
     }
-    response.headers.push("Contact", contact(flow));
+    response.headers.push("Contact", contact);
 }

@@ -40,6 +40,11 @@ impl Headers {
         }
     }
 
+    /// Drops every field of this name.
+    pub fn remove(&mut self, name: &str) {
+        self.0.retain(|h| !h.name.eq_ignore_ascii_case(name));
+    }
+
     /// The first value of this (long) name.
     pub fn first(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|h| h.name.eq_ignore_ascii_case(name)).map(|h| h.value.as_str())
@@ -128,4 +133,8 @@ const KNOWN: &[&str] = &[
     "Warning",
     "Unsupported",
     "Proxy-Require",
+    "Session-Expires",
+    "Min-SE",
+    "RSeq",
+    "RAck",
 ];

@@ -87,6 +87,14 @@ impl Message {
         }
     }
 
+    /// The request URI; `None` for a response.
+    pub fn uri(&self) -> Option<&str> {
+        match &self.start {
+            StartLine::Request { uri, .. } => Some(uri),
+            StartLine::Response { .. } => None,
+        }
+    }
+
     /// The status code of a response; `None` for a request.
     pub fn code(&self) -> Option<u16> {
         match &self.start {

@@ -53,6 +53,24 @@ impl SipUri {
         }
     }
 
+    /// A URI of a peer as a request may be sent to it: without header fields and `method` (§19.1.1, table 1).
+    /// `None` when it is no URI that we serve.
+    pub fn as_target(text: &str) -> Option<String> {
+        let uri = Self::parse(text).ok()?;
+        let (address, _) = split_headers(text);
+        if uri.param("method").is_none() {
+            return Some(address.to_owned());
+        }
+        let host_at = address.rfind('@').unwrap_or(0);
+        let (user, rest) = address.split_at(host_at);
+        let is_kept = |param: &&str| {
+            let name = param.split('=').next().unwrap_or(param);
+            !name.eq_ignore_ascii_case("method")
+        };
+        let kept: Vec<&str> = rest.split(';').filter(is_kept).collect();
+        Some(format!("{user}{}", kept.join(";")))
+    }
+
     /// The user part with its escapes resolved; bytes that are no UTF-8 become U+FFFD.
     pub fn user_decoded(&self) -> String {
         let bytes = self.user.as_bytes();
@@ -79,10 +97,20 @@ impl SipUri {
         self.params.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_deref().unwrap_or(""))
     }
 
-    /// The address when the host is an IP literal; the port defaults to 5060.
+    /// Whether it wants TLS: `sips:`, or `transport=tls`.
+    pub fn is_tls(&self) -> bool {
+        self.scheme == "sips" || self.param("transport").is_some_and(|t| t.eq_ignore_ascii_case("tls"))
+    }
+
+    /// The port, or the default of its transport (§19.1.2).
+    pub fn port_or_default(&self) -> u16 {
+        self.port.unwrap_or(if self.is_tls() { 5061 } else { 5060 })
+    }
+
+    /// The address when the host is an IP literal.
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         let ip: IpAddr = self.host.parse().ok()?;
-        Some(SocketAddr::new(ip, self.port.unwrap_or(5060)))
+        Some(SocketAddr::new(ip, self.port_or_default()))
     }
 }
 
@@ -198,6 +226,18 @@ mod tests {
         let odd = SipUri::parse("sip:1_unusual.URI~(to-be!sure)&isn't+it$/crazy?,/;;*@example.com").unwrap();
         assert!(!odd.has_headers);
         assert_eq!(odd.host, "example.com");
+    }
+
+    #[test]
+    fn a_request_goes_to_a_uri_without_header_fields_and_method() {
+        for (text, target) in [
+            ("sip:a@b;method=BYE;lr?Route=%3Csip:x%3E", Some("sip:a@b;lr")),
+            ("sip:a;method=x@b:5070?x=y", Some("sip:a;method=x@b:5070")),
+            ("sip:[2001:db8::1];transport=tcp", Some("sip:[2001:db8::1];transport=tcp")),
+            ("mailto:a@b", None),
+        ] {
+            assert_eq!(SipUri::as_target(text).as_deref(), target, "{text}");
+        }
     }
 
     #[test]

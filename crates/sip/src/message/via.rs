@@ -50,6 +50,16 @@ impl Via {
         self.param("branch").filter(|b| b.len() > COOKIE.len() && b.starts_with(COOKIE))
     }
 
+    /// The host of `sent_by`, IPv6 without brackets.
+    pub fn host(&self) -> Option<String> {
+        parse_hostport(&self.sent_by).map(|(host, _)| host)
+    }
+
+    /// The port of `sent_by`, when given.
+    pub fn port(&self) -> Option<u16> {
+        parse_hostport(&self.sent_by)?.1
+    }
+
     /// A parameter's value; `Some("")` for a flag.
     pub fn param(&self, name: &str) -> Option<&str> {
         self.params.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_deref().unwrap_or(""))

@@ -1,4 +1,4 @@
-//! The open TCP connections by number and by peer: who may write to which.
+//! The connections by number and by peer: who may write to which.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+
+use crate::machine::Transport;
 
 /// The way to one peer: messages that wait to be written, bounded by their octets.
 #[derive(Clone, Debug)]
@@ -28,6 +30,7 @@ pub(crate) struct Outgoing {
 /// A connection in the table.
 #[derive(Clone, Debug)]
 struct Link {
+    transport: Transport,
     peer: SocketAddr,
     outbox: Outbox,
 }
@@ -94,7 +97,12 @@ struct Table {
 
 impl Links {
     /// Enters a connection, unless there are too many in all or of its source.
-    pub(crate) fn enter(&self, peer: SocketAddr, outbox: Outbox, bounds: (usize, usize)) -> Option<u64> {
+    pub(crate) fn enter(
+        &self,
+        (transport, peer): (Transport, SocketAddr),
+        outbox: Outbox,
+        bounds: (usize, usize),
+    ) -> Option<u64> {
         let mut table = self.table();
         let of_source = table.links.values().filter(|l| l.peer.ip() == peer.ip()).count();
         if table.links.len() >= bounds.0 || of_source >= bounds.1 {
@@ -103,7 +111,7 @@ impl Links {
         table.last += 1;
         // UDP sockets have the small numbers.
         let id = FIRST_TCP_LINK + table.last;
-        table.links.insert(id, Link { peer, outbox });
+        table.links.insert(id, Link { transport, peer, outbox });
         Some(id)
     }
 
@@ -118,8 +126,10 @@ impl Links {
     }
 
     /// A connection to this peer address.
-    pub(crate) fn to_peer(&self, peer: SocketAddr) -> Option<u64> {
-        self.table().links.iter().find(|(_, link)| link.peer == peer).map(|(id, _)| *id)
+    pub(crate) fn to_peer(&self, transport: Transport, peer: SocketAddr) -> Option<u64> {
+        let table = self.table();
+        let found = table.links.iter().find(|(_, link)| link.transport == transport && link.peer == peer);
+        found.map(|(id, _)| *id)
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {

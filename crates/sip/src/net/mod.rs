@@ -1,16 +1,17 @@
-//! Our sockets: UDP and TCP, read, framed and judged before the state machine sees a message.
+//! Our sockets: UDP, TCP and TLS, read, framed and judged before the state machine sees a message.
 
 pub(crate) mod front;
 pub(crate) mod links;
 pub(crate) mod tasks;
 pub(crate) mod tcp;
+pub(crate) mod tls;
 pub(crate) mod udp;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::config::ListenAddr;
+use crate::config::{ListenAddr, SourceFilter};
 use crate::machine::Flow;
 use crate::message::Message;
 
@@ -27,6 +28,9 @@ pub enum BindError {
     /// Another program has the port.
     #[error("{0} is in use by another program")]
     InUse(ListenAddr),
+    /// A TLS port without a certificate.
+    #[error("{0} needs a certificate")]
+    NoCertificate(ListenAddr),
     /// Anything else.
     #[error("cannot listen on {addr}: {source}")]
     Other {
@@ -75,9 +79,20 @@ pub(crate) fn local_ip_towards(peer: SocketAddr) -> Option<IpAddr> {
     Some(socket.local_addr().ok()?.ip())
 }
 
-/// The advertised address, where it means something: beyond this host, to peers of its own family.
-pub(crate) fn advertised(advertise: Option<IpAddr>, peer: IpAddr) -> Option<IpAddr> {
-    advertise.filter(|ip| !peer.is_loopback() && ip.is_ipv4() == peer.is_ipv4())
+/// The advertised address, and to whom it means nothing.
+#[derive(Clone, Default)]
+pub(crate) struct Advertised {
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) is_near: Option<SourceFilter>,
+}
+
+impl Advertised {
+    /// What this peer is shown instead of the socket's own address: nothing on this host, in our own networks
+    /// and in the other family.
+    pub(crate) fn towards(&self, peer: IpAddr) -> Option<IpAddr> {
+        let is_near = peer.is_loopback() || self.is_near.as_ref().is_some_and(|is_near| is_near(peer));
+        self.address.filter(|ip| !is_near && ip.is_ipv4() == peer.is_ipv4())
+    }
 }
 
 /// IPv4 peers would show up as mapped addresses, which no Via, filter or comparison expects (RFC 3493 §5.3).

@@ -25,11 +25,6 @@ impl Tasks {
         self.stop.child_token()
     }
 
-    /// How many tasks there are.
-    pub(crate) fn len(&self) -> usize {
-        self.tracker.len()
-    }
-
     /// Stops all tasks.
     pub(crate) fn stop(&self) {
         self.stop.cancel();

@@ -10,7 +10,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
 use super::front::{Front, Passage};
-use super::{Arrival, advertised, local_ip_towards};
+use super::{Advertised, Arrival, local_ip_towards};
 use crate::counters::{Tally, bump};
 use crate::machine::{Flow, Transport};
 
@@ -67,20 +67,19 @@ impl UdpReader {
 }
 
 /// The address that we show on a socket, which may be bound to all of them.
-#[derive(Debug)]
 pub(crate) struct LocalAddr {
     bound: SocketAddr,
-    advertise: Option<IpAddr>,
+    advertised: Advertised,
     known: HashMap<IpAddr, IpAddr>,
 }
 
 impl LocalAddr {
-    pub(crate) fn new(bound: SocketAddr, advertise: Option<IpAddr>) -> Self {
-        Self { bound, advertise, known: HashMap::new() }
+    pub(crate) fn new(bound: SocketAddr, advertised: Advertised) -> Self {
+        Self { bound, advertised, known: HashMap::new() }
     }
 
     pub(crate) fn towards(&mut self, peer: SocketAddr) -> SocketAddr {
-        let ip = match advertised(self.advertise, peer.ip()) {
+        let ip = match self.advertised.towards(peer.ip()) {
             Some(ip) => ip,
             None if !self.bound.ip().is_unspecified() => self.bound.ip(),
             None => {
@@ -101,17 +100,21 @@ const KNOWN_MAX: usize = 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::SourceFilter;
 
     #[test]
-    fn the_advertised_address_is_shown_to_nobody_on_this_host_or_of_the_other_family() {
-        let advertise: IpAddr = "203.0.113.9".parse().unwrap();
+    fn the_advertised_address_is_shown_to_nobody_on_this_host_in_our_networks_or_of_the_other_family() {
+        let is_near: SourceFilter = Arc::new(|ip| ip == IpAddr::from([10, 0, 0, 7]));
+        let advertised = Advertised { address: "203.0.113.9".parse().ok(), is_near: Some(is_near) };
         for (bound, peer, shown) in [
             ("192.0.2.1:5060", "198.51.100.7:5060", "203.0.113.9:5060"),
+            ("10.0.0.1:5060", "10.0.0.8:5060", "203.0.113.9:5060"),
+            ("10.0.0.1:5060", "10.0.0.7:5060", "10.0.0.1:5060"),
             ("127.0.0.1:5060", "127.0.0.1:7000", "127.0.0.1:5060"),
             ("0.0.0.0:5060", "127.0.0.1:7000", "127.0.0.1:5060"),
             ("[2001:db8::1]:5060", "[2001:db8::7]:5060", "[2001:db8::1]:5060"),
         ] {
-            let mut local = LocalAddr::new(bound.parse().unwrap(), Some(advertise));
+            let mut local = LocalAddr::new(bound.parse().unwrap(), advertised.clone());
             assert_eq!(local.towards(peer.parse().unwrap()), shown.parse().unwrap(), "{bound} {peer}");
         }
     }

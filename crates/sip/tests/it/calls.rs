@@ -175,9 +175,10 @@ async fn requests_outside_dialogs_get_the_answer_that_the_rfc_names() {
         ("BYE", "", 481),
         ("CANCEL", "", 481),
         ("UPDATE", "", 481),
-        ("PRACK", "", 405),
+        ("PRACK", "", 481),
         ("FLY", "", 501),
-        ("INVITE", "Require: 100rel\r\n", 420),
+        ("INVITE", "Require: 100rel, timer, path\r\n", 420),
+        ("INVITE", "Supported: timer\r\nSession-Expires: 60\r\n", 422),
         ("INVITE", "Accept: text/plain\r\n", 406),
         ("INVITE", "Content-Encoding: gzip\r\n", 415),
     ] {
@@ -187,7 +188,8 @@ async fn requests_outside_dialogs_get_the_answer_that_the_rfc_names() {
         assert_eq!(code(&reply), wanted, "{method}: {reply}");
         match wanted {
             405 => assert!(header(&reply, "Allow").unwrap().contains("INVITE")),
-            420 => assert_eq!(header(&reply, "Unsupported"), Some("100rel")),
+            420 => assert_eq!(header(&reply, "Unsupported"), Some("path")),
+            422 => assert_eq!(header(&reply, "Min-SE"), Some("90")),
             _ => {}
         }
     }

@@ -10,4 +10,5 @@ mod sdp;
 mod sipp;
 mod streams;
 mod support;
+mod tls;
 mod torture;

@@ -225,3 +225,27 @@ async fn a_bye_dials_the_contact_when_the_connection_of_the_call_is_gone() {
     assert_eq!(&buffer, b"BYE ");
     ending.await.unwrap();
 }
+
+#[tokio::test]
+async fn an_answer_dials_the_port_of_the_via_when_the_connection_of_the_invite_is_gone() {
+    let mut here = Fixture::start().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut raw = RawTcp::to(here.tcp).await;
+    let invite = request("INVITE", "ring", "gone", 1, None, SDP, &offer());
+    raw.send(invite.replace("127.0.0.1:9;branch", &format!("127.0.0.1:{port};branch")).as_bytes()).await;
+    raw.receive(DEADLINE).await.unwrap();
+    here.logged("call ring").await;
+    drop(raw);
+    while here.agent.counters().connections_open > 0 {
+        tokio::task::yield_now().await;
+    }
+    let mut again = RawTcp::to(here.tcp).await;
+    let cancel = request("CANCEL", "ring", "gone", 1, None, "", "").replace("1CANCEL;", "1INVITE;");
+    again.send(cancel.replace("127.0.0.1:9;branch", &format!("127.0.0.1:{port};branch")).as_bytes()).await;
+    let (mut stream, _) = tokio::time::timeout(DEADLINE, listener.accept()).await.unwrap().unwrap();
+    let mut buffer = [0; 4096];
+    let length = stream.read(&mut buffer).await.unwrap();
+    let refused = String::from_utf8_lossy(&buffer[..length]).into_owned();
+    assert_eq!((code(&refused), header(&refused, "Call-ID")), (487, Some("gone")));
+}
