@@ -4,11 +4,11 @@ use http::HeaderMap;
 use patchcord_core::dialect::WireAudio;
 
 use super::audio;
-use super::bot_url::BotUrl;
 use super::dialect_names::DialectName;
 use super::headers;
 use super::problem::Refusal;
 use super::section::{Section, Setting};
+use super::url::BotUrl;
 
 /// One of `[bots.NAME]`.
 #[derive(Debug, Clone, PartialEq, Eq)]

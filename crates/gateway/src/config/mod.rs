@@ -7,7 +7,6 @@
 
 mod addresses;
 mod audio;
-mod bot_url;
 mod bots;
 mod changes;
 mod country;
@@ -34,13 +33,13 @@ mod server;
 mod sip;
 mod substitute;
 mod tree;
+mod url;
 mod vendor_port;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use bot_url::BotUrl;
 pub use bots::{Bot, BuiltInBot};
 pub use changes::Changes;
 pub use country::CountryCode;
@@ -61,6 +60,7 @@ pub use secret::Secret;
 pub use section::parse_duration;
 pub use server::Server;
 pub use sip::{ExternalIp, PhoneCodec, RtpPorts, Sip, SipListen, SipTransport};
+pub use url::{BotUrl, Url, UrlKind, WebUrl};
 pub use vendor_port::VendorAccess;
 
 use addresses::{Socket, Taken};

@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::bot_url::mask_query;
 use super::keys::{self, Declaration, Default, Kind};
 use super::problem::Place;
 use super::secret::{MASK, Secret};
 use super::section::join;
 use super::tree::{Node, Table, Value, parse_default};
+use super::url::mask_query;
 
 /// One key as it is in effect.
 #[derive(Debug, Clone)]

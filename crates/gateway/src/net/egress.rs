@@ -41,6 +41,13 @@ pub struct Destination<'a> {
     pub is_tls: bool,
 }
 
+impl<'a> Destination<'a> {
+    /// Where a URL leads.
+    pub fn of<K: config::UrlKind>(url: &'a config::Url<K>) -> Self {
+        Self { host: url.host(), port: url.port(), is_tls: url.is_tls() }
+    }
+}
+
 /// Who wrote a URL, and so where it may lead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trust {

@@ -1,9 +1,10 @@
-//! Sockets: WebSocket links with a bounded outbox, the guard of outbound URLs, the dialler of bots, RTP ports, TLS.
+//! Sockets: WebSocket links with a bounded outbox, the guard of outbound URLs, the dialler of bots, the HTTP client, RTP ports, TLS.
 //!
 //! Nothing here knows a call; `calls` owns one of each per leg.
 
 mod address_kind;
 mod egress;
+mod http_client;
 mod outbox;
 mod rtp_socket;
 mod tls;
@@ -12,6 +13,7 @@ mod ws_dial;
 mod ws_link;
 
 pub use egress::{Destination, Egress, EgressError, Resolver, Resolving, Trust};
+pub use http_client::{HttpAnswer, HttpError, HttpRequest, HttpTerms, send};
 pub use outbox::{Outbox, Pushed, Weighed};
 pub use rtp_socket::{RtpPort, RtpPortRange, RtpSocket, local_address_towards};
 pub use tls::install_crypto;

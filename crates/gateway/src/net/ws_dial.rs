@@ -37,8 +37,7 @@ pub async fn dial(
     egress: &Egress,
 ) -> Result<WsSocket, DialError> {
     let deadline = Instant::now() + CONNECT_TIMEOUT;
-    let to = Destination { host: url.host(), port: url.port(), is_tls: url.is_tls() };
-    let transport = egress.connect(to, trust, deadline).await?;
+    let transport = egress.connect(Destination::of(url), trust, deadline).await?;
     let request = request(url, headers)?;
     match timeout_at(deadline, client_async_with_config(request, transport, Some(ws_config()))).await {
         Ok(Ok((socket, _response))) => Ok(socket),
@@ -48,10 +47,8 @@ pub async fn dial(
 }
 
 fn request(url: &BotUrl, headers: &HeaderMap) -> Result<Request<()>, DialError> {
-    let uri = url.as_uri();
-    let host = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
-    let mut request = Request::get(uri)
-        .header(HOST, host)
+    let mut request = Request::get(url.as_uri())
+        .header(HOST, url.authority())
         .header("connection", "Upgrade")
         .header("upgrade", "websocket")
         .header("sec-websocket-version", "13")

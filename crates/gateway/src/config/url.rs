@@ -1,6 +1,7 @@
-//! The URL of a bot's WebSocket.
+//! URLs that this program dials: a bot's WebSocket, an HTTP address.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::net::Ipv6Addr;
 
 use http::Uri;
@@ -9,42 +10,78 @@ use super::problem::Refusal;
 use super::secret::MASK;
 use super::section::Setting;
 
-/// A `ws://` or `wss://` URL without user-info; `Debug` and `Display` mask the query.
+/// A URL with a host and without user-info, of at most 8 KiB; `Debug` and `Display` mask the query.
 #[derive(Clone, PartialEq, Eq)]
-pub struct BotUrl(Uri);
+pub struct Url<K>(Uri, PhantomData<K>);
 
-impl BotUrl {
+/// The WebSocket of a bot, `ws://` or `wss://`.
+pub type BotUrl = Url<WebSocket>;
+
+/// An address of HTTP, `http://` or `https://`.
+pub type WebUrl = Url<Web>;
+
+/// The kind of [`BotUrl`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WebSocket {}
+
+/// The kind of [`WebUrl`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Web {}
+
+/// What URLs of one kind look like.
+pub trait UrlKind {
+    /// The scheme without TLS, and the one with it.
+    const SCHEMES: [&'static str; 2];
+    /// What to write.
+    const CURE: &'static str;
+}
+
+impl UrlKind for WebSocket {
+    const SCHEMES: [&'static str; 2] = ["ws", "wss"];
+    const CURE: &'static str = "a WebSocket address: \"wss://bot.example.com/voice\"";
+}
+
+impl UrlKind for Web {
+    const SCHEMES: [&'static str; 2] = ["http", "https"];
+    const CURE: &'static str = "an HTTP address: \"https://api.example.com/config\"";
+}
+
+impl<K: UrlKind> Url<K> {
     /// Parses a URL.
     ///
     /// # Errors
-    /// A refusal for another scheme, no host, user-info or a fragment.
-    pub fn parse(text: &str) -> Result<BotUrl, Refusal> {
-        let cure = "a WebSocket address: \"wss://bot.example.com/voice\"";
+    /// A refusal for another scheme, no host, user-info, a fragment or excessive length.
+    pub fn parse(text: &str) -> Result<Self, Refusal> {
         // The text is not repeated in a refusal: a query or user-info in it may be a secret.
-        let uri: Uri = text.parse().map_err(|_| Refusal::new("this is not a URL", cure))?;
-        if !matches!(uri.scheme_str(), Some("ws" | "wss")) {
-            return Err(Refusal::new("the URL does not begin with ws:// or wss://", cure));
+        let uri: Uri = text.parse().map_err(|_| Refusal::new("this is not a URL", K::CURE))?;
+        if text.len() > URL_BYTES_MAX {
+            return Err(Refusal::new("the URL has more than 8 KiB", "write a shorter one"));
+        }
+        if !uri.scheme_str().is_some_and(|scheme| K::SCHEMES.contains(&scheme)) {
+            let [plain, tls] = K::SCHEMES;
+            let what = format!("the URL does not begin with {plain}:// or {tls}://");
+            return Err(Refusal::new(what, K::CURE));
         }
         let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
         if authority.contains('@') {
             return Err(Refusal::new(
                 "a URL may not carry a user name or a password",
-                "put them into headers = { Authorization = \"…\" }",
+                "put them into a header: Authorization = \"…\"",
             ));
         }
         let host = uri.host().unwrap_or_default();
         let bad_v6 = host.starts_with('[') && host.trim_matches(['[', ']']).parse::<Ipv6Addr>().is_err();
         if host.is_empty() || bad_v6 {
-            return Err(Refusal::new("the URL has no host that can be dialled", cure));
+            return Err(Refusal::new("the URL has no host that can be dialled", K::CURE));
         }
         let port = authority.strip_prefix(host).unwrap_or_default();
         if !port.is_empty() && !matches!(uri.port_u16(), Some(1..)) {
-            return Err(Refusal::new("the port is not a number from 1 to 65535", cure));
+            return Err(Refusal::new("the port is not a number from 1 to 65535", K::CURE));
         }
         if text.contains('#') {
             return Err(Refusal::new("the URL has a fragment (#…)", "leave it out: it is never sent"));
         }
-        Ok(BotUrl(uri))
+        Ok(Url(uri, PhantomData))
     }
 
     /// The URL with its query.
@@ -66,7 +103,7 @@ impl BotUrl {
 
     /// Whether TLS is spoken.
     pub fn is_tls(&self) -> bool {
-        self.0.scheme_str() == Some("wss")
+        self.0.scheme_str() == Some(K::SCHEMES[1])
     }
 
     /// The host, without the brackets of an IPv6 address.
@@ -78,23 +115,28 @@ impl BotUrl {
     pub fn port(&self) -> u16 {
         self.0.port_u16().unwrap_or(if self.is_tls() { 443 } else { 80 })
     }
+
+    /// Host and port as they are written, for the header `Host` (RFC 9110 §7.2).
+    pub fn authority(&self) -> &str {
+        self.0.authority().map(http::uri::Authority::as_str).unwrap_or_default()
+    }
 }
 
-impl fmt::Display for BotUrl {
+impl<K> fmt::Display for Url<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&mask_query(&self.0.to_string()))
     }
 }
 
-impl fmt::Debug for BotUrl {
+impl<K> fmt::Debug for Url<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "BotUrl({self})")
+        write!(f, "Url({self})")
     }
 }
 
-impl Setting for BotUrl {
-    fn from_text(text: &str) -> Result<BotUrl, Refusal> {
-        BotUrl::parse(text)
+impl<K: UrlKind> Setting for Url<K> {
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        Url::parse(text)
     }
 }
 
@@ -110,6 +152,9 @@ pub fn mask_query(text: &str) -> String {
     }
 }
 
+/// The longest URL, in bytes: signed ones are long.
+const URL_BYTES_MAX: usize = 8 * 1024;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +165,16 @@ mod tests {
         assert_eq!((url.host(), url.port(), url.is_tls()), ("bot.example.com", 443, true));
         let url = BotUrl::parse("ws://[::1]:9001").unwrap();
         assert_eq!((url.host(), url.port(), url.is_tls()), ("::1", 9001, false));
+    }
+
+    #[test]
+    fn an_http_address_is_one_and_a_websocket_is_none() {
+        let url = WebUrl::parse("https://api.example.com:8443/config?key=hunter2").unwrap();
+        assert_eq!((url.host(), url.port(), url.is_tls()), ("api.example.com", 8443, true));
+        assert_eq!(url.authority(), "api.example.com:8443");
+        assert_eq!(WebUrl::parse("http://h").unwrap().port(), 80);
+        assert!(WebUrl::parse("wss://h/").is_err() && BotUrl::parse("https://h/").is_err());
+        assert!(WebUrl::parse(&format!("https://h/{}", "x".repeat(URL_BYTES_MAX))).is_err());
     }
 
     #[test]
