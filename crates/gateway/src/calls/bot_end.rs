@@ -1,4 +1,5 @@
-//! The bot's end of a call: nothing at all (built in), an address not yet dialled, a dial under way, or a link.
+//! The bot's end of a call: nothing at all (built in), somebody to ask which bot it is, an address not yet dialled, a
+//! dial under way, or a link.
 
 use std::fmt;
 use std::future::Future;
@@ -6,11 +7,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use patchcord_core::call::BotSettings;
+use patchcord_core::call::{BotSettings, FoundBot};
 use patchcord_core::media::MediaFormat;
 use patchcord_core::vocabulary::{Moment, Reason};
 use tracing::{info, warn};
 
+use super::config_api::Inquiry;
 use super::exchange::Exchange;
 use crate::config::Bot;
 use crate::net::{DialError, Received, Trust, WsLink, WsSocket, dial};
@@ -19,6 +21,10 @@ use crate::net::{DialError, Received, Trust, WsLink, WsSocket, dial};
 pub enum BotEnd {
     /// In this process: there is no wire.
     BuiltIn,
+    /// Not known, and not asked for yet.
+    Unasked(Box<Inquiry>),
+    /// Being asked for.
+    Asking(Asking),
     /// Not dialled yet.
     Waiting(Box<BotAddress>),
     /// Being dialled.
@@ -40,9 +46,11 @@ pub struct BotMedia {
 /// What happened at the bot's end.
 #[derive(Debug)]
 pub enum BotNews {
+    /// It is known which bot it is.
+    Found(Box<FoundBot>),
     /// The WebSocket is open.
     Connected,
-    /// It could not be opened.
+    /// It is not known, or could not be opened.
     Failed(Reason),
     /// Something came, or the end.
     Received(Received),
@@ -56,6 +64,7 @@ pub struct BotAddress {
     trust: Trust,
 }
 
+type Asking = Pin<Box<dyn Future<Output = Result<(FoundBot, BotEnd), Reason>> + Send>>;
 type Dialling = Pin<Box<dyn Future<Output = Result<WsSocket, DialError>> + Send>>;
 
 impl BotMedia {
@@ -77,6 +86,18 @@ impl BotEnd {
         Self::Waiting(Box::new(BotAddress { exchange, bot: Arc::new(bot), trust }))
     }
 
+    /// A bot to be asked for when the call says so.
+    pub fn unknown(inquiry: Inquiry) -> Self {
+        Self::Unasked(Box::new(inquiry))
+    }
+
+    /// Asks which bot it is.
+    pub fn find(&mut self) {
+        if let Self::Unasked(inquiry) = std::mem::replace(self, Self::Gone) {
+            *self = Self::Asking(Box::pin(inquiry.ask()));
+        }
+    }
+
     /// Dials.
     pub fn connect(&mut self) {
         if let Self::Waiting(address) = std::mem::replace(self, Self::Gone) {
@@ -89,6 +110,17 @@ impl BotEnd {
     pub fn poll(&mut self, cx: &mut Context<'_>, now: Moment) -> Poll<BotNews> {
         match self {
             Self::Open(link, _) => link.poll_read(cx, now).map(BotNews::Received),
+            Self::Asking(asking) => match asking.as_mut().poll(cx) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(Ok((found, end))) => {
+                    *self = end;
+                    Poll::Ready(BotNews::Found(Box::new(found)))
+                }
+                Poll::Ready(Err(reason)) => {
+                    *self = Self::Gone;
+                    Poll::Ready(BotNews::Failed(reason))
+                }
+            },
             Self::Dialling(dialling, bot) => match dialling.as_mut().poll(cx) {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(Ok(socket)) => {
@@ -103,7 +135,7 @@ impl BotEnd {
                     Poll::Ready(BotNews::Failed(error.reason))
                 }
             },
-            Self::BuiltIn | Self::Waiting(_) | Self::Gone => Poll::Pending,
+            Self::BuiltIn | Self::Unasked(_) | Self::Waiting(_) | Self::Gone => Poll::Pending,
         }
     }
 
@@ -111,7 +143,12 @@ impl BotEnd {
     pub fn bot(&self) -> Option<&Bot> {
         match self {
             Self::Open(_, bot) => Some(bot),
-            Self::BuiltIn | Self::Waiting(_) | Self::Dialling(..) | Self::Gone => None,
+            Self::BuiltIn
+            | Self::Unasked(_)
+            | Self::Asking(_)
+            | Self::Waiting(_)
+            | Self::Dialling(..)
+            | Self::Gone => None,
         }
     }
 
@@ -119,15 +156,20 @@ impl BotEnd {
     pub fn poll_timeout(&self) -> Option<Moment> {
         match self {
             Self::Open(link, _) => link.poll_timeout(),
-            Self::BuiltIn | Self::Waiting(_) | Self::Dialling(..) | Self::Gone => None,
+            Self::BuiltIn
+            | Self::Unasked(_)
+            | Self::Asking(_)
+            | Self::Waiting(_)
+            | Self::Dialling(..)
+            | Self::Gone => None,
         }
     }
 
-    /// Closes with that code after what waits; a dial under way is given up.
+    /// Closes with that code after what waits; a question or a dial under way is given up.
     pub fn close(&mut self, code: u16) {
         match self {
             Self::Open(link, _) => link.close(code),
-            Self::Waiting(_) | Self::Dialling(..) => *self = Self::Gone,
+            Self::Unasked(_) | Self::Asking(_) | Self::Waiting(_) | Self::Dialling(..) => *self = Self::Gone,
             Self::BuiltIn | Self::Gone => {}
         }
     }
@@ -150,7 +192,12 @@ impl BotEnd {
     pub fn poll_closed(&mut self, cx: &mut Context<'_>, now: Moment) -> Poll<()> {
         match self {
             Self::Open(link, _) => link.poll_closed(cx, now),
-            Self::BuiltIn | Self::Waiting(_) | Self::Dialling(..) | Self::Gone => Poll::Ready(()),
+            Self::BuiltIn
+            | Self::Unasked(_)
+            | Self::Asking(_)
+            | Self::Waiting(_)
+            | Self::Dialling(..)
+            | Self::Gone => Poll::Ready(()),
         }
     }
 }
@@ -166,6 +213,8 @@ impl fmt::Debug for BotEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::BuiltIn => "BuiltIn",
+            Self::Unasked(_) => "Unasked",
+            Self::Asking(_) => "Asking",
             Self::Waiting(_) => "Waiting",
             Self::Dialling(..) => "Dialling",
             Self::Open(..) => "Open",

@@ -276,13 +276,17 @@ impl CallTask {
         while portion.has_room() {
             let now = self.clock.now();
             let Poll::Ready(news) = self.ends.bot.poll(cx, now) else { return false };
-            match &news {
+            match news {
+                BotNews::Found(found) => {
+                    self.ends.bot_media = BotMedia::of(&found.bot);
+                    self.handle(cx, now, Input::BotFound(found));
+                }
                 BotNews::Connected => self.handle(cx, now, Input::BotConnected),
-                BotNews::Failed(reason) => self.handle(cx, now, Input::BotFailed(*reason)),
+                BotNews::Failed(reason) => self.handle(cx, now, Input::BotFailed(reason)),
                 BotNews::Received(received) => {
-                    portion.take(received);
-                    self.ends.trace_read(WireName::Bot, received);
-                    match received {
+                    portion.take(&received);
+                    self.ends.trace_read(WireName::Bot, &received);
+                    match &received {
                         Received::Text(text) => {
                             self.handle(cx, now, Input::BotWire(Wire::Text(text.as_str())))
                         }
@@ -354,7 +358,11 @@ impl Ends {
             Output::Reject { status, cause } => self.phone.reject(status, cause),
             Output::HangUpPhone(cause) => self.phone.hang_up(cause),
             Output::ClosePhone(code) => self.phone.close(code),
-            Output::FindBot | Output::ConnectBot => {
+            Output::FindBot => {
+                self.bot.find();
+                self.reread = true;
+            }
+            Output::ConnectBot => {
                 self.bot.connect();
                 self.reread = true;
             }

@@ -16,6 +16,8 @@ use patchcord_core::vocabulary::{CallId, Direction, PhoneNumber, Reason, StreamI
 use tokio::sync::watch;
 
 use super::bot_end::BotEnd;
+use super::config_api::ANSWER_TIMEOUT;
+use super::config_api_meter::ConfigApiMeter;
 use super::records::{Labels, Records};
 use super::registry::Registry;
 use super::wire_log::WireLog;
@@ -38,6 +40,8 @@ pub struct Exchange {
     pub registry: Arc<Registry>,
     /// The way out.
     pub egress: Egress,
+    /// What became of the questions to CONFIG_APIs.
+    pub config_api: Arc<ConfigApiMeter>,
     /// RTP ports.
     pub rtp_ports: RtpPortRange,
     /// Where the messages of wires are left, if they are logged.
@@ -68,6 +72,8 @@ pub struct Parties {
     pub to: PhoneNumber,
     /// The calling code that their national numbers lack, where the configuration tells it.
     pub country: Option<Box<str>>,
+    /// What the caller itself sends along for the bot.
+    pub custom: Vec<(String, String)>,
 }
 
 impl Exchange {
@@ -87,6 +93,7 @@ impl Exchange {
             current,
             clock,
             egress: Egress::new(tasks.clone()),
+            config_api: Arc::default(),
             tasks,
             registry,
             wire_log,
@@ -164,14 +171,15 @@ impl Exchange {
             country: parties.country,
             direction: Direction::Inbound,
             clock: self.clock.wall(),
-            custom: Vec::new(),
+            custom: parties.custom,
             phone,
             bot,
             fallback,
             sorry_clip: self.sorry_clip.clone(),
             deadlines: Deadlines {
-                // The dialler has the exact reason at its own deadline; the call's stands behind it.
-                bot_connect: CONNECT_TIMEOUT + Duration::from_millis(250),
+                // Who asks or dials has the exact reason at the own deadline; the call's stands behind it.
+                find_bot: ANSWER_TIMEOUT + DEADLINE_LAG,
+                bot_connect: CONNECT_TIMEOUT + DEADLINE_LAG,
                 ..Deadlines::default()
             },
         }
@@ -236,6 +244,9 @@ fn sorry_clip() -> anyhow::Result<Arc<[i16]>> {
     let samples = clip.samples::<i16>().collect::<Result<Vec<_>, _>>().context("the built-in clip")?;
     Ok(samples.into())
 }
+
+/// How far the call's deadlines stand behind those of what it waits for.
+const DEADLINE_LAG: Duration = Duration::from_millis(250);
 
 /// What stands in the place of a dialect's name where the phone leg is a SIP call.
 pub const SIP: &str = "sip";

@@ -14,13 +14,14 @@ use tracing::{Instrument, error, info, info_span};
 use super::RETRY_AFTER_S;
 use super::bot_end::BotEnd;
 use super::call_task::CallTask;
+use super::config_api::{Asked, Inquiry};
 use super::exchange::{CallNames, Exchange, Parties, SIP, draw_rtp_identity};
 use super::phone_end::PhoneEnd;
 use super::registry::{CallOrder, Seat};
-use super::routing::{Dialled, route};
+use super::routing::{Dialled, RouteTaker, route};
 use super::session::Session;
 use super::sip_end::{SipEnd, rejection};
-use crate::config::ExternalIp;
+use crate::config::{CONFIG_API_BOT, Config, ExternalIp};
 use crate::net::{RtpSocket, local_address_towards};
 
 /// Takes calls until the SIP agent stops.
@@ -57,9 +58,11 @@ async fn run(
     (seat, orders): (Seat, mpsc::Receiver<CallOrder>),
 ) {
     let IncomingCall { invitation, leg, events } = call;
+    let config = exchange.config();
     let mut parties = parties(&invitation);
+    parties.custom = sip_headers(&config, &invitation);
     let Prepared { bot, bot_end, fallback, country, rtp, identity, session, description, media } =
-        match prepare(&exchange, &invitation) {
+        match prepare(&exchange, &config, &invitation, (&names, &parties)) {
             Ok(prepared) => prepared,
             Err(reason) => {
                 seat.dismiss();
@@ -90,15 +93,19 @@ struct Prepared {
     media: Option<PhoneMedia>,
 }
 
-fn prepare(exchange: &Arc<Exchange>, invitation: &Invitation) -> Result<Prepared, Reason> {
+fn prepare(
+    exchange: &Arc<Exchange>,
+    config: &Arc<Config>,
+    invitation: &Invitation,
+    (names, parties): (&CallNames, &Parties),
+) -> Result<Prepared, Reason> {
     let source = invitation.source.ip().to_canonical();
     let dialled = Dialled {
         request_user: &invitation.request_user,
         to_user: &invitation.to_user,
         from_loopback: source.is_loopback(),
     };
-    let config = exchange.config();
-    let route = route(&config, dialled).ok_or(Reason::UnknownNumber)?;
+    let route = route(config, dialled).ok_or(Reason::UnknownNumber)?;
     let sip = &config.sip;
     let rtp = exchange.rtp_ports.bind(media_address(source)).map_err(|error| {
         error!(%error, "no RTP port could be opened");
@@ -120,7 +127,19 @@ fn prepare(exchange: &Arc<Exchange>, invitation: &Invitation) -> Result<Prepared
         None => (session.offer(), None),
     };
     let format = media.map_or(MediaFormat::PCMU_8K, |media| media.codec.format());
-    let (bot, bot_end) = exchange.bot(route.bot, format);
+    let (bot, bot_end) = match route.taker {
+        RouteTaker::Bot(choice) => exchange.bot(choice, format),
+        RouteTaker::ConfigApi(api) => {
+            let asked = Asked {
+                from: &parties.from,
+                to: &parties.to,
+                stream_id: &names.stream_id,
+                sip_headers: &parties.custom,
+            };
+            let inquiry = Inquiry::new(exchange.clone(), config.clone(), api.clone(), asked, format);
+            (BotSettings::unknown(CONFIG_API_BOT), BotEnd::unknown(inquiry))
+        }
+    };
     let identity = draw_rtp_identity()?;
     let (fallback, country) = (route.fallback, route.country.map(|code| code.as_str().into()));
     Ok(Prepared { bot, bot_end, fallback, country, rtp, identity, session, description, media })
@@ -143,7 +162,24 @@ fn parties(invitation: &Invitation) -> Parties {
         from: PhoneNumber::new(&invitation.from_user),
         to: PhoneNumber::new(dialled),
         country: None,
+        custom: Vec::new(),
     }
+}
+
+/// The caller's own header fields that may leave, each name once; values of the same name are joined.
+fn sip_headers(config: &Config, invitation: &Invitation) -> Vec<(String, String)> {
+    let allowed = |name: &str| config.sip.headers.iter().any(|pattern| pattern.matches(name));
+    let mut told: Vec<(String, String)> = Vec::new();
+    for (name, value) in invitation.headers.iter().filter(|(name, _)| allowed(name)) {
+        match told.iter_mut().find(|(earlier, _)| earlier.eq_ignore_ascii_case(name)) {
+            Some((_, values)) => {
+                values.push_str(", ");
+                values.push_str(value);
+            }
+            None => told.push((name.to_string(), value.to_string())),
+        }
+    }
+    told
 }
 
 async fn refuse(leg: CallLeg, reason: Reason) {

@@ -2,6 +2,8 @@
 
 mod bot_end;
 mod call_task;
+mod config_api;
+mod config_api_meter;
 mod exchange;
 pub mod inbound;
 mod phone_end;
@@ -14,6 +16,7 @@ mod succession;
 pub mod vendor;
 pub mod wire_log;
 
+pub use config_api_meter::{ConfigApiMeter, Outcome};
 pub use exchange::{CallNames, Exchange, Parties};
 pub use records::{Labels, Records, RecordsThread};
 pub use registry::{CALLS_MAX, CallHandle, CallOrder, Registry, Seat, Snapshot, Totals};

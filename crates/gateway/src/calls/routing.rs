@@ -2,17 +2,26 @@
 
 use patchcord_core::call::Fallback;
 
-use crate::config::{self, BotChoice, Config, CountryCode};
+use crate::config::{self, BotChoice, Config, ConfigApi, CountryCode, Taker};
 
 /// Where a call goes.
 #[derive(Debug, Clone, Copy)]
 pub struct Route<'a> {
-    /// The bot that takes it.
-    pub bot: BotChoice<'a>,
+    /// Who takes it.
+    pub taker: RouteTaker<'a>,
     /// What the caller gets when the bot fails.
     pub fallback: Fallback,
     /// The country whose national numbers come in here, if that is known.
     pub country: Option<&'a CountryCode>,
+}
+
+/// Who takes a call.
+#[derive(Debug, Clone, Copy)]
+pub enum RouteTaker<'a> {
+    /// A bot.
+    Bot(BotChoice<'a>),
+    /// The bot that this program names.
+    ConfigApi(&'a ConfigApi),
 }
 
 /// How a phone named whom it calls.
@@ -37,13 +46,16 @@ pub fn route<'a>(config: &'a Config, dialled: Dialled<'_>) -> Option<Route<'a>> 
 
 fn by_number<'a>(config: &'a Config, user: &str) -> Option<Route<'a>> {
     let number = config.find_number(user)?;
-    let bot = config.find_bot(&number.bot)?;
-    Some(Route { bot, fallback: fallback(number.fallback), country: number.country.as_ref() })
+    let taker = match &number.taker {
+        Taker::Bot(name) => RouteTaker::Bot(config.find_bot(name)?),
+        Taker::ConfigApi(api) => RouteTaker::ConfigApi(api),
+    };
+    Some(Route { taker, fallback: fallback(number.fallback), country: number.country.as_ref() })
 }
 
 fn by_name<'a>(config: &'a Config, user: &str, from_loopback: bool) -> Option<Route<'a>> {
     let bot = if from_loopback { config.find_bot(user)? } else { return None };
-    Some(Route { bot, fallback: Fallback::default(), country: None })
+    Some(Route { taker: RouteTaker::Bot(bot), fallback: Fallback::default(), country: None })
 }
 
 fn fallback(configured: config::Fallback) -> Fallback {
@@ -60,15 +72,17 @@ mod tests {
 
     const FILE: &str = "\
         [[numbers]]\nnumber = \"18001234567\"\nbot = \"tone\"\nfallback = \"busy\"\n\
-        [[numbers]]\nnumber = \"91*\"\nbot = \"dtmf\"\n";
+        [[numbers]]\nnumber = \"91*\"\nbot = \"dtmf\"\n\
+        [[numbers]]\nnumber = \"92*\"\nconfig_api = \"http://h/c\"\nfallback = \"unavailable\"\n";
 
     /// The bot's name and the fallback.
     fn routed(request_user: &str, to_user: &str, from_loopback: bool) -> Option<(String, Fallback)> {
         let config = Config::parse(FILE).unwrap();
         let route = route(&config, Dialled { request_user, to_user, from_loopback })?;
-        let name = match route.bot {
-            BotChoice::BuiltIn(bot) => bot.as_str().to_owned(),
-            BotChoice::Remote(bot) => bot.name.clone(),
+        let name = match route.taker {
+            RouteTaker::Bot(BotChoice::BuiltIn(bot)) => bot.as_str().to_owned(),
+            RouteTaker::Bot(BotChoice::Remote(bot)) => bot.name.clone(),
+            RouteTaker::ConfigApi(api) => api.url.to_string(),
         };
         Some((name, route.fallback))
     }
@@ -77,6 +91,8 @@ mod tests {
     fn a_number_leads_to_its_bot_and_fallback_from_anywhere() {
         assert_eq!(routed("18001234567", "", false), Some(("tone".to_owned(), Fallback::Busy)));
         assert_eq!(routed("919876543210", "", false), Some(("dtmf".to_owned(), Fallback::Sorry)));
+        let asked = ("http://h/c".to_owned(), Fallback::Unavailable);
+        assert_eq!(routed("9212345", "", false), Some(asked));
     }
 
     #[test]

@@ -81,7 +81,7 @@ impl Destination {
         }
         // What is dialled is a number, as on a telephone; it leads to the bot and nowhere else.
         let mut number = number(&args.to)?;
-        number.bot = name;
+        number.taker = config::Taker::Bot(name);
         config.numbers.insert(0, number);
         config.listeners.clear();
         Ok(Self::Bot(Box::new(config.clone())))

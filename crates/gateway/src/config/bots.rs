@@ -4,6 +4,7 @@ use http::HeaderMap;
 use patchcord_core::dialect::WireAudio;
 
 use super::audio;
+use super::config_api::CONFIG_API_BOT;
 use super::dialect_names::DialectName;
 use super::headers;
 use super::problem::Refusal;
@@ -96,8 +97,10 @@ fn check_name(name: &str, section: &Section<'_>) {
         section.report.refuse(&section.path, &section.place, refusal);
     }
     if RESERVED.contains(&name) {
-        let refusal =
-            Refusal::new(format!("\"{name}\" is the name of a built-in bot"), "choose another name");
+        let refusal = Refusal::new(
+            format!("\"{name}\" is the name of a built-in bot or has a meaning of its own"),
+            "choose another name",
+        );
         section.report.refuse(&section.path, &section.place, refusal);
     }
 }
@@ -123,7 +126,7 @@ impl Setting for TransferEnd {
     }
 }
 
-/// Names of built-in bots, of this version and of later ones.
-const RESERVED: &[&str] = &["echo", "parrot", "dtmf", "tone", "ivr"];
+/// Names of built-in bots, of this version and of later ones, and the one of bots that a CONFIG_API describes.
+const RESERVED: &[&str] = &["echo", "parrot", "dtmf", "tone", "ivr", CONFIG_API_BOT];
 /// The longest name of a bot.
 const NAME_BYTES_MAX: usize = 64;

@@ -1,5 +1,6 @@
-//! `[[numbers]]`: which bot takes the calls of which number.
+//! `[[numbers]]`: who takes the calls of which number.
 
+use super::config_api::ConfigApi;
 use super::country::CountryCode;
 use super::problem::Refusal;
 use super::section::{Section, Setting};
@@ -10,12 +11,21 @@ use super::vendor_port::check_bot;
 pub struct Number {
     /// The numbers that are meant.
     pub number: NumberPattern,
-    /// The name of the bot that takes the calls.
-    pub bot: String,
+    /// Who takes the calls.
+    pub taker: Taker,
     /// What the caller gets when the bot cannot be reached.
     pub fallback: Fallback,
     /// The country whose national numbers the carrier sends, if it does.
     pub country: Option<CountryCode>,
+}
+
+/// Who takes the calls of a number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Taker {
+    /// The bot of this name.
+    Bot(String),
+    /// The bot that this program names, asked for each call.
+    ConfigApi(Box<ConfigApi>),
 }
 
 /// The numbers that an entry means.
@@ -48,8 +58,26 @@ impl Number {
         if let Some(bot) = &bot {
             check_bot(section, "bot", bot, bots);
         }
-        Some(Number { number: number?, bot: bot?, fallback: fallback?, country })
+        let config_api = ConfigApi::read(section);
+        check_taker(section);
+        let taker = match config_api {
+            Some(api) => Some(Taker::ConfigApi(Box::new(api))),
+            None => bot.map(Taker::Bot),
+        };
+        Some(Number { number: number?, taker: taker?, fallback: fallback?, country })
     }
+}
+
+/// Refuses an entry that leads to nobody, or to two.
+fn check_taker(section: &Section<'_>) {
+    let refusal = match (section.has("bot"), section.has("config_api")) {
+        (true, false) | (false, true) => return,
+        (true, true) => Refusal::new("bot and config_api both take the calls", "leave one of them out"),
+        (false, false) => {
+            Refusal::new("\"bot\" is missing", "name a bot, or a config_api that is asked for one")
+        }
+    };
+    section.refuse("bot", refusal);
 }
 
 /// Refuses entries that an earlier one leaves nothing for.

@@ -131,7 +131,7 @@ fn show(key: &Declaration, section: &str, table: Option<&Table>) -> Option<Shown
         (None, Default::Required | Default::Absent(_)) => return None,
     };
     let mut value = to_json(&node.value, key.secret);
-    if let (true, serde_json::Value::String(url)) = (name == "url", &mut value) {
+    if let (true, serde_json::Value::String(url)) = (["url", "config_api"].contains(&name), &mut value) {
         *url = mask_query(url);
     }
     let exact = Secret::new(to_json(&node.value, false).to_string());

@@ -7,6 +7,7 @@ use super::addresses::Socket;
 use super::network::{Network, admits};
 use super::problem::Refusal;
 use super::section::{Section, Setting};
+use super::sip_headers::HeaderPattern;
 
 /// The settings of `[sip]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct Sip {
     pub rtp_ports: RtpPorts,
     /// The codecs, preferred first, without repetition.
     pub codecs: Vec<PhoneCodec>,
+    /// The caller's own header fields that go to the bot.
+    pub headers: Vec<HeaderPattern>,
 }
 
 /// One SIP socket.
@@ -91,6 +94,7 @@ impl Sip {
             if section.has("accept_from") { section.list("accept_from") } else { Some(Vec::new()) };
         let (external_ip, rtp_ports) = (section.value("external_ip"), section.value("rtp_ports"));
         let codecs: Option<Vec<PhoneCodec>> = section.list("codecs");
+        let headers = if section.has("headers") { section.list("headers") } else { Some(Vec::new()) };
         if let Some(listen) = &listen {
             check_listen(section, listen);
         }
@@ -105,6 +109,7 @@ impl Sip {
             external_ip: external_ip?,
             rtp_ports: rtp_ports?,
             codecs: codecs?,
+            headers: headers?,
         })
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use patchcord_sip::SipCounters;
 
-use crate::calls::Exchange;
+use crate::calls::{ConfigApiMeter, Exchange};
 
 /// The whole page.
 pub fn render(exchange: &Exchange, sip: &SipCounters) -> String {
@@ -55,6 +55,7 @@ pub fn render(exchange: &Exchange, sip: &SipCounters) -> String {
             page.counter(&format!("patchcord_wire_log_{name}_total"), help, count as f64);
         }
     }
+    page.config_api(&exchange.config_api);
     page.head("patchcord_draining", "gauge", "Whether new calls are refused because of a stop.");
     page.value("patchcord_draining", "", f64::from(u8::from(exchange.registry.is_draining())));
     page.sip(sip);
@@ -111,6 +112,28 @@ impl Page {
             self.head(&name, "gauge", help);
             self.value(&name, "", level as f64);
         }
+    }
+
+    fn config_api(&mut self, meter: &ConfigApiMeter) {
+        let name = "patchcord_config_api_total";
+        self.head(name, "counter", "Questions to a number's CONFIG_API, by what became of them.");
+        let mut asked = 0;
+        for (outcome, count) in meter.outcomes() {
+            self.value(name, &format!("{{outcome=\"{}\"}}", outcome.word()), count as f64);
+            asked += count;
+        }
+        let name = "patchcord_config_api_seconds";
+        self.head(name, "histogram", "From the question to its outcome.");
+        for (bound, count) in meter.buckets() {
+            self.value(
+                &format!("{name}_bucket"),
+                &format!("{{le=\"{}\"}}", bound.as_secs_f64()),
+                count as f64,
+            );
+        }
+        self.value(&format!("{name}_bucket"), "{le=\"+Inf\"}", asked as f64);
+        self.value(&format!("{name}_sum"), "", meter.total().as_secs_f64());
+        self.value(&format!("{name}_count"), "", asked as f64);
     }
 
     fn counter(&mut self, name: &str, help: &str, value: f64) {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use patchcord::config::keys::{Default, KEYS, Kind};
 use patchcord::config::{
     BotChoice, BuiltInBot, Config, CountryCode, Environment, ExternalIp, Fallback, Loaded, Place, Problem,
-    Problems, SipTransport, load, to_toml,
+    Problems, SipTransport, Taker, load, to_toml,
 };
 use patchcord_core::media::MediaFormat;
 
@@ -42,12 +42,12 @@ fn a_good_file_becomes_types() {
     ))
     .unwrap();
     assert_eq!(
-        config.find_number("18001234567").map(|n| (n.bot.as_str(), n.fallback, code(&n.country))),
-        Some(("sales", Fallback::Busy, Some("91")))
+        config.find_number("18001234567").map(|n| (n.taker.clone(), n.fallback, code(&n.country))),
+        Some((Taker::Bot("sales".to_owned()), Fallback::Busy, Some("91")))
     );
     assert_eq!(
-        config.find_number("anything").map(|n| (n.bot.as_str(), n.fallback, code(&n.country))),
-        Some(("echo", Fallback::Sorry, None))
+        config.find_number("anything").map(|n| (n.taker.clone(), n.fallback, code(&n.country))),
+        Some((Taker::Bot("echo".to_owned()), Fallback::Sorry, None))
     );
     let Some(BotChoice::Remote(sales)) = config.find_bot("sales") else { panic!("sales is a remote bot") };
     assert_eq!((sales.url.host(), sales.url.port(), sales.url.is_tls()), ("bot.example.com", 443, true));

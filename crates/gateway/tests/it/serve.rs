@@ -3,6 +3,8 @@
 mod bad_answers;
 mod bursts;
 mod calls;
+mod config_api;
+mod config_server;
 mod countries;
 mod doors;
 mod hand_over;

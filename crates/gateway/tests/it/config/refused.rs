@@ -37,6 +37,33 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("[egress]\nallow = [\"10.0.0.0/40\"]", "egress.allow[0]", "not a network"),
     ("[[numbers]]\nbot = \"echo\"", "numbers[0].number", "missing"),
     ("[[numbers]]\nnumber = \"1\"", "numbers[0].bot", "missing"),
+    (
+        "[[numbers]]\nnumber = \"1\"\nbot = \"echo\"\nconfig_api = \"http://h/\"",
+        "numbers[0].bot",
+        "both take the calls",
+    ),
+    ("[[numbers]]\nnumber = \"1\"\nconfig_api = \"ws://h/\"", "numbers[0].config_api", "begin with http"),
+    (
+        "[[numbers]]\nnumber = \"1\"\nconfig_api = \"http://h/\"\nconfig_api_headers = { Host = \"x\" }",
+        "numbers[0].config_api_headers.Host",
+        "belongs to the connection",
+    ),
+    (
+        "[[numbers]]\nnumber = \"1\"\nbot = \"echo\"\nflow_id = \"f\"",
+        "numbers[0].flow_id",
+        "only a number with",
+    ),
+    (
+        "[[numbers]]\nnumber = \"1\"\nconfig_api = \"http://h/\"\nconfig_api_sip_headers = 1",
+        "numbers[0].config_api_sip_headers",
+        "a whole number",
+    ),
+    (
+        "[bots.config_api]\nurl = \"ws://h/\"\ndialect = \"ozonetel\"",
+        "bots.config_api",
+        "a meaning of its own",
+    ),
+    ("[sip]\nheaders = [\"From\"]", "sip.headers[0]", "own header fields"),
     ("[[numbers]]\nnumber = \"1 2\"\nbot = \"echo\"", "numbers[0].number", "not a number"),
     (
         "[[numbers]]\nnumber = \"1\"\nbot = \"echo\"\nfallback = \"cry\"",

@@ -9,7 +9,7 @@ use super::Gateway;
 use super::phone::Phone;
 
 /// Sends a GET with further header lines; returns the whole answer, which the server ends.
-async fn get(address: &str, path: &str, headers: &str) -> String {
+pub async fn get(address: &str, path: &str, headers: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();

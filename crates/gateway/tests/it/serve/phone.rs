@@ -23,6 +23,16 @@ pub struct Phone {
 impl Phone {
     /// Dials `sip:user@sip`, offering the codecs.
     pub async fn dial(user: &str, sip: &str, codecs: &[CodecSpec]) -> Self {
+        Self::dial_with(user, sip, codecs, Vec::new()).await
+    }
+
+    /// [`Phone::dial`] with further header fields.
+    pub async fn dial_with(
+        user: &str,
+        sip: &str,
+        codecs: &[CodecSpec],
+        headers: Vec<(String, String)>,
+    ) -> Self {
         let listen = vec![ListenAddr::Udp("127.0.0.1:0".parse().unwrap())];
         let (agent, _calls) = SipAgent::bind(SipConfig { listen, ..SipConfig::default() }).await.unwrap();
         let rtp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
@@ -32,7 +42,7 @@ impl Phone {
             from_user: "1001".to_owned(),
             from_display: String::new(),
             offer: session.offer(codecs, 20, Direction::SendRecv),
-            headers: Vec::new(),
+            headers,
         };
         let call = agent.invite(request).await.unwrap();
         Self { agent, call, rtp, session, remote: None, sequence: 0 }

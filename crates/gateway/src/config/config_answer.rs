@@ -1,0 +1,263 @@
+//! The answer of a CONFIG_API: a bot by its name, or one that somebody else describes (seed 000 §3A and §9).
+//!
+//! Names are read as people write them: in any case, with or without `_` and `-`. What is null or empty is absent.
+//! A key that nobody knows changes nothing; what is known and wrong spoils the answer.
+
+use std::collections::BTreeMap;
+
+use http::HeaderMap;
+use patchcord_core::call::{CUSTOM_BYTES_MAX, CUSTOM_MAX};
+use patchcord_core::dialect::WireAudio;
+use patchcord_core::dialect::registry::AudioWish;
+use serde_json::{Map, Value};
+
+use super::config_api::CONFIG_API_BOT;
+use super::dialect_names::DialectName;
+use super::headers::{self, HEADERS_MAX};
+use super::problem::Refusal;
+use super::url::{BotUrl, WebUrl};
+use super::{Bot, BotChoice, Config};
+
+/// A CONFIG_API's answer, understood.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConfigAnswer<'a> {
+    /// The bot that takes the call.
+    pub bot: AnsweredBot<'a>,
+    /// Names and values that go along, at most [`CUSTOM_MAX`] of at most [`CUSTOM_BYTES_MAX`] bytes each.
+    pub custom: Vec<(String, String)>,
+    /// What was left out, in sentences that name keys and no values, at most [`NOTES_MAX`].
+    pub notes: Vec<String>,
+}
+
+/// The bot of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AnsweredBot<'a> {
+    /// One of the configuration, or a built-in one.
+    Named(BotChoice<'a>),
+    /// One that the answer describes: its address came from outside.
+    Described(Box<Bot>),
+}
+
+/// Why an answer cannot be used: a sentence that names keys and no values.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadAnswer(pub String);
+
+impl<'a> ConfigAnswer<'a> {
+    /// Reads the body of an answer.
+    ///
+    /// # Errors
+    /// [`BadAnswer`] for what is no JSON object, names no bot, or says something known that cannot be.
+    pub fn parse(body: &[u8], config: &'a Config) -> Result<ConfigAnswer<'a>, BadAnswer> {
+        let object: Map<String, Value> = serde_json::from_slice(body)
+            .map_err(|_| BadAnswer("the answer is not a JSON object".to_owned()))?;
+        let mut fields = Fields::sort(object)?;
+        let custom = fields.custom()?;
+        fields.check_callback();
+        let bot = match fields.text("bot")? {
+            Some(name) => AnsweredBot::Named(fields.named(&name, config)?),
+            None => AnsweredBot::Described(Box::new(fields.described()?)),
+        };
+        Ok(ConfigAnswer { bot, custom, notes: fields.notes })
+    }
+}
+
+/// The known keys of an answer by their plain names.
+struct Fields {
+    known: BTreeMap<&'static str, Value>,
+    notes: Vec<String>,
+}
+
+impl Fields {
+    fn sort(object: Map<String, Value>) -> Result<Fields, BadAnswer> {
+        let mut fields = Fields { known: BTreeMap::new(), notes: Vec::new() };
+        for (key, value) in object {
+            let plain = plain(&key);
+            let known = KEYS.iter().find(|(_, spellings)| spellings.contains(&plain.as_str()));
+            match known {
+                _ if is_absent(&value) => {}
+                Some((name, _)) => {
+                    if fields.known.insert(name, value).is_some() {
+                        return Err(BadAnswer(format!("`{name}` is there twice")));
+                    }
+                }
+                None => fields.note(format!("the unknown key `{}` is ignored", shown(&key))),
+            }
+        }
+        Ok(fields)
+    }
+
+    fn note(&mut self, note: String) {
+        if self.notes.len() < NOTES_MAX {
+            self.notes.push(note);
+        }
+    }
+
+    fn text(&mut self, name: &'static str) -> Result<Option<String>, BadAnswer> {
+        match self.known.remove(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(BadAnswer(format!("`{name}` is not a string"))),
+        }
+    }
+
+    fn object(&mut self, name: &'static str) -> Result<Map<String, Value>, BadAnswer> {
+        match self.known.remove(name) {
+            None => Ok(Map::new()),
+            Some(Value::Object(object)) => Ok(object),
+            Some(_) => Err(BadAnswer(format!("`{name}` is not an object"))),
+        }
+    }
+
+    fn custom(&mut self) -> Result<Vec<(String, String)>, BadAnswer> {
+        let mut custom = Vec::new();
+        let mut left_out = 0;
+        for (name, value) in self.object("custom_params")? {
+            let value = match value {
+                Value::String(text) => text,
+                Value::Number(number) => number.to_string(),
+                Value::Bool(flag) => flag.to_string(),
+                Value::Null => continue,
+                Value::Array(_) | Value::Object(_) => {
+                    left_out += 1;
+                    continue;
+                }
+            };
+            let fits = name.len() <= CUSTOM_BYTES_MAX && value.len() <= CUSTOM_BYTES_MAX;
+            if fits && custom.len() < CUSTOM_MAX {
+                custom.push((name, value));
+            } else {
+                left_out += 1;
+            }
+        }
+        if left_out > 0 {
+            self.note(format!(
+                "{left_out} of `custom_params` are too many, too long or no text, and left out"
+            ));
+        }
+        Ok(custom)
+    }
+
+    /// A call is not refused because nobody can be told of it.
+    fn check_callback(&mut self) {
+        match self.text("status_callback_url") {
+            Ok(None) => {}
+            Ok(Some(url)) if WebUrl::parse(&url).is_ok() => {
+                self.note("`status_callback_url` is good, and not used in this version".to_owned());
+            }
+            Ok(Some(_)) | Err(_) => self.note("`status_callback_url` is no HTTP address".to_owned()),
+        }
+    }
+
+    fn named<'a>(&mut self, name: &str, config: &'a Config) -> Result<BotChoice<'a>, BadAnswer> {
+        let unknown = || BadAnswer("`bot` is no bot of the configuration".to_owned());
+        let bot = config.find_bot(name).ok_or_else(unknown)?;
+        // Its own address, language and headers stand in the file.
+        let beside: Vec<_> = self.known.keys().copied().collect();
+        for key in beside {
+            self.note(format!("`{key}` beside `bot` is ignored"));
+        }
+        Ok(bot)
+    }
+
+    fn described(&mut self) -> Result<Bot, BadAnswer> {
+        let refused = |name: &str, refusal: Refusal| BadAnswer(format!("`{name}`: {}", refusal.what));
+        let url =
+            self.text("url")?.ok_or_else(|| BadAnswer("there is neither `url` nor `bot`".to_owned()))?;
+        let url = BotUrl::parse(&url).map_err(|refusal| refused("url", refusal))?;
+        let dialect = self.text("dialect")?.unwrap_or_else(|| DEFAULT_DIALECT.to_owned());
+        let dialect = DialectName::parse(&dialect.to_ascii_lowercase())
+            .map_err(|_| BadAnswer("`dialect` is none that is spoken here".to_owned()))?;
+        Ok(Bot {
+            name: CONFIG_API_BOT.to_owned(),
+            display_name: None,
+            url,
+            dialect,
+            headers: self.headers()?,
+            audio: self.audio(dialect)?,
+            cdr: true,
+            quiet: false,
+        })
+    }
+
+    fn headers(&mut self) -> Result<HeaderMap, BadAnswer> {
+        let mut headers = HeaderMap::new();
+        let object = self.object("wsHeaders")?;
+        if object.len() > HEADERS_MAX {
+            return Err(BadAnswer(format!("`wsHeaders` has more than {HEADERS_MAX} headers")));
+        }
+        for (name, value) in object {
+            let text = match value {
+                Value::String(text) => text,
+                Value::Number(number) => number.to_string(),
+                Value::Null => continue,
+                _ => return Err(BadAnswer(format!("the header `{}` is not a string", shown(&name)))),
+            };
+            let (name, value) = headers::check(&name, &text)
+                .map_err(|refusal| BadAnswer(format!("the header `{}`: {}", shown(&name), refusal.what)))?;
+            headers.insert(name, value);
+        }
+        Ok(headers)
+    }
+
+    fn audio(&mut self, dialect: DialectName) -> Result<WireAudio, BadAnswer> {
+        let (mut encoding, mut sample_rate) = (None, None);
+        for (key, value) in self.object("audioFormat")? {
+            match (plain(&key).as_str(), value) {
+                (_, Value::Null) => {}
+                ("encoding", Value::String(text)) => encoding = Some(text.to_ascii_lowercase()),
+                ("samplerate", value) => sample_rate = Some(rate(&value)?),
+                ("encoding", _) => {
+                    return Err(BadAnswer("`audioFormat.encoding` is not a string".to_owned()));
+                }
+                _ => self.note(format!("the unknown key `audioFormat.{}` is ignored", shown(&key))),
+            }
+        }
+        (dialect.row().audio)(&AudioWish { encoding, sample_rate, frame: None })
+            .map_err(|sentence| BadAnswer(format!("`audioFormat`: {sentence}")))
+    }
+}
+
+fn rate(value: &Value) -> Result<u32, BadAnswer> {
+    let number = match value {
+        Value::String(text) => text.trim().parse().ok(),
+        value => value.as_u64().and_then(|number| u32::try_from(number).ok()),
+    };
+    number.ok_or_else(|| BadAnswer("`audioFormat.sampleRate` is not a number".to_owned()))
+}
+
+/// A key as it is compared: in lower case, without `_` and `-`.
+fn plain(key: &str) -> String {
+    key.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect()
+}
+
+fn is_absent(value: &Value) -> bool {
+    value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty())
+}
+
+/// A key from outside as it may stand in a log.
+fn shown(key: &str) -> String {
+    key.chars().filter(|c| !c.is_control()).take(KEY_CHARS_SHOWN_MAX).collect()
+}
+
+/// The known keys with the spellings that mean them, plain.
+const KEYS: &[(&str, &[&str])] = &[
+    ("url", &["url", "wsurl", "wssurl"]),
+    ("wsHeaders", &["wsheaders", "headers"]),
+    ("audioFormat", &["audioformat"]),
+    ("dialect", &["dialect"]),
+    ("bot", &["bot"]),
+    ("status_callback_url", &["statuscallbackurl", "callbackurl"]),
+    ("custom_params", &["customparams", "customparameters"]),
+];
+
+/// The language of a bot whose answer names none.
+const DEFAULT_DIALECT: &str = "ivr-solutions";
+/// Sentences about one answer.
+pub const NOTES_MAX: usize = 8;
+/// Characters of a key from outside that are shown.
+const KEY_CHARS_SHOWN_MAX: usize = 40;
+
+#[cfg(test)]
+#[path = "config_answer_tests.rs"]
+mod tests;
