@@ -12,6 +12,9 @@ pub struct Digit(u8);
 pub struct DigitError;
 
 impl Digit {
+    /// The star key.
+    pub const STAR: Self = Self(b'*');
+
     /// All sixteen keys in the order of their RFC 4733 event codes.
     pub const ALL: [Self; 16] = {
         let mut all = [Self(b'0'); 16];

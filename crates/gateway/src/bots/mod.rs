@@ -4,6 +4,8 @@
 
 mod dtmf;
 mod echo;
+mod ivr;
+mod parrot;
 mod tone;
 
 use std::time::Duration;
@@ -11,17 +13,19 @@ use std::time::Duration;
 use patchcord_core::dialect::{BotSide, WireAudio};
 use patchcord_core::media::MediaFormat;
 
-use crate::config::BuiltInBot;
+use crate::config::{BuiltInBot, IvrMenu};
 
 /// What stands in the place of a dialect's name where a bot has none.
 pub const BUILT_IN: &str = "built-in";
 
-/// Makes a built-in bot for a call whose phone speaks `format`.
-pub fn built_in(bot: BuiltInBot, format: MediaFormat) -> Box<BotSide> {
+/// Makes a built-in bot for a call whose phone speaks `format`; `menu` tells where keys of `ivr` lead.
+pub fn built_in(bot: BuiltInBot, format: MediaFormat, menu: &IvrMenu) -> Box<BotSide> {
     match bot {
         BuiltInBot::Echo => Box::new(echo::Echo::new(format)),
+        BuiltInBot::Parrot => Box::new(parrot::Parrot::new(format)),
         BuiltInBot::Dtmf => Box::new(dtmf::Dtmf::new(format)),
         BuiltInBot::Tone => Box::new(tone::Tone::new(format)),
+        BuiltInBot::Ivr => Box::new(ivr::Ivr::new(format, menu.clone())),
     }
 }
 

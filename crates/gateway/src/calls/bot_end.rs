@@ -100,7 +100,9 @@ impl BotEnd {
 
     /// Dials.
     pub fn connect(&mut self) {
-        if let Self::Waiting(address) = std::mem::replace(self, Self::Gone) {
+        if matches!(self, Self::Waiting(_))
+            && let Self::Waiting(address) = std::mem::replace(self, Self::Gone)
+        {
             let bot = address.bot.clone();
             *self = Self::Dialling(Box::pin(address.dial()), bot);
         }

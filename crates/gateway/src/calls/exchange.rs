@@ -192,7 +192,7 @@ impl Exchange {
                 let settings = BotSettings {
                     name: bot.as_str().into(),
                     dialect: bots::BUILT_IN,
-                    side: bots::built_in(bot, phone_format),
+                    side: bots::built_in(bot, phone_format, &self.config().ivr),
                     audio: bots::audio(phone_format),
                     place: BotPlace::BuiltIn,
                 };

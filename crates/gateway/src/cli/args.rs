@@ -62,7 +62,7 @@ pub struct CallArgs {
 #[derive(Debug, Clone, Args)]
 #[command(before_help = "Example:\n  patchcord bot echo --dialect ivr-solutions --listen 127.0.0.1:9001")]
 pub struct BotArgs {
-    /// The built-in bot: echo, dtmf or tone
+    /// The built-in bot: echo, parrot, dtmf, tone or ivr
     pub name: String,
     /// The language it speaks
     #[arg(long, value_name = "NAME")]

@@ -76,7 +76,9 @@ impl Destination {
         };
         if config.find_bot(&name).is_none() {
             talk(&paint(&format!("there is no bot \"{name}\""), Ink::Red));
-            talk("name a built-in bot (echo, dtmf, tone), one of [bots] in patchcord.toml, ws://…, or sip:…");
+            talk(
+                "name a built-in bot (echo, parrot, dtmf, tone, ivr), one of [bots] in patchcord.toml, ws://…, or sip:…",
+            );
             return Err(Exit::Usage);
         }
         // What is dialled is a number, as on a telephone; it leads to the bot and nowhere else.

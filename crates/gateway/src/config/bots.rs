@@ -37,22 +37,29 @@ pub struct Bot {
 pub enum BuiltInBot {
     /// Returns the caller's audio.
     Echo,
+    /// Repeats each utterance after the caller pauses.
+    Parrot,
     /// Answers every digit with its tone.
     Dtmf,
     /// Sounds 1 kHz.
     Tone,
+    /// A menu by keys that hands the call to another bot.
+    Ivr,
 }
 
 impl BuiltInBot {
     /// All of them.
-    pub const ALL: [BuiltInBot; 3] = [BuiltInBot::Echo, BuiltInBot::Dtmf, BuiltInBot::Tone];
+    pub const ALL: [BuiltInBot; 5] =
+        [BuiltInBot::Echo, BuiltInBot::Parrot, BuiltInBot::Dtmf, BuiltInBot::Tone, BuiltInBot::Ivr];
 
     /// The name in the file.
     pub fn as_str(self) -> &'static str {
         match self {
             BuiltInBot::Echo => "echo",
+            BuiltInBot::Parrot => "parrot",
             BuiltInBot::Dtmf => "dtmf",
             BuiltInBot::Tone => "tone",
+            BuiltInBot::Ivr => "ivr",
         }
     }
 
@@ -96,7 +103,7 @@ fn check_name(name: &str, section: &Section<'_>) {
             Refusal::new("this is not a name for a bot", "letters, digits, dashes, dots; at most 64");
         section.report.refuse(&section.path, &section.place, refusal);
     }
-    if RESERVED.contains(&name) {
+    if BuiltInBot::find(name).is_some() || name == CONFIG_API_BOT {
         let refusal = Refusal::new(
             format!("\"{name}\" is the name of a built-in bot or has a meaning of its own"),
             "choose another name",
@@ -126,7 +133,5 @@ impl Setting for TransferEnd {
     }
 }
 
-/// Names of built-in bots, of this version and of later ones, and the one of bots that a CONFIG_API describes.
-const RESERVED: &[&str] = &["echo", "parrot", "dtmf", "tone", "ivr", CONFIG_API_BOT];
 /// The longest name of a bot.
 const NAME_BYTES_MAX: usize = 64;

@@ -366,6 +366,12 @@ pub const KEYS: &[Declaration] = &[
     later("callbacks", "Where call status is posted."),
     later("storage", "The database and the place of recordings."),
     key(
+        "ivr.keys",
+        Kind::Map,
+        Absent("1 the echo, 2 the parrot, 3 the tone"),
+        "Keys of the built-in bot `ivr` and the bots that they lead to; `*` always says the prompt again.",
+    ),
+    key(
         "egress.allow_private",
         Kind::Flag,
         Is("false"),

@@ -19,6 +19,7 @@ mod environment;
 mod headers;
 mod http;
 mod import;
+mod ivr;
 pub mod keys;
 mod known;
 mod listeners;
@@ -54,6 +55,7 @@ pub use egress::Egress;
 pub use environment::Environment;
 pub use headers::check as check_header;
 pub use http::Http;
+pub use ivr::IvrMenu;
 pub use listeners::Listener;
 pub use log::{Levels, Log, LogFormat};
 pub use network::{Network, admits};
@@ -90,6 +92,8 @@ pub struct Config {
     pub numbers: Vec<Number>,
     /// The remote bots.
     pub bots: Vec<Bot>,
+    /// The menu of the built-in bot `ivr`.
+    pub ivr: IvrMenu,
     /// Ports for vendors that dial us.
     pub listeners: Vec<Listener>,
     /// Where URLs from outside may lead.
@@ -173,6 +177,7 @@ impl Config {
         let listener_sections = root.list_of_sections("listeners");
         let listeners: Vec<_> =
             listener_sections.iter().map(|section| Listener::read(section, &names)).collect();
+        let ivr = IvrMenu::read(&root.section("ivr"), &names);
         let server = Server::read(&root.section("server"));
         let log = Log::read(&root.section("log"));
         let http_section = root.section("http");
@@ -194,6 +199,7 @@ impl Config {
             sip: sip?,
             numbers: numbers.into_iter().collect::<Option<_>>()?,
             bots: bots.into_iter().collect::<Option<_>>()?,
+            ivr,
             listeners: listeners.into_iter().collect::<Option<_>>()?,
             egress: egress?,
         })

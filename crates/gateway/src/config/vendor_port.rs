@@ -60,11 +60,15 @@ impl Setting for SocketAddr {
 /// Refuses a bot that is not there; names the nearest one.
 pub(super) fn check_bot(section: &Section<'_>, key: &str, bot: &str, known: &[&str]) {
     if !known.contains(&bot) {
-        let refusal = Refusal {
-            what: format!("there is no bot \"{bot}\""),
-            cure: format!("one of: {}; or add [bots.{bot}]", known.join(", ")),
-            did_you_mean: nearest(bot, known.iter().copied()),
-        };
-        section.refuse(key, refusal);
+        section.refuse(key, no_such_bot(bot, known));
+    }
+}
+
+/// The refusal of a bot that is not there.
+pub(super) fn no_such_bot(bot: &str, known: &[&str]) -> Refusal {
+    Refusal {
+        what: format!("there is no bot \"{bot}\""),
+        cure: format!("one of: {}; or add [bots.{bot}]", known.join(", ")),
+        did_you_mean: nearest(bot, known.iter().copied()),
     }
 }

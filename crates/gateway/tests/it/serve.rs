@@ -8,6 +8,7 @@ mod config_server;
 mod countries;
 mod doors;
 mod hand_over;
+mod menu;
 mod phone;
 mod reloads;
 mod wires;

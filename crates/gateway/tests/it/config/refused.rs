@@ -94,6 +94,12 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "not in this version",
     ),
     ("[bots.\"a b\"]\nurl = \"ws://h/\"\ndialect = \"ozonetel\"", "bots.a b", "not a name"),
+    ("[ivr]\nkeys = { 12 = \"echo\" }", "ivr.keys.12", "not a key"),
+    ("[ivr]\nkeys = { \"*\" = \"echo\" }", "ivr.keys.*", "prompt again"),
+    ("[ivr]\nkeys = { 1 = \"ivr\" }", "ivr.keys.1", "itself"),
+    ("[ivr]\nkeys = { 1 = \"sails\" }", "ivr.keys.1", "there is no bot"),
+    ("[ivr]\nkeys = {}", "ivr.keys", "without keys"),
+    ("[ivr]\nkeys = { 1 = 2 }", "ivr.keys.1", "a whole number stands"),
     ("[bots.parrot]\nurl = \"ws://h/\"\ndialect = \"ozonetel\"", "bots.parrot", "built-in"),
     (
         "[bots.a]\nurl = \"ws://h/\"\ndialect = \"ozonetel\"\nquiet = true",
