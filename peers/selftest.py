@@ -20,6 +20,7 @@ sys.path.insert(0, str(HERE / "python"))
 import numpy as np  # noqa: E402
 from websockets.asyncio.server import serve  # noqa: E402
 
+import config_api  # noqa: E402
 import wavcheck  # noqa: E402
 from fake_gateway import answer_vendor, call_bot  # noqa: E402
 from fake_sip import SIP_CASES, run_sip_case  # noqa: E402
@@ -203,6 +204,26 @@ def oracle_cases(score):
         score.tell("oracle: digits", seen == "0123456789*#ABCD5512" and dtmf_digits(ref) == "", seen)
 
 
+def question_cases(score):
+    """What the CONFIG_API thinks of questions that are wrong in one way."""
+    right = {"From": "9876543210", "To": "18001234567", "Direction": "inbound", "FlowId": "default_flow", "SessionId": "1707204900.123", "ServerId": "delhi"}
+    length, json_type = ("content-length", "1"), ("content-type", "application/json")
+    head = ("POST /config HTTP/1.1", [("host", "h"), length, json_type])
+    cases = [
+        ("right", head, right, None), ("GET", ("GET /config HTTP/1.1", head[1]), right, r"request line"),
+        ("a form", (head[0], [("host", "h"), length, ("content-type", "application/x-www-form-urlencoded")]), right, r"content-type is not"),
+        ("two hosts", (head[0], [("host", "h"), *head[1]]), right, r"host is there 2 times"),
+        ("another order", head, dict(reversed(right.items())), r"the fields are"), ("a seventh field", head, {**right, "Headers": {}}, r"the fields are"),
+        ("a number", head, {**right, "From": 9876543210}, r"From is not a string"), ("outbound", head, {**right, "Direction": "outbound"}, r"Direction"),
+        ("another id", head, {**right, "SessionId": "call_1"}, r"SessionId"), ("nobody calls", head, {**right, "From": ""}, r"From is empty"),
+        ("no object", head, [1], r"not an object"),
+    ]
+    for name, (line, headers), question, want in cases:
+        if score.wanted(f"question: {name}"):
+            wrong = config_api.judge(line, headers, json.dumps(question).encode())
+            score.judge(f"question: {name}", {"ok": not wrong, "violations": wrong}, want)
+
+
 async def sip_case(score, gate, case):
     name = f"{case[0]} {case[1]}: {case[2] or 'right'}"
     if score.wanted(name):
@@ -214,6 +235,7 @@ async def sip_case(score, gate, case):
 async def everything(score, calls_at_once):
     gate, sip_gate = asyncio.Semaphore(calls_at_once), asyncio.Semaphore(3)
     oracle_cases(score)
+    question_cases(score)
     jobs = [sip_case(score, sip_gate, case) for case in SIP_CASES]
     for dialect in BOT_FAULTS:
         jobs += [bot_cases(score, gate, dialect), bot_behaviours(score, gate, dialect), heard_case(score, dialect), *vendor_cases(score, gate, dialect)]

@@ -76,7 +76,9 @@ impl BotMedia {
 
 impl fmt::Display for BotMedia {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} → {}", self.format, self.dialect)
+        // A bot that was not found speaks no language.
+        let dialect = if self.dialect.is_empty() { "nobody" } else { self.dialect };
+        write!(f, "{} → {dialect}", self.format)
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod ask;
 mod bot;
+mod config_api;
 mod config_schema;
 mod course;
 mod failing_bots;
