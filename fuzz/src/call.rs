@@ -214,6 +214,7 @@ fn media(kind: u16) -> PhoneMedia {
         telephone_event: (kind & 8 == 0).then_some((101, 8_000)),
         ptime: Duration::from_millis(10 * u64::from(1 + (kind / 16 + 1) % 6)),
         direction: directions[usize::from(kind % 4)],
+        srtp: None,
     }
 }
 

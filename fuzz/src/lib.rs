@@ -8,4 +8,5 @@ pub mod dialect;
 pub mod rtp;
 pub mod sdp;
 pub mod sip;
+pub mod srtp;
 mod steps;

@@ -1,11 +1,14 @@
 //! Session descriptions: any text is read or refused, and what is answered or offered can be read again.
 
-use patchcord_sip::sdp::{CodecSpec, Direction, LocalSession, Order, Session, choose, parse};
+use patchcord_sip::sdp::{
+    CodecSpec, Direction, LocalSession, Order, Protection, Sdes, Session, SuiteSpec, choose, parse,
+};
 
 /// Reads the input as an offer, answers it twice, and reads the answers.
 pub fn exercise(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let Ok(offer) = parse(text) else { return };
+    keys(&offer);
     let Some(audio) = offer.audio() else { return };
     assert!((10..=60).contains(&audio.packet_ms()), "packets of {} ms", audio.packet_ms());
     let codecs = [CodecSpec::new("PCMU", 8_000, 0), CodecSpec::new("PCMA", 8_000, 8)];
@@ -29,6 +32,30 @@ pub fn exercise(input: &[u8]) {
     assert!(read_again(&local().offer(&codecs, audio.packet_ms(), direction)).audio().is_some());
 }
 
+/// Whatever keys are offered: we answer with one of ours under a tag of theirs, or not at all, and the same offer
+/// gets the same answer.
+fn keys(offer: &Session) {
+    for protection in [Protection::Off, Protection::Optional, Protection::Required] {
+        let mut sdes = Sdes::new(protection, SUITES, |key| {
+            key.fill(7);
+            true
+        });
+        let Ok((audio, theirs)) = sdes.choose(offer) else { continue };
+        assert!(theirs.is_some() || protection != Protection::Required, "no key where one is required");
+        assert!(theirs.is_none() || protection != Protection::Off, "a key where none is wanted");
+        let Some(choice) = choose(&audio, &[CodecSpec::new("PCMU", 8_000, 0)], Order::Ours) else { continue };
+        let lines = sdes.answer(theirs.clone()).unwrap_or_default();
+        assert_eq!(lines.first().map(|line| line.tag), theirs.as_ref().map(|theirs| theirs.tag));
+        assert_eq!(sdes.answer(theirs.clone()).unwrap_or_default(), lines);
+        let mut local = local();
+        local.set_cryptos(audio.profile, lines.clone());
+        let answer = read_again(&local.answer(offer, &audio, &choice));
+        let ours = answer.audios().next();
+        assert_eq!(ours.as_ref().map(|ours| ours.profile), Some(audio.profile));
+        assert_eq!(ours.map(|ours| ours.cryptos), Some(lines), "what we wrote is not what we meant");
+    }
+}
+
 fn local() -> LocalSession {
     LocalSession::new(1 << 20, ([192, 0, 2, 1], 4_000).into())
 }
@@ -38,3 +65,8 @@ fn read_again(ours: &str) -> Session {
     assert!(read.is_ok(), "we wrote {ours:?}, which is {read:?}");
     read.unwrap_or(Session { version: 0, media: Vec::new() })
 }
+
+const SUITES: &[SuiteSpec] = &[
+    SuiteSpec { name: "AES_CM_128_HMAC_SHA1_80", key_octets: 30 },
+    SuiteSpec { name: "AES_CM_128_HMAC_SHA1_32", key_octets: 30 },
+];

@@ -7,7 +7,10 @@ use std::time::Duration;
 use crate::dialect::Capability;
 use crate::media::LineCodec;
 use crate::rtp::rtcp::{self, SenderInfo};
-use crate::rtp::{RtpEvent, RtpReceiveSettings, RtpReceiver, RtpSendSettings, RtpSender, is_rtcp};
+use crate::rtp::{
+    OurStream, RtpEvent, RtpReceiveSettings, RtpReceiver, RtpSendSettings, RtpSender, SrtpCounts,
+    SrtpSession, is_rtcp,
+};
 use crate::vocabulary::{Counters, DigitPress, Moment, WallClock};
 
 use super::listener::Listener;
@@ -33,6 +36,10 @@ struct Session {
     media: PhoneMedia,
     receiver: RtpReceiver,
     sender: RtpSender,
+    /// Between the socket and both of them, where packets are protected.
+    srtp: Option<Box<SrtpSession>>,
+    /// What sessions before this one refused.
+    refused: SrtpCounts,
     report_at: Moment,
     /// No packet of the phone has come yet.
     awaits_first: bool,
@@ -57,6 +64,7 @@ impl RtpLeg {
             let mut ear = Ear { listener, digits: &mut self.digits, codec: session.media.codec, now };
             session.receiver.renegotiate(now, settings, &mut |event| ear.take(event));
             session.sender.renegotiate(media.payload_type, media.telephone_event, media.codec.clock_rate());
+            session.protect_by(&media);
             session.media = media;
             return;
         }
@@ -70,7 +78,16 @@ impl RtpLeg {
             clock_rate: media.codec.clock_rate(),
         });
         let (receiver, report_at) = (RtpReceiver::new(settings), now + REPORT_INTERVAL);
-        self.session = Some(Session { media, receiver, sender, report_at, awaits_first: true });
+        let srtp = media.srtp.clone().map(|keys| Box::new(SrtpSession::new(keys)));
+        self.session = Some(Session {
+            media,
+            receiver,
+            sender,
+            srtp,
+            refused: SrtpCounts::default(),
+            report_at,
+            awaits_first: true,
+        });
     }
 
     /// Whether the phone is expected to speak.
@@ -93,7 +110,10 @@ impl RtpLeg {
             return;
         }
         let packet = &mut self.packet;
-        let mut put = |packet: &[u8]| {
+        let mut put = |packet: &mut Vec<u8>| {
+            if let Some(srtp) = &mut session.srtp {
+                srtp.protect(packet);
+            }
             outputs.datagram(Port::Rtp, to, |out| out.extend_from_slice(packet));
             self.sent += 1;
         };
@@ -134,6 +154,9 @@ impl RtpLeg {
         counters.rtp_reordered += counts.reordered;
         counters.rtp_strangers += counts.strangers;
         counters.rtp_malformed += counts.malformed;
+        let refused = session.refused();
+        counters.srtp_auth_failed += refused.auth_failed;
+        counters.srtp_replayed += refused.replayed;
     }
 
     /// Sends a report about both directions (RFC 3550 §6.4).
@@ -150,7 +173,29 @@ impl RtpLeg {
         let heard = session.receiver.report_block(now);
         let sent = Some(sent).filter(|_| packets > 0);
         rtcp::write_report(session.sender.ssrc(), sent, heard, cname, &mut self.packet);
-        put_rtcp(session, &self.packet, outputs);
+        put_rtcp(session, &mut self.packet, outputs);
+    }
+}
+
+impl Session {
+    /// Takes the keys of a new agreement.
+    fn protect_by(&mut self, media: &PhoneMedia) {
+        match (&mut self.srtp, &media.srtp) {
+            (Some(srtp), Some(keys)) => {
+                if srtp.rekey(keys.clone()) == OurStream::BeginsAnew {
+                    self.sender.begin_anew();
+                }
+            }
+            (_, keys) => {
+                self.refused = self.refused();
+                self.srtp = keys.clone().map(|keys| Box::new(SrtpSession::new(keys)));
+            }
+        }
+    }
+
+    /// Packets that were not taken for want of authenticity.
+    fn refused(&self) -> SrtpCounts {
+        self.srtp.as_ref().map_or(self.refused, |srtp| self.refused + srtp.counts())
     }
 }
 
@@ -158,12 +203,13 @@ impl Call {
     /// The phone's audio was agreed on or changed.
     pub(super) fn agree_on_media(&mut self, media: PhoneMedia, now: Moment) {
         let PhoneLeg::Rtp(leg) = &mut self.phone else { return };
+        let (format, ptime, has_events) =
+            (media.codec.format(), media.ptime, media.telephone_event.is_some());
         leg.agree(media, &mut self.listener, now);
         self.pass_heard(now);
         self.last_media = now;
-        let format = media.codec.format();
-        self.speaker.set_leg(format, media.ptime);
-        self.speaker.send_events(media.telephone_event.is_some());
+        self.speaker.set_leg(format, ptime);
+        self.speaker.send_events(has_events);
         self.listener.set_phone(format);
         self.choose_digits();
         // After a delayed offer the answer came before the agreement.
@@ -198,6 +244,14 @@ impl Call {
         let Some(session) = &mut leg.session else { return };
         let mut ear =
             Ear { listener: &mut self.listener, digits: &mut leg.digits, codec: session.media.codec, now };
+        let packet = match &mut session.srtp {
+            None => packet,
+            Some(srtp) => {
+                let from_phone = session.receiver.may_come_from(source);
+                let Some(packet) = from_phone.then(|| srtp.unprotect(packet)).flatten() else { return };
+                packet
+            }
+        };
         let wanted = session.media.direction.receives();
         let known = session.receiver.handle_packet(now, source, packet, &mut |event| {
             if wanted {
@@ -217,6 +271,16 @@ impl Call {
         if let PhoneLeg::Rtp(leg) = &mut self.phone
             && let Some(session) = &mut leg.session
         {
+            let packet = match &mut session.srtp {
+                None => packet,
+                Some(srtp) => {
+                    let from_phone = session.receiver.may_come_from(source);
+                    let Some(packet) = from_phone.then(|| srtp.unprotect_rtcp(packet)).flatten() else {
+                        return;
+                    };
+                    packet
+                }
+            };
             // The stream's goodbye ends nothing: SIP ends calls.
             session.receiver.handle_rtcp(now, source, packet);
         }
@@ -244,9 +308,9 @@ impl Call {
     /// Says goodbye on RTCP: our stream ends (RFC 3550 §6.6).
     pub(super) fn send_rtcp_bye(&mut self) {
         let PhoneLeg::Rtp(leg) = &mut self.phone else { return };
-        let Some(session) = &leg.session else { return };
+        let Some(session) = &mut leg.session else { return };
         rtcp::write_goodbye(session.sender.ssrc(), self.names.call_id.as_str(), &mut leg.packet);
-        put_rtcp(session, &leg.packet, &mut self.outputs);
+        put_rtcp(session, &mut leg.packet, &mut self.outputs);
     }
 
     /// Passes on what the ear took: audio as frames, keys as keys.
@@ -295,12 +359,15 @@ impl Ear<'_> {
     }
 }
 
-fn put_rtcp(session: &Session, packet: &[u8], outputs: &mut Outputs) {
+fn put_rtcp(session: &mut Session, packet: &mut Vec<u8>, outputs: &mut Outputs) {
     let remote = session.receiver.remote();
     // RFC 3550 §11: the odd port above the even one. What the SDP says of RTCP is true where it is true of RTP.
     let above = SocketAddr::new(remote.ip(), remote.port().saturating_add(1));
     let to = session.media.rtcp.filter(|_| remote == session.media.remote).unwrap_or(above);
     if !is_nowhere(remote) && !is_nowhere(to) {
+        if let Some(srtp) = &mut session.srtp {
+            srtp.protect_rtcp(packet);
+        }
         outputs.datagram(Port::Rtcp, to, |out| out.extend_from_slice(packet));
     }
 }

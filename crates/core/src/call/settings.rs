@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::dialect::{BotSide, PhoneSide, WireAudio};
 use crate::media::LineCodec;
+use crate::rtp::SrtpKeys;
 use crate::vocabulary::{CallId, Direction, PhoneNumber, StreamId, WallClock};
 
 /// Everything that a call is given.
@@ -111,7 +112,7 @@ pub struct RtpIdentity {
 }
 
 /// The audio that was negotiated with a SIP phone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PhoneMedia {
     /// Where its SDP wants RTP.
     pub remote: SocketAddr,
@@ -129,6 +130,8 @@ pub struct PhoneMedia {
     pub ptime: Duration,
     /// Who may send.
     pub direction: MediaDirection,
+    /// The keys of both ways where packets are protected.
+    pub srtp: Option<Arc<SrtpKeys>>,
 }
 
 /// Who sends and who hears, seen from us (RFC 3264 §6.1).

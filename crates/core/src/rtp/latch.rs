@@ -66,6 +66,14 @@ impl Latch {
         admission
     }
 
+    /// Whether a packet from this source may be the phone's, whatever is in it: worth being deciphered.
+    pub fn may_come_from(&self, source: SocketAddr) -> bool {
+        match &self.latched {
+            Some(known) => is_same_host(known.source, source) || is_same(self.sdp, source),
+            None => self.may_latch(source),
+        }
+    }
+
     /// Whether a report from this source concerns the stream: same host, any port.
     pub fn is_from_remote_host(&self, source: SocketAddr) -> bool {
         is_same_host(self.remote(), source)

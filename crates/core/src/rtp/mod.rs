@@ -9,6 +9,7 @@ mod receiver;
 mod reorder;
 pub mod rtcp;
 mod sender;
+mod srtp;
 mod statistics;
 mod telephone_event;
 
@@ -17,5 +18,6 @@ pub use packet::{RtpError, RtpHeader, RtpPacket, is_rtcp};
 pub use receiver::{RtpEvent, RtpReceiveSettings, RtpReceiver};
 pub use reorder::{Arrival, Released, Reorder};
 pub use sender::{EventFrame, RtpSendSettings, RtpSender};
+pub use srtp::{MasterKey, Mki, OurStream, SRTP_SOURCES_MAX, SrtpCounts, SrtpKeys, SrtpSession, SrtpSuite};
 pub use statistics::{RtpCounts, RtpStatistics};
 pub use telephone_event::{EventPayload, EventReceiver};

@@ -180,6 +180,13 @@ impl RtpReceiver {
         true
     }
 
+    /// Whether a datagram may be the phone's by its source; a stranger's is counted. Costs less than deciphering.
+    pub fn may_come_from(&mut self, source: SocketAddr) -> bool {
+        let known = self.latch.may_come_from(source);
+        self.statistics.counts.strangers += u64::from(!known);
+        known
+    }
+
     /// Takes an RTCP datagram; `true` if the phone says that its stream is over.
     pub fn handle_rtcp(&mut self, now: Moment, source: SocketAddr, datagram: &[u8]) -> bool {
         if !self.latch.is_from_remote_host(source) {

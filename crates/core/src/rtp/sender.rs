@@ -84,6 +84,14 @@ impl RtpSender {
         self.settings.clock_rate = clock_rate;
     }
 
+    /// Begins anew under another source; time goes on. The number is below half its range, so that a first packet
+    /// that is lost leaves no doubt about its rollover counter (RFC 3711 §3.3.1).
+    pub fn begin_anew(&mut self) {
+        self.settings.ssrc = self.settings.ssrc.wrapping_add(1);
+        self.sequence &= u16::MAX >> 1;
+        (self.talkspurt, self.packets, self.octets) = (true, 0, 0);
+    }
+
     /// Overwrites `out` with a packet of audio that lasts `samples` ticks.
     pub fn audio(&mut self, payload: &[u8], samples: u32, out: &mut Vec<u8>) {
         self.event = None;

@@ -52,6 +52,10 @@ pub enum Reason {
     UnknownNumber,
     /// The phone and we have no codec in common.
     NoCommonCodec,
+    /// The phone's audio is in the clear, and it has to be protected.
+    SrtpRequired,
+    /// The phone's audio has to be protected, and we cannot, or by no suite of its own.
+    NoCommonSrtp,
     /// The phone's messages could not be understood.
     BadOffer,
     /// The vendor's connection broke.
@@ -228,7 +232,7 @@ const BOT: (CauseClass, HungUpBy) = (CauseClass::Bot, HungUpBy::System);
 const US: (CauseClass, HungUpBy) = (CauseClass::Us, HungUpBy::System);
 
 /// Every reason in every language, in the order of [`Reason`].
-pub const REASONS: [ReasonRow; 34] = {
+pub const REASONS: [ReasonRow; 36] = {
     use Reason as R;
     [
         row(R::CallerHungUp, "caller_hung_up", DONE_BY_CALLER, NORMAL, 487, "NORMAL_CLEARING", "CANCELED"),
@@ -248,6 +252,8 @@ pub const REASONS: [ReasonRow; 34] = {
             "FAILED",
         ),
         row(R::NoCommonCodec, "no_common_codec", UPSTREAM, INCOMPATIBLE, 488, "CALL_REJECTED", "FAILED"),
+        row(R::SrtpRequired, "srtp_required", UPSTREAM, INCOMPATIBLE, 488, "CALL_REJECTED", "FAILED"),
+        row(R::NoCommonSrtp, "no_common_srtp", UPSTREAM, INCOMPATIBLE, 488, "CALL_REJECTED", "FAILED"),
         row(R::BadOffer, "bad_offer", UPSTREAM, PROTOCOL, 400, "CALL_REJECTED", "FAILED"),
         row(R::VendorReset, "vendor_reset", UPSTREAM, OUT_OF_ORDER, 480, "NORMAL_CLEARING", "CANCELED"),
         row(R::VendorSilent, "vendor_silent", UPSTREAM, TIMER, 408, "CALL_REJECTED", "FAILED"),

@@ -106,6 +106,10 @@ counters! {
     rtp_strangers,
     /// Packets that are no RTP.
     rtp_malformed,
+    /// Packets on a protected call that were not authentic: forged, damaged, or without protection.
+    srtp_auth_failed,
+    /// Packets on a protected call that came again, or too late to tell.
+    srtp_replayed,
     /// Audio of the caller given to the bot.
     heard_ms,
     /// Of it: concealed loss.

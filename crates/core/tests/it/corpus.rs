@@ -8,6 +8,8 @@ mod call;
 mod dialect;
 #[path = "../../../../fuzz/src/rtp.rs"]
 mod rtp;
+#[path = "../../../../fuzz/src/srtp.rs"]
+mod srtp;
 #[path = "../../../../fuzz/src/steps.rs"]
 mod steps;
 
@@ -27,6 +29,11 @@ fn replay(target: &str, exercise: impl Fn(&[u8])) {
 #[test]
 fn rtp_and_rtcp_inputs_are_accounted_for() {
     replay("rtp", rtp::exercise);
+}
+
+#[test]
+fn protected_inputs_are_heard_once_or_not_at_all() {
+    replay("srtp", srtp::exercise);
 }
 
 #[test]

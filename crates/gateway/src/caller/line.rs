@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use patchcord_core::media::MediaFormat;
 use patchcord_core::media::g711::Law;
-use patchcord_core::rtp::{EventFrame, RtpSendSettings, RtpSender};
+use patchcord_core::rtp::{EventFrame, OurStream, RtpSendSettings, RtpSender, SrtpSession, is_rtcp};
 use patchcord_core::vocabulary::Moment;
 use patchcord_sip::message::SipUri;
-use patchcord_sip::sdp::{self, CodecSpec, Direction, LocalSession, Order};
+use patchcord_sip::sdp::{self, CodecSpec, Direction, LocalSession, Order, Protection, Sdes};
 use patchcord_sip::{
     BindError, CallLeg, IncomingCall, InviteRequest, LegEvent, LegEvents, ListenAddr, SipAgent, SipConfig,
     SipError, SipLimits,
@@ -21,10 +21,12 @@ use socket2::SockRef;
 use tokio::net::{UdpSocket, lookup_host};
 use tokio::sync::mpsc;
 
+pub use super::agreement::Media;
+use super::agreement::{agree, take_answer};
 use super::call_log::Ending;
 use super::watermark::Watermark;
 use crate::clock::Clock;
-use crate::net::local_address_towards;
+use crate::net::{local_address_towards, sdes, srtp_keys};
 
 /// A SIP phone that places any number of calls and takes none.
 pub struct Phone {
@@ -46,6 +48,8 @@ pub struct Dial {
     pub from: String,
     /// Which law is offered first.
     pub law: Law,
+    /// Whether audio is to be encrypted, keys by SDES.
+    pub srtp: Protection,
 }
 
 /// Why no call could be placed.
@@ -75,6 +79,7 @@ pub struct Placed {
     socket: UdpSocket,
     local: LocalSession,
     codecs: Vec<CodecSpec>,
+    sdes: Sdes,
     placed: Moment,
     clock: Clock,
     /// A description in a provisional response, for an answer without one.
@@ -90,6 +95,8 @@ pub struct Line {
     codecs: Vec<CodecSpec>,
     media: Media,
     sender: RtpSender,
+    sdes: Sdes,
+    srtp: Option<Box<SrtpSession>>,
     coded: [u8; Watermark::SAMPLES],
     packet: Vec<u8>,
     sent: u64,
@@ -97,21 +104,6 @@ pub struct Line {
     pub placed: Moment,
     /// When the answer came.
     pub answered: Moment,
-}
-
-/// What both ends agreed on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Media {
-    /// Where they want RTP.
-    pub remote: SocketAddr,
-    /// How audio is coded.
-    pub law: Law,
-    /// Its payload type.
-    pub payload_type: u8,
-    /// The payload type of telephone events, if they take them.
-    pub events: Option<u8>,
-    /// They do not want to hear us.
-    pub held: bool,
 }
 
 /// What comes out of a line.
@@ -177,6 +169,10 @@ impl Phone {
             codecs.reverse();
         }
         let mut local = LocalSession::new(random_u64()?, rtp);
+        let mut sdes = sdes(dial.srtp);
+        let (profile, lines) =
+            sdes.offer().map_err(|fault| PhoneError::NoSocket(io::Error::other(fault.to_string())))?;
+        local.set_cryptos(profile, lines);
         let request = InviteRequest {
             target: dial.target.clone(),
             from_user: dial.from.clone(),
@@ -191,7 +187,7 @@ impl Phone {
             error => PhoneError::Sip(error),
         })?;
         let (leg, events) = (call.leg, call.events);
-        Ok(Placed { leg, events, socket, local, codecs, placed, clock: self.clock, early: None })
+        Ok(Placed { leg, events, socket, local, codecs, sdes, placed, clock: self.clock, early: None })
     }
 
     /// The time that calls are measured in.
@@ -232,17 +228,20 @@ impl Placed {
             }
         };
         let answered = self.clock.now();
-        let media = answer.and_then(|sdp| agree(&sdp, &self.codecs)).ok_or(Ending::BadAnswer)?;
+        let media = answer
+            .and_then(|sdp| take_answer(&sdp, &self.codecs, &mut self.sdes))
+            .ok_or(Ending::BadAnswer)?;
         let start = random_u64().map_err(|_| Ending::Vanished)?;
         let sender = RtpSender::new(RtpSendSettings {
             ssrc: (start >> 32) as u32,
-            sequence: (start >> 16) as u16,
+            sequence: (start >> 16) as u16 >> 1,
             timestamp: start as u32,
             payload_type: media.payload_type,
             telephone_event: media.events.map(|payload_type| (payload_type, 8_000)),
             clock_rate: 8_000,
         });
-        let Self { leg, events, socket, local, codecs, placed, .. } = self;
+        let Self { leg, events, socket, local, codecs, sdes, placed, .. } = self;
+        let srtp = srtp_keys(sdes.agreed()).map(|keys| Box::new(SrtpSession::new(keys)));
         Ok(Line {
             leg,
             events,
@@ -251,6 +250,8 @@ impl Placed {
             codecs,
             media,
             sender,
+            sdes,
+            srtp,
             coded: [0; Watermark::SAMPLES],
             packet: Vec::new(),
             sent: 0,
@@ -324,12 +325,28 @@ impl Line {
                 }
                 received = self.socket.recv_from(buffer) => {
                     // An error tells of an earlier datagram that nobody took (ICMP).
-                    if let Ok((length, _)) = received {
+                    if let Ok((length, _)) = received
+                        && let Some(length) = self.unprotect(buffer, length)
+                    {
                         return FromLine::Datagram(length);
                     }
                 }
             }
         }
+    }
+
+    /// Whether packets are encrypted, and how many of theirs were not authentic.
+    pub fn protection(&self) -> Option<u64> {
+        self.srtp.as_ref().map(|srtp| srtp.counts().auth_failed)
+    }
+
+    /// Puts the packet of a protected datagram in its place; `None` when there is none.
+    fn unprotect(&mut self, buffer: &mut [u8], length: usize) -> Option<usize> {
+        let Some(srtp) = &mut self.srtp else { return Some(length) };
+        let datagram = buffer.get(..length).filter(|datagram| !is_rtcp(datagram))?;
+        let plain = srtp.unprotect(datagram)?;
+        buffer.get_mut(..plain.len())?.copy_from_slice(plain);
+        Some(plain.len())
     }
 
     /// Ends the call.
@@ -342,6 +359,8 @@ impl Line {
         match event {
             Some(LegEvent::Reoffer { id, offer }) => {
                 let Some(offer) = offer else {
+                    let (profile, lines) = self.sdes.offer().ok()?;
+                    self.local.set_cryptos(profile, lines);
                     let offer = self.local.offer(&self.codecs, 20, Direction::SendRecv);
                     let _ = self.leg.answer_reoffer(id, offer).await;
                     return None;
@@ -358,7 +377,7 @@ impl Line {
                 None
             }
             Some(LegEvent::ReofferAcked { answer: Some(answer) }) => {
-                let media = agree(&answer, &self.codecs)?;
+                let media = take_answer(&answer, &self.codecs, &mut self.sdes)?;
                 self.change(media);
                 Some(FromLine::Renegotiated)
             }
@@ -376,9 +395,11 @@ impl Line {
     /// Takes part in a change of the session; `None` when nothing is in common.
     fn answer(&mut self, offer: &str) -> Option<String> {
         let offered = sdp::parse(offer).ok()?;
-        let audio = offered.audio()?;
+        let (audio, key) = self.sdes.choose(&offered).ok()?;
         let choice = sdp::choose(&audio, &self.codecs, Order::Theirs)?;
-        self.change(agree(offer, &self.codecs)?);
+        let media = agree(&audio, &self.codecs)?;
+        self.local.set_cryptos(audio.profile, self.sdes.answer(key).ok()?);
+        self.change(media);
         Some(self.local.answer(&offered, &audio, &choice))
     }
 
@@ -387,27 +408,25 @@ impl Line {
         let remote = if media.remote.ip().is_unspecified() { self.media.remote } else { media.remote };
         self.media = Media { remote, ..media };
         let events = media.events.map(|payload_type| (payload_type, 8_000));
+        match (&mut self.srtp, srtp_keys(self.sdes.agreed())) {
+            (Some(srtp), Some(keys)) => {
+                if srtp.rekey(keys) == OurStream::BeginsAnew {
+                    self.sender.begin_anew();
+                }
+            }
+            (slot, keys) => *slot = keys.map(|keys| Box::new(SrtpSession::new(keys))),
+        }
         self.sender.renegotiate(media.payload_type, events, 8_000);
     }
 
     fn send(&mut self) {
+        if let Some(srtp) = &mut self.srtp {
+            srtp.protect(&mut self.packet);
+        }
         // At once or not at all; what the system cannot take is lost as it would be on the way.
         let sent = SockRef::from(&self.socket).send_to(&self.packet, &self.media.remote.into());
         self.sent += u64::from(sent.is_ok());
     }
-}
-
-/// What a description agrees on with the codecs that we have.
-fn agree(description: &str, codecs: &[CodecSpec]) -> Option<Media> {
-    let audio = sdp::parse(description).ok()?.audio()?;
-    let choice = sdp::choose(&audio, codecs, Order::Theirs)?;
-    Some(Media {
-        remote: audio.media,
-        law: if choice.codec.name.eq_ignore_ascii_case("PCMA") { Law::A } else { Law::Mu },
-        payload_type: choice.codec.number,
-        events: choice.telephone_event.filter(|event| event.clock == 8_000).map(|event| event.number),
-        held: audio.is_hold(),
-    })
 }
 
 fn bind(address: IpAddr) -> io::Result<UdpSocket> {
@@ -440,26 +459,3 @@ const CALLS_MAX: usize = 4_096;
 
 /// Room for a second of one stream.
 const RECEIVE_BUFFER_BYTES: usize = 64 << 10;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn answer(formats: &str, rest: &str) -> String {
-        format!(
-            "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
-             m=audio 4000 RTP/AVP {formats}\r\n{rest}"
-        )
-    }
-
-    #[test]
-    fn the_first_codec_of_the_answer_counts_and_events_come_along() {
-        let codecs = [CodecSpec::new("PCMU", 8_000, 0), CodecSpec::new("PCMA", 8_000, 8)];
-        let media = agree(&answer("8 0 96", "a=rtpmap:96 telephone-event/8000\r\n"), &codecs).unwrap();
-        assert_eq!((media.law, media.payload_type, media.events), (Law::A, 8, Some(96)));
-        assert_eq!((media.remote, media.held), ("192.0.2.1:4000".parse().unwrap(), false));
-        assert!(agree(&answer("0", "a=sendonly\r\n"), &codecs).unwrap().held);
-        assert_eq!(agree(&answer("96", "a=rtpmap:96 opus/48000/2\r\n"), &codecs), None);
-        assert_eq!(agree("hello", &codecs), None);
-    }
-}

@@ -3,6 +3,7 @@
 //! `patchcord call` and `bench` are made of it, and so are the tests. It knows nothing of the gateway: what it
 //! dials may be any SIP endpoint.
 
+mod agreement;
 pub mod call_log;
 pub mod call_table;
 pub mod conversation;

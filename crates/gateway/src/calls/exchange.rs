@@ -224,7 +224,8 @@ pub fn draw_rtp_identity() -> Result<RtpIdentity, Reason> {
     let [a, b, c, d, e, f, g, h, i, j] = random()?;
     Ok(RtpIdentity {
         ssrc: u32::from_be_bytes([a, b, c, d]),
-        sequence: u16::from_be_bytes([e, f]),
+        // Below half the range: RFC 3711 §3.3.1, where packets are protected.
+        sequence: u16::from_be_bytes([e, f]) >> 1,
         timestamp: u32::from_be_bytes([g, h, i, j]),
     })
 }

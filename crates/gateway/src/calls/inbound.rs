@@ -2,14 +2,14 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use patchcord_core::call::{BotSettings, Fallback, PhoneMedia, PhoneSettings, RtpIdentity};
 use patchcord_core::media::MediaFormat;
 use patchcord_core::vocabulary::{Cause, PhoneNumber, Reason};
-use patchcord_sip::{CallLeg, IncomingCall, Invitation};
+use patchcord_sip::{CallLeg, IncomingCall, Invitation, Transport};
 use tokio::sync::mpsc;
-use tracing::{Instrument, error, info, info_span};
+use tracing::{Instrument, error, info, info_span, warn};
 
 use super::RETRY_AFTER_S;
 use super::bot_end::BotEnd;
@@ -71,9 +71,12 @@ async fn run(
             }
         };
     info!(source = %invitation.source, bot = %bot.name, dialect = bot.dialect, "call came in");
+    if media.as_ref().is_some_and(|media| media.srtp.is_some()) {
+        warn_of_readable_keys(invitation.transport);
+    }
     drop(invitation);
     parties.country = country;
-    let phone = PhoneSettings::Sip { rtp: identity, media };
+    let phone = PhoneSettings::Sip { rtp: identity, media: media.clone() };
     let settings = exchange.settings(names, parties, phone, bot, fallback);
     let end = SipEnd::new((leg, events), rtp, session, description, media);
     let task = CallTask::new(&exchange, settings, PhoneEnd::Sip(Box::new(end)), bot_end, (seat, orders));
@@ -118,15 +121,15 @@ fn prepare(
             local_address_towards(source).map_err(|_| Reason::Internal)?
         }
     };
-    let mut session = Session::new((shown, rtp.address().port()).into(), source, &sip.codecs)?;
+    let mut session = Session::new((shown, rtp.address().port()).into(), source, &sip.codecs, sip.srtp)?;
     let (description, media) = match &invitation.offer {
         Some(offer) => {
             let (media, answer) = session.answer(offer).map_err(|error| error.reason())?;
             (answer, Some(media))
         }
-        None => (session.offer(), None),
+        None => (session.offer().map_err(|error| error.reason())?, None),
     };
-    let format = media.map_or(MediaFormat::PCMU_8K, |media| media.codec.format());
+    let format = media.as_ref().map_or(MediaFormat::PCMU_8K, |media| media.codec.format());
     let (bot, bot_end) = match route.taker {
         RouteTaker::Bot(choice) => exchange.bot(choice, format),
         RouteTaker::ConfigApi(api) => {
@@ -143,6 +146,17 @@ fn prepare(
     let identity = draw_rtp_identity()?;
     let (fallback, country) = (route.fallback, route.country.map(|code| code.as_str().into()));
     Ok(Prepared { bot, bot_end, fallback, country, rtp, identity, session, description, media })
+}
+
+/// Keys in SDP are as secret as the signalling that carries them (RFC 4568 §8.1): said once, not for every call.
+fn warn_of_readable_keys(transport: Transport) {
+    static SAID: Once = Once::new();
+    match transport {
+        Transport::Udp | Transport::Tcp => SAID.call_once(|| {
+            warn!("audio is encrypted, but its keys came over SIP without TLS: who reads that can read the audio");
+        }),
+        Transport::Tls => {}
+    }
 }
 
 /// Where RTP is bound: media may take another way than signalling, but what is local stays local.

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use patchcord_core::call::{MediaDirection, PhoneMedia};
 use patchcord_core::media::LineCodec;
-use patchcord_core::vocabulary::Reason;
-use patchcord_sip::sdp::{self, Choice, CodecSpec, Direction, LocalSession, Order, SdpAudio};
+use patchcord_core::vocabulary::{Cause, Reason};
+use patchcord_sip::sdp::{
+    self, Choice, CodecSpec, Direction, LocalSession, Order, Protection, Sdes, SdesFault, SdpAudio,
+};
 
 use super::exchange::random;
 use crate::config::PhoneCodec;
+use crate::net::{sdes, srtp_keys};
 
 /// The session of one SIP leg.
 #[derive(Debug)]
@@ -17,6 +20,7 @@ pub struct Session {
     local: LocalSession,
     codecs: Vec<CodecSpec>,
     line_codecs: Vec<LineCodec>,
+    sdes: Sdes,
     /// Who signals.
     signalling: IpAddr,
     /// Where the phone took RTP and RTCP last, for a hold that names no address.
@@ -30,26 +34,39 @@ pub enum SessionError {
     Unreadable,
     /// No codec or transport in common.
     NothingInCommon,
+    /// No keys that both want.
+    Keys(SdesFault),
 }
 
 impl Session {
-    /// A session that takes RTP at `rtp`, with our codecs, preferred first.
+    /// A session that takes RTP at `rtp`, with our codecs, preferred first, protected or not.
     ///
     /// # Errors
     /// [`Reason::Internal`] when the system has no randomness to give.
-    pub fn new(rtp: SocketAddr, signalling: IpAddr, codecs: &[PhoneCodec]) -> Result<Self, Reason> {
+    pub fn new(
+        rtp: SocketAddr,
+        signalling: IpAddr,
+        codecs: &[PhoneCodec],
+        protection: Protection,
+    ) -> Result<Self, Reason> {
         Ok(Self {
             local: LocalSession::new(u64::from_be_bytes(random()?), rtp),
             codecs: codecs.iter().map(|codec| spec(*codec)).collect(),
             line_codecs: codecs.iter().map(|codec| line_codec(*codec)).collect(),
+            sdes: sdes(protection),
             signalling,
             last: None,
         })
     }
 
     /// Our offer.
-    pub fn offer(&mut self) -> String {
-        self.local.offer(&self.codecs, PACKET_MS, Direction::SendRecv)
+    ///
+    /// # Errors
+    /// [`SessionError::Keys`] when the system has no randomness to give.
+    pub fn offer(&mut self) -> Result<String, SessionError> {
+        let (profile, lines) = self.sdes.offer()?;
+        self.local.set_cryptos(profile, lines);
+        Ok(self.local.offer(&self.codecs, PACKET_MS, Direction::SendRecv))
     }
 
     /// Answers the phone's offer.
@@ -58,8 +75,11 @@ impl Session {
     /// [`SessionError`]; the session stays as it was.
     pub fn answer(&mut self, offer: &str) -> Result<(PhoneMedia, String), SessionError> {
         let offered = sdp::parse(offer).map_err(|_| SessionError::Unreadable)?;
-        let audio = offered.audio().ok_or(SessionError::NothingInCommon)?;
-        let (choice, media) = self.agree(&audio, Order::Ours)?;
+        let (audio, key) = self.sdes.choose(&offered)?;
+        let (choice, mut media) = self.agree(&audio, Order::Ours)?;
+        let lines = self.sdes.answer(key)?;
+        media.srtp = srtp_keys(self.sdes.agreed());
+        self.local.set_cryptos(audio.profile, lines);
         Ok((media, self.local.answer(&offered, &audio, &choice)))
     }
 
@@ -69,8 +89,11 @@ impl Session {
     /// [`SessionError`]; the session stays as it was.
     pub fn accept(&mut self, answer: &str) -> Result<PhoneMedia, SessionError> {
         let answered = sdp::parse(answer).map_err(|_| SessionError::Unreadable)?;
-        let audio = answered.audio().ok_or(SessionError::NothingInCommon)?;
-        self.agree(&audio, Order::Theirs).map(|(_, media)| media)
+        let (audio, key) = self.sdes.choose(&answered)?;
+        let (_, mut media) = self.agree(&audio, Order::Theirs)?;
+        self.sdes.accept(key)?;
+        media.srtp = srtp_keys(self.sdes.agreed());
+        Ok(media)
     }
 
     fn agree(&mut self, audio: &SdpAudio, order: Order) -> Result<(Choice, PhoneMedia), SessionError> {
@@ -90,6 +113,7 @@ impl Session {
             telephone_event: choice.telephone_event.as_ref().map(|event| (event.number, event.clock)),
             ptime: Duration::from_millis(audio.packet_ms().into()),
             direction: ours(audio.direction),
+            srtp: None,
         };
         Ok((choice, media))
     }
@@ -100,16 +124,22 @@ impl SessionError {
     pub fn reason(self) -> Reason {
         match self {
             Self::Unreadable => Reason::BadOffer,
-            Self::NothingInCommon => Reason::NoCommonCodec,
+            Self::NothingInCommon | Self::Keys(SdesFault::NoAudio) => Reason::NoCommonCodec,
+            Self::Keys(SdesFault::Required) => Reason::SrtpRequired,
+            Self::Keys(SdesFault::NothingInCommon) => Reason::NoCommonSrtp,
+            Self::Keys(SdesFault::NoRandomness) => Reason::Internal,
         }
     }
 
     /// The status that refuses a re-INVITE.
     pub fn status(self) -> u16 {
-        match self {
-            Self::Unreadable => 400,
-            Self::NothingInCommon => 488,
-        }
+        Cause::new(self.reason()).row().sip_status
+    }
+}
+
+impl From<SdesFault> for SessionError {
+    fn from(fault: SdesFault) -> Self {
+        Self::Keys(fault)
     }
 }
 
@@ -149,6 +179,7 @@ mod tests {
             "192.0.2.1:20000".parse().unwrap(),
             "192.0.2.9".parse().unwrap(),
             &[PhoneCodec::Pcmu, PhoneCodec::Pcma],
+            Protection::Off,
         )
         .unwrap()
     }
@@ -206,7 +237,7 @@ mod tests {
     #[test]
     fn the_answer_to_our_offer_decides_the_codec() {
         let mut session = session();
-        let ours = session.offer();
+        let ours = session.offer().unwrap();
         assert!(ours.contains("m=audio 20000 RTP/AVP 0 8"), "{ours}");
         let media = session.accept(&offer("192.0.2.9", "8", "")).unwrap();
         assert_eq!((media.codec, media.payload_type), (LineCodec::Pcma, 8));

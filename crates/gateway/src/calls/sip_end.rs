@@ -124,7 +124,9 @@ impl SipEnd {
 
     /// The media path, for the log.
     pub fn describe(&self) -> String {
-        self.media.map_or_else(|| "rtp".to_owned(), |media| format!("rtp {}", media.codec))
+        let Some(media) = &self.media else { return "rtp".to_owned() };
+        let transport = if media.srtp.is_some() { "srtp" } else { "rtp" };
+        format!("{transport} {}", media.codec)
     }
 
     fn hear(&mut self, event: LegEvent) -> Option<Input<'static>> {
@@ -163,8 +165,10 @@ impl SipEnd {
 
     fn take_reoffer(&mut self, id: ReofferId, offer: Option<String>) -> Option<Input<'static>> {
         let Some(offer) = offer else {
-            let ours = self.session.offer();
-            self.waiting.push_back(LegCommand::AnswerReoffer(id, ours));
+            self.waiting.push_back(match self.session.offer() {
+                Ok(ours) => LegCommand::AnswerReoffer(id, ours),
+                Err(error) => LegCommand::RefuseReoffer(id, error.status()),
+            });
             return None;
         };
         match self.session.answer(&offer) {
@@ -180,7 +184,7 @@ impl SipEnd {
     }
 
     fn agree(&mut self, media: PhoneMedia) -> Input<'static> {
-        self.media = Some(media);
+        self.media = Some(media.clone());
         Input::PhoneMedia(media)
     }
 }

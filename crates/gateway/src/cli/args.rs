@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use patchcord_sip::sdp::Protection;
 
 use crate::config::parse_duration;
 
@@ -50,12 +51,22 @@ pub struct CallArgs {
     /// Write stereo WAV: left what we said, right what we heard
     #[arg(long, value_name = "OUT.wav")]
     pub record: Option<PathBuf>,
+    /// Encrypt the audio, or give up; alone with sip:…
+    #[arg(long)]
+    pub srtp: bool,
     /// The configuration that names bots
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+impl CallArgs {
+    /// Whether the call's audio is encrypted.
+    pub fn protection(&self) -> Protection {
+        if self.srtp { Protection::Required } else { Protection::Off }
+    }
 }
 
 /// `patchcord bot`.

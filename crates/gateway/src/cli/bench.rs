@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use patchcord_core::media::g711::Law;
+use patchcord_sip::sdp::Protection;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -73,6 +74,7 @@ async fn measure(args: &BenchArgs, dialect: DialectName) -> anyhow::Result<(Usag
             target: format!("sip:load@{}", sip_address(&said)?),
             from: "1000".to_owned(),
             law: Law::Mu,
+            srtp: Protection::Off,
         },
         calls: args.calls,
         per_second: CALLS_PER_SECOND,

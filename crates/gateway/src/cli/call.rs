@@ -156,7 +156,8 @@ async fn place(args: &CallArgs, destination: Destination, plan: Plan) -> Exit {
 
 async fn dial(args: &CallArgs, target: &str, plan: Plan) -> Result<CallReport, ConverseError> {
     let phone = Phone::facing(target, Clock::start()).await?;
-    let dial = Dial { target: target.to_owned(), from: args.from.clone(), law: Law::Mu };
+    let dial =
+        Dial { target: target.to_owned(), from: args.from.clone(), law: Law::Mu, srtp: args.protection() };
     let bar = progress(args, plan.duration);
     let mut answered = None;
     let mut watch = |logged: &Logged| {

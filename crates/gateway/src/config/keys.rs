@@ -241,7 +241,12 @@ pub const KEYS: &[Declaration] = &[
         Absent("none"),
         "The caller's own header fields that go to the bot as custom parameters: `User-to-User`, `X-Account`, `X-Crm-*`, `X-*`.",
     ),
-    later("sip.srtp", "Encrypted media on the phone leg."),
+    key(
+        "sip.srtp",
+        Kind::Text,
+        Is("\"optional\""),
+        "Encrypted audio of phones, keys by SDES: `optional` where the phone has it, `required` refuses a phone without (488), `off` never.",
+    ).one_of(&["off", "optional", "required"]),
     later("trunks", "Carriers: registration, dialling out, inbound by network."),
     later("extensions", "Phones that register here."),
     key(

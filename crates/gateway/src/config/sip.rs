@@ -3,6 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
+use patchcord_sip::sdp::Protection;
+
 use super::addresses::Socket;
 use super::network::{Network, admits};
 use super::problem::Refusal;
@@ -24,6 +26,8 @@ pub struct Sip {
     pub codecs: Vec<PhoneCodec>,
     /// The caller's own header fields that go to the bot.
     pub headers: Vec<HeaderPattern>,
+    /// Whether audio is encrypted.
+    pub srtp: Protection,
 }
 
 /// One SIP socket.
@@ -95,6 +99,7 @@ impl Sip {
         let (external_ip, rtp_ports) = (section.value("external_ip"), section.value("rtp_ports"));
         let codecs: Option<Vec<PhoneCodec>> = section.list("codecs");
         let headers = if section.has("headers") { section.list("headers") } else { Some(Vec::new()) };
+        let srtp = section.value("srtp");
         if let Some(listen) = &listen {
             check_listen(section, listen);
         }
@@ -110,6 +115,7 @@ impl Sip {
             rtp_ports: rtp_ports?,
             codecs: codecs?,
             headers: headers?,
+            srtp: srtp?,
         })
     }
 }
@@ -217,6 +223,17 @@ impl Setting for PhoneCodec {
             "PCMA" => Ok(PhoneCodec::Pcma),
             "G722" | "OPUS" => Err(Refusal::later(&format!("the codec \"{text}\""))),
             _ => Err(Refusal::unknown("codec", text, &["PCMU", "PCMA"])),
+        }
+    }
+}
+
+impl Setting for Protection {
+    fn from_text(text: &str) -> Result<Protection, Refusal> {
+        match text {
+            "off" => Ok(Protection::Off),
+            "optional" => Ok(Protection::Optional),
+            "required" => Ok(Protection::Required),
+            _ => Err(Refusal::unknown("value", text, &["off", "optional", "required"])),
         }
     }
 }

@@ -18,6 +18,7 @@ use patchcord::caller::line::{Dial, Phone};
 use patchcord::caller::load::{self, LoadPlan, LoadReport, Stage};
 use patchcord::clock::Clock;
 use patchcord_core::media::g711::Law;
+use patchcord_sip::sdp::Protection;
 
 use victim::{Doors, Victim};
 
@@ -73,7 +74,7 @@ async fn call(victim: &Victim, calls: u32, window: Duration, began: &mut dyn FnM
     let target = format!("sip:echo@{}", victim.doors().sip);
     let phone = Phone::facing(&target, Clock::start()).await.unwrap();
     let plan = LoadPlan {
-        dial: Dial { target, from: "1001".to_owned(), law: Law::Mu },
+        dial: Dial { target, from: "1001".to_owned(), law: Law::Mu, srtp: Protection::Off },
         calls,
         per_second: 10.0,
         warm_up: Duration::from_millis(500),

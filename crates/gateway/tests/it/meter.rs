@@ -14,7 +14,7 @@ use patchcord::caller::watermark::Watermark;
 use patchcord::clock::Clock;
 use patchcord_core::media::g711::Law;
 use patchcord_core::vocabulary::Moment;
-use patchcord_sip::sdp::{self, CodecSpec, LocalSession, Order};
+use patchcord_sip::sdp::{self, CodecSpec, LocalSession, Order, Protection};
 use patchcord_sip::{IncomingCall, ListenAddr, SipAgent, SipConfig};
 
 /// What a path does to the frames that it carries.
@@ -167,6 +167,7 @@ fn measure_for_real(fault: Fault) -> LoadReport {
                 target: format!("sip:echo@{}", agent.local_addrs()[0].addr()),
                 from: "meter".to_owned(),
                 law: Law::A,
+                srtp: Protection::Off,
             },
             calls: 25,
             per_second: 100.0,

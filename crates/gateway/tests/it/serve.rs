@@ -7,6 +7,7 @@ mod config_api;
 mod config_server;
 mod countries;
 mod doors;
+mod encryption;
 mod hand_over;
 mod menu;
 mod phone;

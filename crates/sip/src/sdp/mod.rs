@@ -5,13 +5,17 @@
 //! port 0. Names in `c=` are never resolved.
 
 mod choose;
+mod crypto;
 mod parse;
+mod sdes;
 mod write;
 
 use std::net::{IpAddr, SocketAddr};
 
 pub use choose::{Choice, Order, choose};
+pub use crypto::CryptoLine;
 pub use parse::{SdpFault, parse};
+pub use sdes::{AgreedKeys, DrawKey, Protection, Sdes, SdesFault, SuiteSpec};
 pub use write::LocalSession;
 
 /// A codec as the caller knows it, in order of preference.
@@ -72,6 +76,8 @@ pub struct MediaLine {
     pub rtcp_address: Option<IpAddr>,
     /// Whether RTCP may share the RTP port.
     pub rtcp_mux: bool,
+    /// The usable `a=crypto` lines, in order.
+    pub cryptos: Vec<CryptoLine>,
 }
 
 /// One RTP payload type.
@@ -139,11 +145,50 @@ impl Direction {
     }
 }
 
+/// The transport of an `m=` line, as far as we have it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// `RTP/AVP`: in the clear, or protected where both ends want it (RFC 8643).
+    #[default]
+    Avp,
+    /// `RTP/SAVP`: protected (RFC 3711 §12).
+    Savp,
+    /// `RTP/SAVPF`: protected, with feedback, of which we send none (RFC 5124).
+    Savpf,
+}
+
+impl Profile {
+    /// The profile of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Avp, Self::Savp, Self::Savpf]
+            .into_iter()
+            .find(|profile| name.eq_ignore_ascii_case(profile.name()))
+    }
+
+    /// The name in an `m=` line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Avp => "RTP/AVP",
+            Self::Savp => "RTP/SAVP",
+            Self::Savpf => "RTP/SAVPF",
+        }
+    }
+
+    /// Whether it promises protection.
+    pub const fn is_protected(self) -> bool {
+        !matches!(self, Self::Avp)
+    }
+}
+
 /// The audio of a description: what an offer offers, or what an answer took.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SdpAudio {
     /// Which `m=` line it is.
     pub index: usize,
+    /// Its transport.
+    pub profile: Profile,
+    /// The keys that it offers or answers with; with [`Profile::Avp`] they are an invitation.
+    pub cryptos: Vec<CryptoLine>,
     /// Where the peer wants RTP. On hold by `0.0.0.0` it has no meaning.
     pub media: SocketAddr,
     /// Where the peer wants RTCP: `a=rtcp`, or the next port.
@@ -161,19 +206,23 @@ pub struct SdpAudio {
 }
 
 impl Session {
-    /// The first audio that we could use: RTP/AVP with an address, a port and a payload type that has a name.
+    /// The first audio in the clear: RTP/AVP with an address, a port and a payload type that has a name.
     pub fn audio(&self) -> Option<SdpAudio> {
-        self.media.iter().enumerate().find_map(|(index, line)| line.audio(index))
+        self.audios().find(|audio| !audio.profile.is_protected())
+    }
+
+    /// Every audio that could be used, in order: of a profile that we have, with an address, a port and a payload
+    /// type that has a name.
+    pub fn audios(&self) -> impl Iterator<Item = SdpAudio> {
+        self.media.iter().enumerate().filter_map(|(index, line)| line.audio(index))
     }
 }
 
 impl MediaLine {
     fn audio(&self, index: usize) -> Option<SdpAudio> {
         let ip = self.address?;
-        if !self.kind.eq_ignore_ascii_case("audio")
-            || self.port == 0
-            || !self.protocol.eq_ignore_ascii_case("RTP/AVP")
-        {
+        let profile = Profile::from_name(&self.protocol)?;
+        if !self.kind.eq_ignore_ascii_case("audio") || self.port == 0 {
             return None;
         }
         let codecs: Vec<PayloadType> = self
@@ -193,6 +242,8 @@ impl MediaLine {
         let rtcp_port = self.rtcp_port.unwrap_or(self.port.saturating_add(1));
         Some(SdpAudio {
             index,
+            profile,
+            cryptos: self.cryptos.clone(),
             media: SocketAddr::new(ip, self.port),
             rtcp: SocketAddr::new(self.rtcp_address.unwrap_or(ip), rtcp_port),
             codecs,

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Direction, MediaLine, PayloadType, Session};
+use super::{CryptoLine, Direction, MediaLine, PayloadType, Session};
 
 /// Why a description is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -120,6 +120,9 @@ impl Reader {
             "ptime" => draft.line.ptime_ms = leading_number(value),
             "maxptime" => draft.line.maxptime_ms = leading_number(value),
             "rtcp" => (draft.line.rtcp_port, draft.line.rtcp_address) = rtcp(value),
+            "crypto" if draft.line.cryptos.len() < CRYPTO_LINES_MAX => {
+                draft.line.cryptos.extend(CryptoLine::parse(value));
+            }
             "rtcp-mux" => draft.line.rtcp_mux = true,
             _ => {}
         }
@@ -200,6 +203,7 @@ fn media_line(value: &str) -> Option<MediaLine> {
         rtcp_port: None,
         rtcp_address: None,
         rtcp_mux: false,
+        cryptos: Vec::new(),
     })
 }
 
@@ -254,3 +258,4 @@ fn static_name(number: u8) -> Option<(String, u32, u8)> {
 const TEXT_OCTETS_MAX: usize = 64 * 1024;
 const MEDIA_MAX: usize = 32;
 const FORMATS_MAX: usize = 64;
+const CRYPTO_LINES_MAX: usize = 16;

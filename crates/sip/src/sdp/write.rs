@@ -1,16 +1,19 @@
 //! Our side of the session: offers and answers with one origin whose version rises only when they change.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Choice, CodecSpec, Direction, PayloadType, SdpAudio, Session};
+use super::{Choice, CodecSpec, CryptoLine, Direction, PayloadType, Profile, SdpAudio, Session};
 
-/// Our half of a call's session (RFC 3264 §5, §6, §8).
-#[derive(Clone, Debug)]
+/// Our half of a call's session (RFC 3264 §5, §6, §8). Its `Debug` shows no description: keys stand in there.
+#[derive(Clone)]
 pub struct LocalSession {
     id: u64,
     version: u64,
     rtp: SocketAddr,
+    /// The transport of our offers.
+    profile: Profile,
+    cryptos: Vec<CryptoLine>,
     /// The last description without its origin.
     last: Option<String>,
 }
@@ -21,12 +24,17 @@ impl LocalSession {
     pub fn new(id: u64, rtp: SocketAddr) -> Self {
         // 63 bits: some peers read signed numbers.
         let id = id >> 1;
-        Self { id, version: id, rtp, last: None }
+        Self { id, version: id, rtp, profile: Profile::Avp, cryptos: Vec::new(), last: None }
     }
 
     /// Moves our RTP address; the next description tells.
     pub fn set_rtp(&mut self, rtp: SocketAddr) {
         self.rtp = rtp;
+    }
+
+    /// Sets the keys that descriptions carry from here on, and the transport of offers; answers take the offer's.
+    pub fn set_cryptos(&mut self, profile: Profile, cryptos: Vec<CryptoLine>) {
+        (self.profile, self.cryptos) = (profile, cryptos);
     }
 
     /// Answers an offer: the chosen codec, DTMF beside it, the peer's packet length, its direction mirrored;
@@ -54,7 +62,7 @@ impl LocalSession {
                 events.push((number, codec.clock));
             }
         }
-        let mut media = format!("m=audio {} RTP/AVP", self.rtp.port());
+        let mut media = format!("m=audio {} {}", self.rtp.port(), self.profile.name());
         for number in codecs.iter().map(|c| c.payload_type).chain(events.iter().map(|(n, _)| *n)) {
             let _infallible = write!(media, " {number}");
         }
@@ -68,13 +76,15 @@ impl LocalSession {
         for (number, clock) in events {
             write_telephone_event(&mut media, number, clock, "0-16");
         }
+        self.cryptos.iter().for_each(|line| line.write(&mut media));
         let _infallible = write!(media, "a=ptime:{packet_ms}\r\na={}\r\n", direction.name());
         self.describe(media)
     }
 
     fn write_audio(&self, media: &mut String, choice: &Choice, audio: &SdpAudio) {
         let codec = &choice.codec;
-        let _infallible = write!(media, "m=audio {} RTP/AVP {}", self.rtp.port(), codec.number);
+        let (port, profile) = (self.rtp.port(), audio.profile.name());
+        let _infallible = write!(media, "m=audio {port} {profile} {}", codec.number);
         if let Some(event) = &choice.telephone_event {
             let _infallible = write!(media, " {}", event.number);
         }
@@ -86,6 +96,7 @@ impl LocalSession {
         if let Some(PayloadType { number, clock, fmtp, .. }) = &choice.telephone_event {
             write_telephone_event(media, *number, *clock, events_in_common(fmtp.as_deref()));
         }
+        self.cryptos.iter().for_each(|line| line.write(media));
         let direction = audio.direction.mirrored().name();
         let _infallible = write!(media, "a=ptime:{}\r\na={direction}\r\n", audio.packet_ms());
     }
@@ -103,6 +114,16 @@ impl LocalSession {
         let text = format!("v=0\r\no=- {} {} IN {family} {ip}\r\n{rest}", self.id, self.version);
         self.last = Some(rest);
         text
+    }
+}
+
+impl fmt::Debug for LocalSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalSession")
+            .field("rtp", &self.rtp)
+            .field("profile", &self.profile)
+            .field("cryptos", &self.cryptos)
+            .finish_non_exhaustive()
     }
 }
 

@@ -6,11 +6,13 @@ mod ending;
 mod finding;
 mod hand_over;
 mod legs;
+mod protection;
 mod setup;
 mod talking;
 mod traces;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
@@ -242,6 +244,7 @@ fn media() -> PhoneMedia {
         telephone_event: Some((101, 8_000)),
         ptime: FRAME,
         direction: MediaDirection::SendReceive,
+        srtp: None,
     }
 }
 

@@ -8,6 +8,7 @@ mod bot;
 mod config_api;
 mod config_schema;
 mod course;
+mod encryption;
 mod failing_bots;
 mod folder;
 mod gateway;
