@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use patchcord_sip::LegEvent;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
-use tokio_tungstenite::accept_hdr_async;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::Request;
+use tokio_tungstenite::{WebSocketStream, accept_async, accept_hdr_async};
 
 use super::config_server::ConfigServer;
 use super::doors::get;
@@ -65,13 +65,7 @@ async fn the_bot_of_the_answer_gets_the_call_with_its_headers_and_parameters_and
     .await
     .unwrap();
     assert_eq!(authorization, "Bearer YOUR_TOKEN");
-    let mut texts = Vec::new();
-    while texts.len() < 2 {
-        if let Message::Text(text) = timeout(PATIENCE, socket.next()).await.unwrap().unwrap().unwrap() {
-            texts.push(serde_json::from_str::<Value>(&text).unwrap());
-        }
-    }
-    let start = &texts[1]["start"];
+    let start = started(&mut socket).await;
     assert_eq!(
         start["custom_parameters"],
         json!({"X-Crm-Id": "7\"x, 8", "tier": "gold", "User-to-User": "mine"})
@@ -110,6 +104,38 @@ async fn a_bot_of_the_configuration_is_named_and_nothing_more_is_told_than_the_s
     phone.hang_up().await;
     let records = gateway.stop().await;
     assert_eq!((&records[0]["bot"], &records[0]["stream_id"]), (&"echo".into(), &object["SessionId"]));
+}
+
+#[tokio::test]
+async fn of_the_invites_headers_a_bot_is_told_what_sip_headers_names_and_without_it_none() {
+    let bot = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let number = format!(
+        "[[numbers]]\nnumber = \"*\"\nbot = \"far\"\n[bots.far]\nurl = \"ws://{}/\"\ndialect = \"ivr-solutions\"\n",
+        bot.local_addr().unwrap()
+    );
+    for (keys, told) in [("", Value::Null), ("headers = [\"x-account\"]\n", json!({"X-Account": "7"}))] {
+        let gateway = Gateway::start(&format!("{keys}{number}")).await;
+        let headers = [("X-Account", "7"), ("X-Route", "internal")];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let phone = Phone::dial_with("18001234567", &gateway.sip(), &[pcmu()], headers).await;
+        let stream = timeout(PATIENCE, bot.accept()).await.unwrap().unwrap().0;
+        let mut socket = accept_async(stream).await.unwrap();
+        assert_eq!(started(&mut socket).await["custom_parameters"], told);
+        drop((phone, socket));
+        gateway.stop_at_once().await;
+    }
+}
+
+/// What the start tells a bot that speaks ivr-solutions.
+async fn started(socket: &mut WebSocketStream<TcpStream>) -> Value {
+    loop {
+        if let Message::Text(text) = timeout(PATIENCE, socket.next()).await.unwrap().unwrap().unwrap() {
+            let message: Value = serde_json::from_str(&text).unwrap();
+            if message["event"] == "start" {
+                return message["start"].clone();
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -35,6 +35,20 @@ pub const RULES: &[Rule] = &[
         ],
     },
     Rule {
+        name: "what the gateway dials leaves through the guard",
+        check: dials,
+        bad: &[
+            ("crates/gateway/src/jobs/a.rs", "//! A.\nlet s = TcpStream::connect(address).await;\n", 2),
+            ("crates/gateway/src/net/a.rs", "//! A.\nlet s = TcpSocket::new_v4();\n", 2),
+            ("crates/gateway/src/calls/a.rs", "//! A.\nconnect_async(url).await;\n", 2),
+        ],
+        good: &[
+            ("crates/gateway/src/net/egress.rs", "//! A.\nTcpStream::connect(address).await;\n"),
+            ("crates/gateway/src/calls/a.rs", "//! A.\negress.connect(to, trust, deadline).await;\n"),
+            ("crates/sip/src/net/a.rs", "//! A.\nTcpStream::connect(address).await;\n"),
+        ],
+    },
+    Rule {
         name: "a test never sleeps",
         check: sleeps,
         bad: &[
@@ -108,6 +122,9 @@ pub const RULES: &[Rule] = &[
     },
 ];
 
+/// The one file that opens connections to where a URL leads.
+const GUARD: &str = "crates/gateway/src/net/egress.rs";
+
 /// The files that may start tasks and threads.
 const SPAWNERS: &[&str] = &["crates/gateway/src/tasks.rs", "crates/sip/src/net/tasks.rs"];
 
@@ -129,6 +146,14 @@ fn spawns(tree: &Tree) -> Vec<Finding> {
         words.iter().any(|word| has_word(line, word))
     });
     found.retain(|finding| !SPAWNERS.contains(&finding.path.as_str()));
+    found
+}
+
+fn dials(tree: &Tree) -> Vec<Finding> {
+    let mut found = lines(tree, Part::Shipped, |line| {
+        ["TcpStream::connect", "TcpSocket", "connect_async"].iter().any(|word| has_word(line, word))
+    });
+    found.retain(|finding| finding.path.starts_with("crates/gateway/src/") && finding.path != GUARD);
     found
 }
 
