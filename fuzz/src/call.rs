@@ -15,7 +15,9 @@ use patchcord_core::call::{
 use patchcord_core::dialect::registry::{
     BotSideSettings, DIALECTS, DialectRow, PhoneSideSettings, RecordWish, RefusalWish,
 };
-use patchcord_core::dialect::{BotSide, Capability, Dialect, Malformed, Out, Wire, WireAudio, WireClass};
+use patchcord_core::dialect::{
+    BotSide, Capability, Dialect, Malformed, Mapping, Out, Wire, WireAudio, WireClass,
+};
 use patchcord_core::media::{LineCodec, MediaFormat};
 use patchcord_core::vocabulary::{
     CallCommand, CallEvent, CallId, Counters, Digit, DigitPress, Direction, Moment, PhoneNumber, Reason,
@@ -180,7 +182,12 @@ fn phone_settings(kind: usize) -> PhoneSettings {
         vendor => DIALECTS[vendor % DIALECTS.len()],
     };
     let clock = WallClock::new(1_700_000_000_000, Moment::START);
-    let settings = PhoneSideSettings { audio: row.default_audio, seed: 1, clock };
+    let settings = PhoneSideSettings {
+        audio: row.default_audio,
+        seed: 1,
+        clock,
+        mapping: Some(Arc::new(Mapping::example())),
+    };
     let side = (row.phone_side)(&settings);
     PhoneSettings::Vendor { dialect: row.name, side, audio: row.default_audio }
 }
@@ -192,7 +199,12 @@ fn bot_settings(kind: usize) -> BotSettings {
         return BotSettings { name: "b".into(), dialect: "built-in", side, audio, place: BotPlace::BuiltIn };
     };
     let audio = row.default_audio;
-    let settings = BotSideSettings { audio, record: RecordWish::Send, refusals: RefusalWish::Tell };
+    let settings = BotSideSettings {
+        audio,
+        record: RecordWish::Send,
+        refusals: RefusalWish::Tell,
+        mapping: Some(Arc::new(Mapping::example())),
+    };
     let side = (row.bot_side)(&settings);
     BotSettings { name: "b".into(), dialect: row.name, side, audio, place: BotPlace::Remote }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use patchcord_core::dialect::registry::{
     self, BotSideSettings, DialectRow, PhoneSideSettings, RecordWish, RefusalWish,
 };
-use patchcord_core::dialect::{BotSide, Dialect, Heard, Out, PhoneSide, Wire};
+use patchcord_core::dialect::{BotSide, Dialect, Heard, Mapping, Out, PhoneSide, Wire};
 use patchcord_core::vocabulary::{
     CallCommand, CallEvent, CallId, CallRecord, CallStart, Cause, CommandRefusal, Counters, DialDigits,
     Digit, DigitPress, Direction, EndedStream, HangUpWhen, HungUpBy, MarkOutcome, Moment, PhoneNumber,
@@ -24,10 +24,16 @@ pub fn exercise(dialect: &str, input: &[u8]) {
     let row = registry::find(dialect);
     assert!(row.is_some(), "there is no dialect {dialect}");
     let Some(row) = row else { return };
-    let settings =
-        BotSideSettings { audio: row.default_audio, record: RecordWish::Send, refusals: RefusalWish::Tell };
+    let mapping = std::sync::Arc::new(Mapping::example());
+    let settings = BotSideSettings {
+        audio: row.default_audio,
+        record: RecordWish::Send,
+        refusals: RefusalWish::Tell,
+        mapping: Some(mapping.clone()),
+    };
     let mut phone: End<'_, BotSide> = End::new((row.bot_side)(&settings), row);
-    let settings = PhoneSideSettings { audio: row.default_audio, seed: 1, clock: CLOCK };
+    let settings =
+        PhoneSideSettings { audio: row.default_audio, seed: 1, clock: CLOCK, mapping: Some(mapping) };
     let mut bot: End<'_, PhoneSide> = End::new((row.phone_side)(&settings), row);
     if !input.starts_with(b"!") {
         phone.say(&phone_says(b's', row));

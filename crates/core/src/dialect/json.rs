@@ -14,6 +14,12 @@ use super::Malformed;
 /// Appends `text` as a JSON string with its quotes, escaping only what RFC 8259 §7 asks for.
 pub fn write_string(to: &mut Vec<u8>, text: &str) {
     to.push(b'"');
+    write_escaped(to, text);
+    to.push(b'"');
+}
+
+/// Appends `text` as it stands between the quotes of a JSON string.
+pub fn write_escaped(to: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     let mut start = 0;
     for (at, byte) in bytes.iter().enumerate() {
@@ -36,7 +42,6 @@ pub fn write_string(to: &mut Vec<u8>, text: &str) {
         }
     }
     to.extend_from_slice(&bytes[start..]);
-    to.push(b'"');
 }
 
 /// Appends `number` in decimal.
@@ -207,6 +212,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 pub struct Base64Text<'a>(&'a str);
 
 impl<'a> Base64Text<'a> {
+    /// What stands between the quotes of a string of a message, with its escapes.
+    pub fn new(raw: &'a str) -> Self {
+        Self(raw)
+    }
+
     /// The text between the quotes, with its escapes.
     pub fn raw(self) -> &'a str {
         self.0

@@ -3,6 +3,7 @@
 //! Decoding what was encoded gives the dialect's canonical form of it (each dialect's tests say which); audio is
 //! compared as one stream between the items around it; no bytes from outside panic.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -10,7 +11,7 @@ use proptest::prelude::*;
 use super::registry::{
     self, AudioWish, BotSideSettings, DialectRow, PhoneSideSettings, RecordWish, RefusalWish,
 };
-use super::{BotSide, Dialect, Heard, Malformed, Out, PhoneSide, Wire, WireAudio};
+use super::{BotSide, Dialect, Heard, Malformed, Mapping, Out, PhoneSide, Wire, WireAudio};
 use crate::media::MediaFormat;
 use crate::vocabulary::{
     CallCommand, CallEvent, CallId, CallStart, Cause, CommandRefusal, DialDigits, DialOrder, Digit,
@@ -28,8 +29,10 @@ pub(super) enum Part<T> {
 /// Both ends of a dialect with the same settings.
 pub(super) fn ends(row: &DialectRow, audio: WireAudio) -> (Box<BotSide>, Box<PhoneSide>) {
     let clock = WallClock::new(1_707_204_900_000, Moment::START);
-    let bot_side = BotSideSettings { audio, record: RecordWish::Send, refusals: RefusalWish::Tell };
-    ((row.bot_side)(&bot_side), (row.phone_side)(&PhoneSideSettings { audio, seed: 1, clock }))
+    let mapping = Some(Arc::new(Mapping::example()));
+    let phone_side = PhoneSideSettings { audio, seed: 1, clock, mapping: mapping.clone() };
+    let bot_side = BotSideSettings { audio, record: RecordWish::Send, refusals: RefusalWish::Tell, mapping };
+    ((row.bot_side)(&bot_side), (row.phone_side)(&phone_side))
 }
 
 /// Says everything at one end and gives what the other end hears, with audio joined between items.

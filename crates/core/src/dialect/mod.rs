@@ -4,6 +4,7 @@
 //! [`CallEvent`]s and hears [`CallCommand`]s. [`PhoneSide`]: the other end holds the phone; the mirror. Bytes
 //! come in and go out as [`Wire`] messages; audio is in the [`MediaFormat`] that the two sides agreed on.
 
+mod custom;
 mod envelope;
 mod incoming_call;
 mod ivr_solutions;
@@ -15,6 +16,7 @@ mod ozonetel;
 pub mod registry;
 mod smartpbx;
 
+pub use custom::{MAPPING_EXAMPLE, MAPPING_KEYS, Mapping, MappingProblem};
 pub use out::{AudioSpan, Heard, OUT_BUFFER_BYTES_KEPT_MAX, Out, Wire, WireClass};
 
 use std::time::Duration;
@@ -53,7 +55,7 @@ pub trait Dialect: Send {
     fn handle_timeout(&mut self, _now: Moment, _out: &mut Out<Self::Hear>) {}
 
     /// What this wire can carry; the call machine does the rest itself.
-    fn capabilities(&self) -> &'static [Capability];
+    fn capabilities(&self) -> &[Capability];
 }
 
 /// The end that holds the phone, facing a bot.

@@ -1,12 +1,18 @@
 //! The only list of dialects: what is not here does not exist.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{BotSide, Capability, PhoneSide, WireAudio};
+use super::{BotSide, Capability, Mapping, PhoneSide, WireAudio};
 
 /// All dialects, in the order in which they are shown.
-pub const DIALECTS: &[&DialectRow] =
-    &[&super::ivr_solutions::ROW, &super::smartpbx::ROW, &super::incoming_call::ROW, &super::ozonetel::ROW];
+pub const DIALECTS: &[&DialectRow] = &[
+    &super::ivr_solutions::ROW,
+    &super::smartpbx::ROW,
+    &super::incoming_call::ROW,
+    &super::ozonetel::ROW,
+    &super::custom::ROW,
+];
 
 /// One dialect: its name, its audio and how to make its two ends.
 #[derive(Debug)]
@@ -65,6 +71,8 @@ pub struct BotSideSettings {
     pub record: RecordWish,
     /// Whether the bot is told about refused commands.
     pub refusals: RefusalWish,
+    /// `custom`: which messages mean what; without one, raw binary audio. Other dialects have none.
+    pub mapping: Option<Arc<Mapping>>,
 }
 
 /// What the end that faces a vendor has to know.
@@ -76,6 +84,8 @@ pub struct PhoneSideSettings {
     pub seed: u64,
     /// Wall time, for wires that carry time of day.
     pub clock: crate::vocabulary::WallClock,
+    /// `custom`: which messages mean what; without one, raw binary audio. Other dialects have none.
+    pub mapping: Option<Arc<Mapping>>,
 }
 
 /// Whether the record goes to the bot.

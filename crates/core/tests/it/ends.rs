@@ -1,11 +1,12 @@
 //! Both ends of any dialect of the registry, and what passes between them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use patchcord_core::dialect::registry::{
     BotSideSettings, DialectRow, PhoneSideSettings, RecordWish, RefusalWish,
 };
-use patchcord_core::dialect::{BotSide, Dialect, Heard, Out, PhoneSide, Wire};
+use patchcord_core::dialect::{BotSide, Dialect, Heard, Mapping, Out, PhoneSide, Wire};
 use patchcord_core::vocabulary::{
     CallCommand, CallEvent, CallId, CallStart, Direction, Moment, PhoneNumber, StreamId, WallClock,
 };
@@ -38,13 +39,22 @@ impl Sent {
 }
 
 pub fn bot_side(row: &DialectRow) -> Box<BotSide> {
-    let settings =
-        BotSideSettings { audio: row.default_audio, record: RecordWish::Send, refusals: RefusalWish::Tell };
+    let settings = BotSideSettings {
+        audio: row.default_audio,
+        record: RecordWish::Send,
+        refusals: RefusalWish::Tell,
+        mapping: mapping(),
+    };
     (row.bot_side)(&settings)
 }
 
 pub fn phone_side(row: &DialectRow) -> Box<PhoneSide> {
-    (row.phone_side)(&PhoneSideSettings { audio: row.default_audio, seed: 1, clock: clock() })
+    (row.phone_side)(&PhoneSideSettings {
+        audio: row.default_audio,
+        seed: 1,
+        clock: clock(),
+        mapping: mapping(),
+    })
 }
 
 /// Both ends of a call that has started and was answered.
@@ -128,6 +138,11 @@ fn hear<T: Clone>(ear: &Out<T>, heard: &mut Vec<Part<T>>) {
             (Heard::Item(item), _) => heard.push(Part::Item(item.clone())),
         }
     }
+}
+
+/// A mapping with every key; dialects but `custom` have none.
+fn mapping() -> Option<Arc<Mapping>> {
+    Some(Arc::new(Mapping::example()))
 }
 
 fn clock() -> WallClock {

@@ -255,7 +255,8 @@ fn what_a_dialect_says_that_it_carries_arrives() {
 fn a_dialect_says_the_same_of_itself_in_its_row_and_at_both_ends() {
     for row in DIALECTS {
         // From bots more may be taken than is ever said to a vendor.
-        let of_bots = bot_side(row).capabilities();
+        let bot = bot_side(row);
+        let of_bots = bot.capabilities();
         assert!(row.capabilities.iter().all(|capability| of_bots.contains(capability)), "{}", row.name);
         assert_eq!(phone_side(row).capabilities(), row.capabilities, "{}", row.name);
         assert_eq!(bot_side(row).format(), row.default_audio.format, "{}", row.name);

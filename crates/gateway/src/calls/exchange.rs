@@ -209,6 +209,7 @@ impl Exchange {
             audio,
             record: if bot.cdr { RecordWish::Send } else { RecordWish::Omit },
             refusals: if bot.quiet { RefusalWish::Quiet } else { RefusalWish::Tell },
+            mapping: bot.mapping.clone(),
         });
         let name = bot.name.as_str().into();
         let settings = BotSettings { name, dialect: row.name, side, audio, place: BotPlace::Remote };

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use patchcord_core::call::{Fallback, PhoneSettings};
 use patchcord_core::dialect::registry::{DialectRow, PhoneSideSettings};
+use patchcord_core::dialect::{Mapping, WireAudio};
 use patchcord_core::vocabulary::Reason;
 use tracing::{Instrument, info, info_span, warn};
 
@@ -17,10 +18,14 @@ use crate::config::{BotChoice, CountryCode};
 use crate::net::{WsLink, WsSocket};
 
 /// What leads a vendor's call: the language it speaks, the bot it meets, the country of its numbers.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct VendorRoute<'a> {
     /// The vendor's dialect.
     pub row: &'static DialectRow,
+    /// The vendor's audio until its start says otherwise.
+    pub audio: WireAudio,
+    /// custom: which messages mean what.
+    pub mapping: Option<Arc<Mapping>>,
     /// The bot that takes the call.
     pub bot: BotChoice<'a>,
     /// The country whose national numbers the vendor sends, if that is known.
@@ -36,7 +41,7 @@ pub fn take(
     route: VendorRoute<'_>,
     socket: impl Future<Output = io::Result<WsSocket>> + Send + 'static,
 ) -> Result<(), Reason> {
-    let row = route.row;
+    let VendorRoute { row, audio, mapping, bot, country } = route;
     let names = exchange.draw_names()?;
     let span = info_span!("call", call_id = %names.call_id);
     let refuse = |reason| {
@@ -44,10 +49,10 @@ pub fn take(
         reason
     };
     let (seat, orders) = exchange.registry.admit(&names.call_id).map_err(refuse)?;
-    let audio = row.default_audio;
     let prepared = random().map(u64::from_be_bytes).map(|seed| {
-        let side = (row.phone_side)(&PhoneSideSettings { audio, seed, clock: exchange.clock.wall() });
-        (side, exchange.bot(route.bot, audio.format))
+        let clock = exchange.clock.wall();
+        let side = (row.phone_side)(&PhoneSideSettings { audio, seed, clock, mapping });
+        (side, exchange.bot(bot, audio.format))
     });
     let (side, (bot, bot_end)) = match prepared {
         Ok(prepared) => prepared,
@@ -57,7 +62,7 @@ pub fn take(
         }
     };
     info!(parent: &span, dialect = row.name, bot = %bot.name, "vendor connected");
-    let parties = Parties { country: route.country.map(|code| code.as_str().into()), ..Parties::default() };
+    let parties = Parties { country: country.map(|code| code.as_str().into()), ..Parties::default() };
     let exchange = exchange.clone();
     let tasks = exchange.tasks.clone();
     let call = async move {

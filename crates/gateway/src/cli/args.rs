@@ -76,8 +76,14 @@ pub struct BotArgs {
     /// The built-in bot: echo, parrot, dtmf, tone or ivr
     pub name: String,
     /// The language it speaks
-    #[arg(long, value_name = "NAME")]
-    pub dialect: String,
+    #[arg(long, value_name = "NAME", required_unless_present = "like")]
+    pub dialect: Option<String>,
+    /// Speak as this bot of the configuration does: its dialect, its audio, its mapping
+    #[arg(long, value_name = "NAME", conflicts_with = "dialect")]
+    pub like: Option<String>,
+    /// The configuration that names bots
+    #[arg(long, value_name = "FILE", requires = "like")]
+    pub config: Option<PathBuf>,
     /// Where it listens
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9001")]
     pub listen: SocketAddr,

@@ -1,12 +1,15 @@
 //! `[bots.NAME]`: remote programs that take calls over a WebSocket, and the built-in ones beside them.
 
+use std::sync::Arc;
+
 use http::HeaderMap;
-use patchcord_core::dialect::WireAudio;
+use patchcord_core::dialect::{Mapping, WireAudio};
 
 use super::audio;
 use super::config_api::CONFIG_API_BOT;
 use super::dialect_names::DialectName;
 use super::headers;
+use super::mapping;
 use super::problem::Refusal;
 use super::section::{Section, Setting};
 use super::url::BotUrl;
@@ -30,6 +33,8 @@ pub struct Bot {
     pub cdr: bool,
     /// ivr-solutions: whether the bot is told nothing about a refused command.
     pub quiet: bool,
+    /// custom: which messages mean what.
+    pub mapping: Option<Arc<Mapping>>,
 }
 
 /// A bot that needs no address: it lives in this program.
@@ -79,6 +84,7 @@ impl Bot {
         let cdr = section.value_or("cdr", true);
         let quiet = section.value_or("quiet", false);
         section.value::<TransferEnd>("on_transfer");
+        let mapping = mapping::read(section, dialect);
         if let Some(dialect) = dialect {
             check_owner(section, dialect, "cdr", "incoming-call");
             check_owner(section, dialect, "quiet", "ivr-solutions");
@@ -92,6 +98,7 @@ impl Bot {
             audio: audio?,
             cdr: cdr?,
             quiet: quiet?,
+            mapping,
         })
     }
 }

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use super::config_api::CONFIG_API_BOT;
 use super::dialect_names::DialectName;
 use super::headers::{self, HEADERS_MAX};
+use super::mapping::CUSTOM;
 use super::problem::Refusal;
 use super::url::{BotUrl, WebUrl};
 use super::{Bot, BotChoice, Config};
@@ -168,6 +169,9 @@ impl Fields {
         let dialect = self.text("dialect")?.unwrap_or_else(|| DEFAULT_DIALECT.to_owned());
         let dialect = DialectName::parse(&dialect.to_ascii_lowercase())
             .map_err(|_| BadAnswer("`dialect` is none that is spoken here".to_owned()))?;
+        if dialect.as_str() == CUSTOM {
+            return Err(BadAnswer("`dialect`: custom needs a mapping".to_owned()));
+        }
         Ok(Bot {
             name: CONFIG_API_BOT.to_owned(),
             display_name: None,
@@ -177,6 +181,7 @@ impl Fields {
             audio: self.audio(dialect)?,
             cdr: true,
             quiet: false,
+            mapping: None,
         })
     }
 

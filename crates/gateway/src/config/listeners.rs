@@ -1,9 +1,14 @@
 //! `[[listeners]]`: ports of their own for vendors that dial us.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use patchcord_core::dialect::{Mapping, WireAudio};
+
+use super::audio;
 use super::country::CountryCode;
 use super::dialect_names::DialectName;
+use super::mapping;
 use super::section::Section;
 use super::vendor_port::{VendorAccess, check_bot};
 
@@ -18,6 +23,10 @@ pub struct Listener {
     pub bot: String,
     /// The country whose national numbers the vendor sends, if it does.
     pub country: Option<CountryCode>,
+    /// The audio until the vendor's start says otherwise.
+    pub audio: WireAudio,
+    /// custom: which messages mean what.
+    pub mapping: Option<Arc<Mapping>>,
     /// Who may come in.
     pub access: VendorAccess,
 }
@@ -31,6 +40,16 @@ impl Listener {
         if let Some(bot) = &bot {
             check_bot(section, "bot", bot, bots);
         }
-        Some(Listener { listen: listen?, dialect: dialect?, bot: bot?, country, access })
+        let audio = dialect.and_then(|dialect| audio::read(&section.section("audio"), dialect));
+        let mapping = mapping::read(section, dialect);
+        Some(Listener {
+            listen: listen?,
+            dialect: dialect?,
+            bot: bot?,
+            country,
+            audio: audio?,
+            mapping,
+            access,
+        })
     }
 }

@@ -20,7 +20,7 @@ use super::problem::Problem;
 use super::upgrade::Upgrade;
 use crate::calls::vendor::{self, VendorRoute};
 use crate::calls::{Exchange, RETRY_AFTER_S};
-use crate::config::{Config, CountryCode, Listener, VendorAccess};
+use crate::config::{CUSTOM, Config, Listener, VendorAccess};
 
 /// What the main port shows of the SIP side.
 #[derive(Clone)]
@@ -123,7 +123,7 @@ async fn default_vendor(
     let config = exchange.config();
     let (access, bot) = (&config.http.access, &config.http.ws_bot);
     let door =
-        Door { exchange: &exchange, config: &config, access, dialect: DEFAULT_DIALECT, bot, country: None };
+        Door { exchange: &exchange, config: &config, access, dialect: DEFAULT_DIALECT, bot, listener: None };
     door.open(peer, request)
 }
 
@@ -135,7 +135,7 @@ async fn any_vendor(
 ) -> Response {
     let config = exchange.config();
     let access = &config.http.access;
-    Door { exchange: &exchange, config: &config, access, dialect: &dialect, bot: &bot, country: None }
+    Door { exchange: &exchange, config: &config, access, dialect: &dialect, bot: &bot, listener: None }
         .open(peer, request)
 }
 
@@ -148,18 +148,18 @@ async fn listener_vendor(
     let config = exchange.config();
     let listener = port.settings(&config.listeners);
     let (dialect, bot) = (listener.dialect.as_str(), listener.bot.as_str());
-    let country = listener.country.as_ref();
-    Door { exchange, config: &config, access: &listener.access, dialect, bot, country }.open(peer, request)
+    let (access, listener) = (&listener.access, Some(listener));
+    Door { exchange, config: &config, access, dialect, bot, listener }.open(peer, request)
 }
 
-/// One way in for vendors: who may come, what they speak, whom they meet, where their numbers are national.
+/// One way in for vendors: who may come, what they speak, whom they meet, and what a listener knows beyond that.
 struct Door<'a> {
     exchange: &'a Arc<Exchange>,
     config: &'a Config,
     access: &'a VendorAccess,
     dialect: &'a str,
     bot: &'a str,
-    country: Option<&'a CountryCode>,
+    listener: Option<&'a Listener>,
 }
 
 impl Door<'_> {
@@ -175,9 +175,23 @@ impl Door<'_> {
         })?;
         let bot =
             self.config.find_bot(self.bot).ok_or_else(|| not_found("unknown_bot", "no bot has this name"))?;
+        let listener = self.listener;
+        let mapping = listener.and_then(|listener| listener.mapping.clone());
+        if row.name == CUSTOM && mapping.is_none() {
+            return Err(not_found(
+                "no_mapping",
+                "custom needs a mapping: give the vendor a port of [[listeners]]",
+            ));
+        }
         let upgrade = Upgrade::of(&mut request)?;
         let response = upgrade.response();
-        let route = VendorRoute { row, bot, country: self.country };
+        let route = VendorRoute {
+            row,
+            audio: listener.map_or(row.default_audio, |listener| listener.audio),
+            mapping,
+            bot,
+            country: listener.and_then(|listener| listener.country.as_ref()),
+        };
         vendor::take(self.exchange, route, upgrade.socket()).map_err(refusal)?;
         Ok(response)
     }

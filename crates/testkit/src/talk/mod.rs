@@ -10,11 +10,13 @@ mod words;
 pub use replay::{Replayed, TalkFailure};
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use patchcord_core::dialect::registry::{
     self, AudioWish, BotSideSettings, DialectRow, PhoneSideSettings, RecordWish, RefusalWish,
 };
+use patchcord_core::dialect::{Mapping, MappingProblem};
 use patchcord_core::vocabulary::{Moment, WallClock};
 
 /// Which end of the dialect the talk plays.
@@ -35,6 +37,7 @@ pub struct Talk {
     audio: AudioWish,
     record: RecordWish,
     refusals: RefusalWish,
+    mapping: Option<Arc<Mapping>>,
     seed: u64,
     clock: WallClock,
     lines: Vec<Line>,
@@ -133,6 +136,7 @@ impl Talk {
             audio: AudioWish::default(),
             record: RecordWish::Send,
             refusals: RefusalWish::Tell,
+            mapping: None,
             seed: 1,
             clock: WallClock::new(CLOCK_WHEN_LEFT_OUT, Moment::START),
             lines: Vec::new(),
@@ -194,6 +198,7 @@ impl Talk {
                 let unix_ms = number.parse().map_err(|_| format!("`{number}` is no number"))?;
                 self.clock = WallClock::new(unix_ms, Moment::START);
             }
+            ["mapping", ..] => self.mapping = Some(mapping(line)?),
             _ => return Ok(false),
         }
         Ok(true)
@@ -212,11 +217,17 @@ impl Talk {
             audio: (self.row.audio)(&self.audio)?,
             record: self.record,
             refusals: self.refusals,
+            mapping: self.mapping.clone(),
         })
     }
 
     fn phone_side_settings(&self) -> Result<PhoneSideSettings, String> {
-        Ok(PhoneSideSettings { audio: (self.row.audio)(&self.audio)?, seed: self.seed, clock: self.clock })
+        Ok(PhoneSideSettings {
+            audio: (self.row.audio)(&self.audio)?,
+            seed: self.seed,
+            clock: self.clock,
+            mapping: self.mapping.clone(),
+        })
     }
 }
 
@@ -239,6 +250,16 @@ impl Phrase {
     fn line(&self) -> String {
         format!("{:STAMP_WIDTH$}{:<KEYWORD_WIDTH$} {}", "", self.keyword, self.text).trim_end().to_owned()
     }
+}
+
+/// Reads `mapping {…}`, the keys of the dialect `custom` as JSON on one line.
+fn mapping(line: &str) -> Result<Arc<Mapping>, String> {
+    let json = line.trim().strip_prefix("mapping").unwrap_or_default();
+    let keys = serde_json::from_str(json).map_err(|error| error.to_string())?;
+    let problems = |problems: Vec<MappingProblem>| {
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    };
+    Mapping::from_json(&keys).map(Arc::new).map_err(problems)
 }
 
 fn is_silent(line: &str) -> bool {

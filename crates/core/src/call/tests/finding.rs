@@ -46,8 +46,12 @@ fn a_bot_of_another_format_and_one_in_this_process_are_found_as_well() {
     let mut wide = remote("ivr-solutions");
     let row = registry::find("ivr-solutions").unwrap();
     wide.audio = WireAudio { format: MediaFormat::linear16(24_000), frame: FRAME };
-    let settings =
-        BotSideSettings { audio: wide.audio, record: RecordWish::Send, refusals: RefusalWish::Tell };
+    let settings = BotSideSettings {
+        audio: wide.audio,
+        record: RecordWish::Send,
+        refusals: RefusalWish::Tell,
+        mapping: None,
+    };
     wide.side = (row.bot_side)(&settings);
     let mut desk = unknown(Fallback::Sorry);
     found(&mut desk, wide, &[]);

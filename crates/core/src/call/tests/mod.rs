@@ -74,7 +74,7 @@ impl Desk {
     fn vendor(dialect: &'static str, bot: BotSettings) -> Self {
         let row = registry::find(dialect).unwrap();
         let clock = WallClock::new(1_700_000_000_000, Moment::START);
-        let settings = PhoneSideSettings { audio: row.default_audio, seed: 1, clock };
+        let settings = PhoneSideSettings { audio: row.default_audio, seed: 1, clock, mapping: None };
         let phone = PhoneSettings::Vendor {
             dialect: row.name,
             side: (row.phone_side)(&settings),
@@ -252,7 +252,8 @@ fn media() -> PhoneMedia {
 fn remote(dialect: &str) -> BotSettings {
     let row = registry::find(dialect).unwrap();
     let audio = row.default_audio;
-    let settings = BotSideSettings { audio, record: RecordWish::Send, refusals: RefusalWish::Tell };
+    let settings =
+        BotSideSettings { audio, record: RecordWish::Send, refusals: RefusalWish::Tell, mapping: None };
     BotSettings {
         name: "bot".into(),
         dialect: row.name,

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::wire::CommandMessage;
 use crate::dialect::Malformed;
-use crate::vocabulary::{
-    CallCommand, CommandRefusal, DialDigits, DialOrder, PhoneNumber, Transfer, TransferTo,
-};
+use crate::dialect::envelope::destination::{is_bot_url, phones};
+use crate::dialect::json::Text;
+use crate::vocabulary::{CallCommand, CommandRefusal, DialDigits, DialOrder, Transfer, TransferTo};
 
 /// Reads `session.dtmf`; one bad character refuses the whole.
 pub fn digits(text: &str, tone: Duration) -> Result<CallCommand, Malformed> {
@@ -32,30 +32,17 @@ pub fn transfer(text: &str) -> Result<CallCommand, Malformed> {
             return Ok(refuse(COMMAND, "invalid_strategy", sentence));
         }
     };
-    if destinations.is_empty() || destinations.len() > DESTINATIONS_MAX {
-        let sentence = format!("destination: expected 1 to {DESTINATIONS_MAX} telephone numbers");
-        return Ok(refuse(COMMAND, "invalid_destination", sentence));
+    match phones(destinations.iter().map(Text::as_str)) {
+        Ok(phones) => Ok(to(TransferTo::Phones(phones, order), COMMAND)),
+        Err(sentence) => Ok(refuse(COMMAND, "invalid_destination", sentence)),
     }
-    let mut phones = Vec::with_capacity(destinations.len());
-    for (at, destination) in destinations.iter().enumerate() {
-        let Some(number) = dialable(destination.as_str()) else {
-            let sentence = format!("destination {}: not a telephone number", at + 1);
-            return Ok(refuse(COMMAND, "invalid_destination", sentence));
-        };
-        phones.push(PhoneNumber::new(&number));
-    }
-    Ok(to(TransferTo::Phones(phones, order), COMMAND))
 }
 
 /// Reads `session.transfer_ws`; the address is checked for its scheme only, the shell guards the rest.
 pub fn transfer_ws(text: &str) -> Result<CallCommand, Malformed> {
     const COMMAND: &str = "session.transfer_ws";
     let url = read(text, "url")?.url.ok_or(Malformed::Missing("url"))?;
-    let rest = url.as_str().strip_prefix("wss://").or_else(|| url.as_str().strip_prefix("ws://"));
-    let plain = |c: char| !c.is_whitespace() && !c.is_control();
-    if url.as_str().len() > URL_BYTES_MAX
-        || !rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(plain))
-    {
+    if !is_bot_url(url.as_str()) {
         return Ok(refuse(COMMAND, "invalid_url", "url: expected wss://… or ws://…".to_owned()));
     }
     Ok(to(TransferTo::Bot(url.as_str().into()), COMMAND))
@@ -95,27 +82,9 @@ fn refuse(command: &str, code: &'static str, message: String) -> CallCommand {
     CallCommand::Invalid(CommandRefusal { code, message, command: command.into() })
 }
 
-/// The number without what people write between its digits; `None` if it is no number.
-fn dialable(text: &str) -> Option<String> {
-    let number: String = text.chars().filter(|c| !matches!(c, ' ' | '-' | '.' | '(' | ')')).collect();
-    let keys = number.strip_prefix('+').unwrap_or(&number);
-    let fits = (1..=NUMBER_KEYS_MAX).contains(&keys.len());
-    let numeric = keys.bytes().all(|key| key.is_ascii_digit() || matches!(key, b'*' | b'#'));
-    (fits && numeric).then_some(number)
-}
-
 fn is_name(text: &str) -> bool {
     (1..=NAME_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
-/// Phones in one transfer.
-const DESTINATIONS_MAX: usize = 16;
-
-/// Keys of a number to dial; E.164 has 15 digits, prefixes and codes before them come on top.
-const NUMBER_KEYS_MAX: usize = 32;
-
 /// Bytes of a flow's or extension's name.
 const NAME_BYTES_MAX: usize = 128;
-
-/// Bytes of a bot's address.
-const URL_BYTES_MAX: usize = 2_048;

@@ -10,21 +10,20 @@ mod phone_side;
 mod tests;
 mod wire;
 
-use std::time::Duration;
-
-use super::registry::{AudioWish, DialectRow, MessageRow};
-use super::{Capability, Malformed, WireAudio, json};
+use super::envelope::audio;
+use super::registry::{DialectRow, MessageRow};
+use super::{Capability, Malformed, json};
 use crate::media::{Encoding, MediaFormat};
 
 /// The row of the registry.
 pub const ROW: DialectRow = DialectRow {
     name: "ivr-solutions",
     summary: "IVR Solutions WSS bridge and Exotel-shaped bots: JSON events, base64 or binary audio, marks, transfers",
-    default_audio: WireAudio { format: MediaFormat::linear16(8_000), frame: Duration::from_millis(20) },
+    default_audio: audio::DEFAULT,
     message_audio: None,
     capabilities: CAPABILITIES,
     messages: MESSAGES,
-    audio,
+    audio: audio::audio,
     bot_side: |settings| Box::new(bot_side::IvrBotSide::new(settings)),
     phone_side: |settings| Box::new(phone_side::IvrPhoneSide::new(settings)),
 };
@@ -66,38 +65,6 @@ const fn to_phone(name: &'static str, meaning: &'static str) -> MessageRow {
     MessageRow { to_bot: false, name, meaning }
 }
 
-/// Checks `audioFormat` (seed 000 §3) as a configuration or an API body gives it.
-fn audio(wish: &AudioWish) -> Result<WireAudio, String> {
-    let mut format = match wish.encoding.as_deref() {
-        Some(word) => {
-            configured_format(word).ok_or_else(|| format!("audio encoding {word:?}: {POSSIBLE}"))?
-        }
-        None => ROW.default_audio.format,
-    };
-    if let Some(rate) = wish.sample_rate {
-        format.sample_rate = rate;
-    }
-    if !is_possible(format) {
-        return Err(format!("audio at {} samples per second: {POSSIBLE}", format.sample_rate));
-    }
-    let frame = wish.frame.unwrap_or(ROW.default_audio.frame);
-    let whole = frame.as_nanos().is_multiple_of(FRAME_STEP.as_nanos());
-    if !whole || frame < FRAME_STEP || frame > FRAME_MAX {
-        return Err("audio frame: possible are 10ms to 200ms in steps of 10ms".to_owned());
-    }
-    Ok(WireAudio { format, frame })
-}
-
-/// The format of a configured name (seed 000 §3), at its lowest rate; the list is closed.
-fn configured_format(encoding: &str) -> Option<MediaFormat> {
-    Some(match encoding {
-        "pcm" | "linear16" | "slin" => MediaFormat::linear16(8_000),
-        "mulaw" | "ulaw" | "g711_ulaw" => MediaFormat::PCMU_8K,
-        "alaw" => MediaFormat::PCMA_8K,
-        _ => return None,
-    })
-}
-
 /// The format that a name on the wire stands for, at its lowest rate; vendors write it in many ways.
 fn format_of(encoding: &str) -> Option<MediaFormat> {
     Some(match encoding.to_ascii_lowercase().as_str() {
@@ -109,13 +76,6 @@ fn format_of(encoding: &str) -> Option<MediaFormat> {
         "alaw" | "pcma" | "g711_alaw" | "audio/x-alaw" => MediaFormat::PCMA_8K,
         _ => return None,
     })
-}
-
-fn is_possible(format: MediaFormat) -> bool {
-    match format.encoding {
-        Encoding::Linear16 => matches!(format.sample_rate, 8_000 | 16_000 | 24_000),
-        Encoding::Pcmu | Encoding::Pcma => format.sample_rate == 8_000,
-    }
 }
 
 /// The word of `media_format.encoding` (seed 000 §5.2).
@@ -143,10 +103,5 @@ fn field(to: &mut Vec<u8>, name: &str, json: &[u8]) {
     to.extend_from_slice(json);
 }
 
-const POSSIBLE: &str = "possible are pcm (or linear16, slin) at 8000, 16000 or 24000, mulaw (or ulaw, g711_ulaw) at 8000, alaw at 8000";
-
 /// Bytes of a mark's name; longer ones are malformed, so that waiting marks have a bound.
 const MARK_NAME_BYTES_MAX: usize = 1_024;
-
-const FRAME_STEP: Duration = Duration::from_millis(10);
-const FRAME_MAX: Duration = Duration::from_millis(200);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::wire::{AudioMessage, ErrorMessage, Head, MarkMessage, MediaFormat as WireFormat, Start};
 use super::wire::{StartMessage, StopMessage};
 use super::{CAPABILITIES, MARK_NAME_BYTES_MAX, field, format_of};
+use crate::dialect::envelope::audio::is_possible;
 use crate::dialect::envelope::digit;
 use crate::dialect::json::{Text, expect_object, write_base64, write_string};
 use crate::dialect::registry::PhoneSideSettings;
@@ -97,7 +98,7 @@ impl IvrPhoneSide {
             None => self.format.sample_rate,
         };
         let format = MediaFormat { encoding, sample_rate };
-        super::is_possible(format).then_some(format).ok_or(Malformed::Field("start.media_format.sample_rate"))
+        is_possible(format).then_some(format).ok_or(Malformed::Field("start.media_format.sample_rate"))
     }
 
     fn hear_event(&mut self, text: &str, now: Moment, out: &mut Out<CallEvent>) -> Result<(), Malformed> {

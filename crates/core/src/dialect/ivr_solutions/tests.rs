@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{ROW, audio};
+use super::ROW;
 use crate::dialect::laws::{
     self, Part, any_command, any_end, any_event, any_near_message, canonical, carry, feed_both_ends, start,
 };
@@ -166,8 +166,12 @@ fn nothing_is_written_before_the_start_or_after_the_stop() {
 
 #[test]
 fn a_bot_that_wants_quiet_is_not_told_of_refusals() {
-    let settings =
-        BotSideSettings { audio: ROW.default_audio, record: RecordWish::Send, refusals: RefusalWish::Quiet };
+    let settings = BotSideSettings {
+        audio: ROW.default_audio,
+        record: RecordWish::Send,
+        refusals: RefusalWish::Quiet,
+        mapping: None,
+    };
     let mut bot_side = (ROW.bot_side)(&settings);
     let mut out = Out::new();
     bot_side.encode(&CallEvent::Started(start(ROW.default_audio.format).into()), Moment::START, &mut out);
@@ -322,7 +326,7 @@ fn refusals_and_digits_of_a_platform_are_heard_in_our_words() {
 #[test]
 fn every_documented_audio_wish_is_granted_and_others_name_what_is_possible() {
     let wish = |encoding: &str, rate, frame_ms: u64| {
-        audio(&AudioWish {
+        (ROW.audio)(&AudioWish {
             encoding: Some(encoding.to_owned()),
             sample_rate: rate,
             frame: Some(Duration::from_millis(frame_ms)),
@@ -344,7 +348,7 @@ fn every_documented_audio_wish_is_granted_and_others_name_what_is_possible() {
             "{word}"
         );
     }
-    assert_eq!(audio(&AudioWish::default()), Ok(ROW.default_audio));
+    assert_eq!((ROW.audio)(&AudioWish::default()), Ok(ROW.default_audio));
     assert_eq!(
         wish("opus", Some(48_000), 20).unwrap_err(),
         "audio encoding \"opus\": possible are pcm (or linear16, slin) at 8000, 16000 or 24000, \

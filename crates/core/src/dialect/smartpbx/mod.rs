@@ -11,6 +11,7 @@ mod wire;
 
 use std::time::Duration;
 
+use super::envelope::audio::frame;
 use super::json::{Text, unreadable, write_base64};
 use super::registry::{AudioWish, DialectRow, MessageRow};
 use super::{Capability, Malformed, Out, WireAudio, WireClass};
@@ -54,12 +55,7 @@ fn audio(wish: &AudioWish) -> Result<WireAudio, String> {
         let word = encoding_word(format);
         return Err(format!("audio encoding {word} at {rate} samples per second: {POSSIBLE}"));
     }
-    let frame = wish.frame.unwrap_or(ROW.default_audio.frame);
-    let whole = frame.as_nanos().is_multiple_of(FRAME_STEP.as_nanos());
-    if !whole || frame < FRAME_STEP || frame > FRAME_MAX {
-        return Err("audio frame: possible are 10ms to 200ms in steps of 10ms".to_owned());
-    }
-    Ok(WireAudio { format, frame })
+    Ok(WireAudio { format, frame: frame(wish)? })
 }
 
 /// The format that a name stands for; its rate is fixed (seed 004 "mediaFormat object").
@@ -130,6 +126,3 @@ const BINARY: Malformed = Malformed::Audio("a binary message");
 
 const POSSIBLE: &str =
     "possible are pcm16 at 24000 and g711_ulaw at 8000 (opus at 48000 is not, in this version)";
-
-const FRAME_STEP: Duration = Duration::from_millis(10);
-const FRAME_MAX: Duration = Duration::from_millis(200);

@@ -88,10 +88,36 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("[bots.a]\nurl = \"ws://h/\"", "bots.a.dialect", "missing"),
     ("[bots.a]\nurl = \"ws://u:p@h/\"\ndialect = \"ozonetel\"", "bots.a.url", "user name"),
     ("[bots.a]\nurl = \"ws://h/\"\ndialect = \"twilio\"", "bots.a.dialect", "not in this version"),
+    ("[bots.a]\nurl = \"ws://h/\"\ndialect = \"custom\"", "bots.a.mapping", "needs a mapping"),
     (
         "[bots.a]\nurl = \"ws://h/\"\ndialect = \"custom\"\nmapping = {}",
+        "bots.a.mapping.messageType",
+        "missing",
+    ),
+    (
+        "[bots.a]\nurl = \"ws://h/\"\ndialect = \"custom\"\nmapping = { inputTemplate = '{\"a\":\"{{audoi}}\"}' }",
+        "bots.a.mapping.inputTemplate",
+        "column 7 of the text: unknown placeholder {{audoi}}",
+    ),
+    (
+        "[bots.a]\nurl = \"ws://h/\"\ndialect = \"custom\"\nmapping = { messageType = \"binary\", inputtemplate = \"\" }",
+        "bots.a.mapping.inputtemplate",
+        "unknown key",
+    ),
+    (
+        "[bots.a]\nurl = \"ws://h/\"\ndialect = \"ozonetel\"\nmapping = { messageType = \"binary\" }",
         "bots.a.mapping",
-        "not in this version",
+        "only custom",
+    ),
+    (
+        "[[listeners]]\nlisten = \"127.0.0.1:4143\"\ndialect = \"custom\"\nbot = \"echo\"",
+        "listeners[0].mapping",
+        "needs a mapping",
+    ),
+    (
+        "[[listeners]]\nlisten = \"127.0.0.1:4143\"\ndialect = \"ozonetel\"\nbot = \"echo\"\naudio = { encoding = \"x\" }",
+        "listeners[0].audio.encoding",
+        "encoding",
     ),
     ("[bots.\"a b\"]\nurl = \"ws://h/\"\ndialect = \"ozonetel\"", "bots.a b", "not a name"),
     ("[ivr]\nkeys = { 12 = \"echo\" }", "ivr.keys.12", "not a key"),

@@ -57,6 +57,8 @@ async fn a_remote_bot_hears_the_caller_and_is_heard_in_every_dialect() {
             dialect: DialectName::parse(dialect).unwrap(),
             bot: "tone".to_owned(),
             country: None,
+            audio: DialectName::parse(dialect).unwrap().row().default_audio,
+            mapping: None,
             access: VendorAccess { token: None, accept_from: None },
         }];
         let bot = App::start(config, Parts::Listeners).await.unwrap();

@@ -149,9 +149,10 @@ fn dialects(tree: &Tree) -> Vec<Finding> {
     found
 }
 
-/// The dialect that a file belongs to.
-fn folder(file: &SourceFile) -> Option<&str> {
-    file.path.strip_prefix("crates/core/src/dialect/")?.split_once('/').map(|(folder, _)| folder)
+/// The dialect that a file belongs to; `envelope` is none, a family of dialects shares it.
+pub fn folder(file: &SourceFile) -> Option<&str> {
+    let (folder, _) = file.path.strip_prefix("crates/core/src/dialect/")?.split_once('/')?;
+    (folder != "envelope").then_some(folder)
 }
 
 fn core_purity(tree: &Tree) -> Vec<Finding> {

@@ -1,4 +1,10 @@
-//! What the JSON dialects of the start / media / stop family share: events that two of their seeds write alike.
+//! What the JSON dialects of the start / media / stop family share: picking values out of a message by their paths,
+//! and events that two of their seeds write alike.
+
+pub(super) mod audio;
+pub(super) mod destination;
+pub(super) mod path;
+pub(super) mod pick;
 
 use std::time::Duration;
 
