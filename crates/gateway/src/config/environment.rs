@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::keys::{self, Kind};
 use super::problem::{Place, Problem, Refusal, Report, nearest};
 use super::section::join;
-use super::tree::{Node, Table, Value};
+use super::tree::{Node, Table, Value, from_json};
 
 /// A set of variables.
 #[derive(Debug, Clone, Default)]
@@ -141,6 +141,10 @@ impl Target<'_> {
                     format!("{}__NAME=…", self.name),
                 ));
             }
+            Kind::Table => match serde_json::from_str(self.value) {
+                Ok(object) => return Ok(from_json(&object, self.place)),
+                Err(_) => return Err(Refusal::new("this is not JSON", "write the table as a JSON object")),
+            },
             Kind::Later => return Err(Refusal::later("this key")),
         };
         Ok(self.node(value))

@@ -49,6 +49,8 @@ pub enum Kind {
     List,
     /// A table of names to strings.
     Map,
+    /// A table of strings and of tables of strings.
+    Table,
     /// A key whose feature this version does not have: using it is an error.
     Later,
 }
@@ -63,6 +65,7 @@ impl Kind {
             Kind::Duration => "duration",
             Kind::List => "list of strings",
             Kind::Map => "table of strings",
+            Kind::Table => "table",
             Kind::Later => "not in this version",
         }
     }
@@ -339,7 +342,7 @@ pub const KEYS: &[Declaration] = &[
     ),
     key(
         "bots.*.mapping",
-        Kind::Map,
+        Kind::Table,
         Absent("nothing"),
         "custom: which messages mean what, shown as it is (secrets belong into headers): [its keys](../crates/core/src/dialect/custom/README.md).",
     ),
@@ -375,7 +378,7 @@ pub const KEYS: &[Declaration] = &[
     ),
     key(
         "listeners[].mapping",
-        Kind::Map,
+        Kind::Table,
         Absent("nothing"),
         "custom: which messages mean what, as `bots.NAME.mapping` from the other end.",
     ),

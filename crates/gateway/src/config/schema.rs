@@ -72,6 +72,10 @@ fn value(key: &Declaration) -> Value {
         Kind::Whole => json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }),
         Kind::List => json!({ "type": "array", "items": { "type": "string", "minLength": 1 } }),
         Kind::Map => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
+        Kind::Table => {
+            let strings = json!({ "type": "object", "additionalProperties": { "type": "string" } });
+            json!({ "type": "object", "additionalProperties": { "anyOf": [{ "type": "string" }, strings] } })
+        }
         Kind::Later => Value::Bool(false),
     };
     let restart = if key.restart { " A new value waits for a restart." } else { "" };
