@@ -8,15 +8,20 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use patchcord_core::vocabulary::Reason;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::{RootCertStore, ServerConfig};
 use socket2::{Domain, Socket, Type};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
 
 use super::{Destination, Egress, EgressError, Resolver, Resolving, Trust};
-use crate::config::{BotUrl, Config};
-use crate::net::{dial, install_crypto};
+use crate::config::{BotUrl, Config, WebUrl};
+use crate::net::tls::TlsClient;
+use crate::net::{HttpRequest, HttpTerms, dial, install_crypto, send};
 use crate::tasks::Tasks;
 
 /// Ways to write an address of this machine, or of another one behind its firewall.
@@ -217,6 +222,46 @@ async fn private_addresses_are_let_through_when_the_operator_says_so_and_metadat
         let refused = egress.connect(plain(host, port), &trust, deadline).await;
         assert!(matches!(refused, Err(EgressError::Forbidden(..))), "{host}: {refused:?}");
     }
+}
+
+#[tokio::test]
+async fn the_name_that_was_asked_for_is_the_servers_name_in_tls_and_in_the_host_header() {
+    install_crypto();
+    let own = rcgen::generate_simple_self_signed(["api.example".to_owned()]).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(own.cert.der().clone()).unwrap();
+    let key = PrivatePkcs8KeyDer::from(own.signing_key.serialize_der());
+    let server = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![own.cert.der().clone()], key.into())
+        .unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = async {
+        let acceptor = TlsAcceptor::from(Arc::new(server));
+        let mut stream = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
+        let mut request = vec![0; 4_096];
+        let length = stream.read(&mut request).await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").await.unwrap();
+        let named = stream.get_ref().1.server_name().map(str::to_owned);
+        (named, String::from_utf8_lossy(&request[..length]).into_owned())
+    };
+    let (Egress { resolver, .. }, _) = fickle(&[&[address], &[address]]);
+    let egress = Egress { resolver, tls: TlsClient::trusting(roots) };
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let ask = |host: &str| {
+        let (egress, url) =
+            (&egress, WebUrl::parse(&format!("https://{host}:{}/c", address.port())).unwrap());
+        async move {
+            let (method, headers, body) = (Method::POST, HeaderMap::new(), "{}".into());
+            let terms = HttpTerms { trust: &Trust::Operator, deadline, body_bytes_max: 64 };
+            send(egress, HttpRequest { method, url: &url, headers, body }, terms).await
+        }
+    };
+    let (answer, (named, request)) = tokio::join!(ask("api.example"), serve);
+    assert_eq!(answer.unwrap().status, 200);
+    assert_eq!(named.as_deref(), Some("api.example"));
+    assert!(request.contains(&format!("\r\nhost: api.example:{}\r\n", address.port())), "{request}");
 }
 
 #[tokio::test]

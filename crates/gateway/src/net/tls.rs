@@ -16,13 +16,11 @@ pub struct TlsClient {
 impl TlsClient {
     /// Trusts Mozilla's authorities and those of this machine.
     pub fn new() -> Self {
-        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        for path in SYSTEM_BUNDLES {
-            if let Ok(certificates) = CertificateDer::pem_file_iter(path) {
-                roots.add_parsable_certificates(certificates.filter_map(Result::ok));
-                break;
-            }
-        }
+        Self::trusting(authorities())
+    }
+
+    /// Trusts these authorities and no others.
+    pub fn trusting(roots: RootCertStore) -> Self {
         let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Self { config: Arc::new(config) }
@@ -32,6 +30,17 @@ impl TlsClient {
     pub fn connector(&self) -> TlsConnector {
         TlsConnector::from(self.config.clone())
     }
+}
+
+fn authorities() -> RootCertStore {
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    for path in SYSTEM_BUNDLES {
+        if let Ok(certificates) = CertificateDer::pem_file_iter(path) {
+            roots.add_parsable_certificates(certificates.filter_map(Result::ok));
+            break;
+        }
+    }
+    roots
 }
 
 impl Default for TlsClient {
