@@ -4,11 +4,12 @@
 //! A key that nobody knows changes nothing; what is known and wrong spoils the answer.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use http::HeaderMap;
 use patchcord_core::call::{CUSTOM_BYTES_MAX, CUSTOM_MAX};
-use patchcord_core::dialect::WireAudio;
 use patchcord_core::dialect::registry::AudioWish;
+use patchcord_core::dialect::{MAPPING_KEYS, Mapping, MappingProblem, WireAudio};
 use serde_json::{Map, Value};
 
 use super::config_api::CONFIG_API_BOT;
@@ -66,23 +67,28 @@ impl<'a> ConfigAnswer<'a> {
 /// The known keys of an answer by their plain names.
 struct Fields {
     known: BTreeMap<&'static str, Value>,
+    /// The keys of a mapping, as they stand on the wire.
+    mapping: Map<String, Value>,
     notes: Vec<String>,
 }
 
 impl Fields {
     fn sort(object: Map<String, Value>) -> Result<Fields, BadAnswer> {
-        let mut fields = Fields { known: BTreeMap::new(), notes: Vec::new() };
-        for (key, value) in object {
-            let plain = plain(&key);
-            let known = KEYS.iter().find(|(_, spellings)| spellings.contains(&plain.as_str()));
-            match known {
-                _ if is_absent(&value) => {}
-                Some((name, _)) => {
-                    if fields.known.insert(name, value).is_some() {
-                        return Err(BadAnswer(format!("`{name}` is there twice")));
-                    }
+        let mut fields = Fields { known: BTreeMap::new(), mapping: Map::new(), notes: Vec::new() };
+        for (key, value) in object.into_iter().filter(|(_, value)| !is_absent(value)) {
+            let spelling = plain(&key);
+            let known = KEYS.iter().find(|(_, spellings)| spellings.contains(&spelling.as_str()));
+            let mapping = MAPPING_KEYS.iter().find(|name| plain(name) == spelling);
+            let (name, earlier) = match (known, mapping) {
+                (Some((name, _)), _) => (*name, fields.known.insert(name, value)),
+                (None, Some(name)) => (*name, fields.mapping.insert((*name).to_owned(), value)),
+                (None, None) => {
+                    fields.note(format!("the unknown key `{}` is ignored", shown(&key)));
+                    continue;
                 }
-                None => fields.note(format!("the unknown key `{}` is ignored", shown(&key))),
+            };
+            if earlier.is_some() {
+                return Err(BadAnswer(format!("`{name}` is there twice")));
             }
         }
         Ok(fields)
@@ -154,8 +160,8 @@ impl Fields {
         let unknown = || BadAnswer("`bot` is no bot of the configuration".to_owned());
         let bot = config.find_bot(name).ok_or_else(unknown)?;
         // Its own address, language and headers stand in the file.
-        let beside: Vec<_> = self.known.keys().copied().collect();
-        for key in beside {
+        let beside = self.known.keys().map(|key| (*key).to_owned()).chain(self.mapping.keys().cloned());
+        for key in beside.collect::<Vec<_>>() {
             self.note(format!("`{key}` beside `bot` is ignored"));
         }
         Ok(bot)
@@ -166,12 +172,10 @@ impl Fields {
         let url =
             self.text("url")?.ok_or_else(|| BadAnswer("there is neither `url` nor `bot`".to_owned()))?;
         let url = BotUrl::parse(&url).map_err(|refusal| refused("url", refusal))?;
-        let dialect = self.text("dialect")?.unwrap_or_else(|| DEFAULT_DIALECT.to_owned());
+        let usual = if self.mapping.is_empty() { DEFAULT_DIALECT } else { CUSTOM };
+        let dialect = self.text("dialect")?.unwrap_or_else(|| usual.to_owned());
         let dialect = DialectName::parse(&dialect.to_ascii_lowercase())
             .map_err(|_| BadAnswer("`dialect` is none that is spoken here".to_owned()))?;
-        if dialect.as_str() == CUSTOM {
-            return Err(BadAnswer("`dialect`: custom needs a mapping".to_owned()));
-        }
         Ok(Bot {
             name: CONFIG_API_BOT.to_owned(),
             display_name: None,
@@ -181,8 +185,26 @@ impl Fields {
             audio: self.audio(dialect)?,
             cdr: true,
             quiet: false,
-            mapping: None,
+            mapping: self.mapping(dialect)?,
         })
+    }
+
+    fn mapping(&self, dialect: DialectName) -> Result<Option<Arc<Mapping>>, BadAnswer> {
+        if dialect.as_str() != CUSTOM {
+            let one = self.mapping.keys().next();
+            return match one {
+                Some(key) => Err(BadAnswer(format!("`{key}` goes with `dialect` custom and no other"))),
+                None => Ok(None),
+            };
+        }
+        let told = |problems: Vec<MappingProblem>| {
+            let sentence = |problem: &MappingProblem| {
+                let place = format!("line {}, column {}", problem.line, problem.column);
+                format!("`{}`: {place}: {}", shown(&problem.key), cut(&problem.what, PROBLEM_CHARS_SHOWN_MAX))
+            };
+            BadAnswer(problems.first().map_or_else(|| "the mapping".to_owned(), sentence))
+        };
+        Mapping::from_json(&self.mapping).map(|mapping| Some(Arc::new(mapping))).map_err(told)
     }
 
     fn headers(&mut self) -> Result<HeaderMap, BadAnswer> {
@@ -242,7 +264,11 @@ fn is_absent(value: &Value) -> bool {
 
 /// A key from outside as it may stand in a log.
 fn shown(key: &str) -> String {
-    key.chars().filter(|c| !c.is_control()).take(KEY_CHARS_SHOWN_MAX).collect()
+    cut(key, KEY_CHARS_SHOWN_MAX)
+}
+
+fn cut(text: &str, chars_max: usize) -> String {
+    text.chars().filter(|c| !c.is_control()).take(chars_max).collect()
 }
 
 /// The known keys with the spellings that mean them, plain.
@@ -262,6 +288,8 @@ const DEFAULT_DIALECT: &str = "ivr-solutions";
 pub const NOTES_MAX: usize = 8;
 /// Characters of a key from outside that are shown.
 const KEY_CHARS_SHOWN_MAX: usize = 40;
+/// Characters of a mapping's problem that are shown: it may name a placeholder from outside.
+const PROBLEM_CHARS_SHOWN_MAX: usize = 160;
 
 #[cfg(test)]
 #[path = "config_answer_tests.rs"]

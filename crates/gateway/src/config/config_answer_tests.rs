@@ -55,6 +55,27 @@ fn a_bot_of_the_configuration_is_chosen_by_its_name_and_nothing_of_it_is_changed
     assert!(matches!(parse(r#"{"bot":"echo"}"#).unwrap().bot, AnsweredBot::Named(BotChoice::BuiltIn(_))));
 }
 
+/// Seed 000 §9's example of a mapping.
+const MAPPED: &str = r#"{"url": "wss://engine.example.com/v1", "messageType": "json",
+    "inputTemplate": "{\"type\":\"input_audio_buffer.append\",\"audio\":\"{{audio}}\"}",
+    "outputMessageType": "response.audio.delta", "outputAudioPath": "delta",
+    "sessionStartMessage": "{\"type\":\"session.update\",\"session\":{\"modalities\":[\"audio\"]}}",
+    "output_clear": {"match": "input_audio_buffer.speech_started"}}"#;
+
+#[test]
+fn an_answer_with_the_keys_of_a_mapping_speaks_custom_by_it() {
+    let bot = described(MAPPED);
+    assert_eq!(bot.dialect.as_str(), "custom");
+    let expected = r#"{"messageType": "json",
+        "inputTemplate": "{\"type\":\"input_audio_buffer.append\",\"audio\":\"{{audio}}\"}",
+        "outputMessageType": "response.audio.delta", "outputAudioPath": "delta",
+        "sessionStartMessage": "{\"type\":\"session.update\",\"session\":{\"modalities\":[\"audio\"]}}",
+        "outputClear": {"match": "input_audio_buffer.speech_started"}}"#;
+    let expected = Mapping::from_json(&serde_json::from_str(expected).unwrap()).unwrap();
+    assert_eq!(bot.mapping.as_deref(), Some(&expected));
+    assert!(described(r#"{"url":"ws://h/","messageType":"","inputTemplate":null}"#).mapping.is_none());
+}
+
 #[test]
 fn custom_parameters_are_texts_numbers_and_flags_within_their_bounds() {
     let config = config();
@@ -110,6 +131,11 @@ fn what_is_known_and_wrong_spoils_the_answer_without_being_repeated() {
         (r#"{"url":"ws://h/","audioFormat":{"sampleRate":"hunter2"}}"#, "not a number"),
         (r#"{"url":"ws://h/","audioFormat":"pcm"}"#, "not an object"),
         (r#"{"bot":"echo","custom_params":[]}"#, "not an object"),
+        (r#"{"url":"ws://h/","dialect":"custom"}"#, "`messageType`"),
+        (r#"{"url":"ws://h/","messageType":"json"}"#, "`inputTemplate`"),
+        (r#"{"url":"ws://h/","messageType":"json","inputTemplate":"{\"a\":{{x}}}"}"#, "`inputTemplate`"),
+        (r#"{"url":"ws://h/","messageType":"binary","dialect":"smartpbx"}"#, "custom and no other"),
+        (r#"{"url":"ws://h/","messageType":"binary","message_type":"json"}"#, "twice"),
     ] {
         let sentence = refused(answer);
         assert!(sentence.contains(word) && !sentence.contains("hunter2"), "{answer}: {sentence}");
@@ -123,6 +149,7 @@ fn json() -> impl Strategy<Value = Value> {
         any::<i64>().prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
         ".{0,40}".prop_map(Value::from),
+        "[{}\\[\\]\",:a-z]{0,20}\\{\\{(audio|caller|x)\\}\\}[{}\"]{0,9}".prop_map(Value::from),
         "(ws|wss|http)://[a-z0-9.:@\\[\\]%/?#-]{0,30}".prop_map(Value::from),
         prop_oneof![Just("echo"), Just("sales"), Just("pcm"), Just("smartpbx"), Just("8000")]
             .prop_map(Value::from),
@@ -139,7 +166,8 @@ fn json() -> impl Strategy<Value = Value> {
 fn key() -> impl Strategy<Value = String> {
     let known =
         KEYS.iter().flat_map(|(name, spellings)| std::iter::once(*name).chain(spellings.iter().copied()));
-    let known: Vec<&'static str> = known.chain(["encoding", "sampleRate", "Authorization", "Host"]).collect();
+    let inner = ["encoding", "sampleRate", "Authorization", "Host", "match", "path"];
+    let known: Vec<&'static str> = known.chain(MAPPING_KEYS).chain(inner).collect();
     prop_oneof![4 => proptest::sample::select(known).prop_map(str::to_owned), 1 => ".{0,60}"]
 }
 

@@ -107,6 +107,35 @@ async fn a_bot_of_the_configuration_is_named_and_nothing_more_is_told_than_the_s
 }
 
 #[tokio::test]
+async fn an_answer_with_a_mapping_is_spoken_to_its_bot() {
+    let (server, bot) = (ConfigServer::start().await, TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let gateway = Gateway::start(&server.number("busy", "[egress]\nallow_private = true\n")).await;
+    let mut phone = Phone::dial("18001234567", &gateway.sip(), &[pcmu()]).await;
+    let answer = json!({
+        "url": format!("ws://{}/", bot.local_addr().unwrap()),
+        "messageType": "json",
+        "inputTemplate": r#"{"type":"input_audio_buffer.append","audio":"{{audio}}"}"#,
+        "outputMessageType": "response.audio.delta",
+        "outputAudioPath": "delta",
+        "sessionStartMessage": r#"{"type":"session.update","call":"{{callId}}"}"#,
+    });
+    server.answer(&answer).await;
+    let mut socket = accept_async(timeout(PATIENCE, bot.accept()).await.unwrap().unwrap().0).await.unwrap();
+    let mut texts = Vec::new();
+    while texts.len() < 2 {
+        if let Message::Text(text) = timeout(PATIENCE, socket.next()).await.unwrap().unwrap().unwrap() {
+            texts.push(serde_json::from_str::<Value>(&text).unwrap());
+        }
+    }
+    phone.event(|event| matches!(event, LegEvent::Answered { .. })).await;
+    phone.hang_up().await;
+    let records = gateway.stop().await;
+    assert_eq!(texts[0], json!({"type": "session.update", "call": records[0]["call_id"]}));
+    assert_eq!(texts[1]["type"], "input_audio_buffer.append");
+    assert_eq!(records[0]["bot_dialect"], "custom");
+}
+
+#[tokio::test]
 async fn of_the_invites_headers_a_bot_is_told_what_sip_headers_names_and_without_it_none() {
     let bot = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let number = format!(
