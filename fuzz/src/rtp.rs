@@ -150,7 +150,7 @@ impl Told {
                 assert_eq!(ticks, codec.ticks_of(payload));
                 self.ticks += ticks;
             }
-            RtpEvent::Lost { ticks } | RtpEvent::Silence { ticks } => {
+            RtpEvent::Lost { ticks, .. } | RtpEvent::Silence { ticks } => {
                 assert!(ticks <= CLOCK_RATE_MAX, "more than a second at once: {ticks} ticks");
                 self.ticks += ticks;
             }
@@ -166,7 +166,7 @@ impl Told {
 }
 
 fn settings(vary: u8) -> RtpReceiveSettings {
-    let codecs = [(0, LineCodec::Pcmu), (8, LineCodec::Pcma), (96, LineCodec::Pcmu)];
+    let codecs = [(0, LineCodec::Pcmu), (8, LineCodec::Pcma), (96, LineCodec::Opus)];
     RtpReceiveSettings {
         remote: source(vary >> 4),
         signalling: (vary & 4 != 0).then(|| source(2).ip()),

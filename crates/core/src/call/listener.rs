@@ -149,14 +149,17 @@ impl Listener {
         self.phone.duration_of_samples(self.heard_samples).saturating_sub(now - started)
     }
 
-    /// So many samples of the phone were lost; silence that our clock gave already counts for them.
-    pub(super) fn conceal(&mut self, samples: u64, now: Moment) {
+    /// So many samples of the phone were lost; silence that our clock gave already counts for them. `fill`
+    /// overwrites what is missing if the phone's codec can tell, else the sound before it goes on.
+    pub(super) fn conceal(&mut self, samples: u64, now: Moment, fill: &mut dyn FnMut(&mut [u8]) -> bool) {
         let samples = self.not_covered(samples, now);
         self.concealed_samples += samples;
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.clear();
         scratch.resize(usize::try_from(samples).unwrap_or(0) * self.phone.bytes_per_sample(), 0);
-        self.concealer.conceal(&mut scratch);
+        if !fill(&mut scratch) {
+            self.concealer.conceal(&mut scratch);
+        }
         self.feed(&scratch);
         self.scratch = scratch;
     }
@@ -394,9 +397,9 @@ mod tests {
         assert_eq!(frames(&mut listener), 1, "it may still come");
         listener.handle_timeout(Moment::from_millis(260));
         assert_eq!(frames(&mut listener), 12);
-        listener.conceal(1_920, Moment::from_millis(260));
+        listener.conceal(1_920, Moment::from_millis(260), &mut |_| false);
         assert_eq!(frames(&mut listener), 0);
-        listener.conceal(160, Moment::from_millis(260));
+        listener.conceal(160, Moment::from_millis(260), &mut |_| false);
         assert_eq!(frames(&mut listener), 1);
     }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::dialect::Capability;
-use crate::media::LineCodec;
+use crate::media::{LineCodec, LineCoding, MediaFormat};
 use crate::rtp::rtcp::{self, SenderInfo};
 use crate::rtp::{
     OurStream, RtpEvent, RtpReceiveSettings, RtpReceiver, RtpSendSettings, RtpSender, SrtpCounts,
@@ -34,6 +34,7 @@ pub(super) struct RtpLeg {
 
 struct Session {
     media: PhoneMedia,
+    line: Line,
     receiver: RtpReceiver,
     sender: RtpSender,
     /// Between the socket and both of them, where packets are protected.
@@ -45,6 +46,14 @@ struct Session {
     awaits_first: bool,
 }
 
+/// What lies between the phone's payloads and the call's audio.
+struct Line {
+    codec: LineCodec,
+    format: MediaFormat,
+    /// Nothing, where they are the same.
+    coding: Option<Box<LineCoding>>,
+}
+
 impl RtpLeg {
     pub(super) fn new(identity: RtpIdentity) -> Self {
         let (digits, packet) = (VecDeque::new(), Vec::new());
@@ -52,7 +61,7 @@ impl RtpLeg {
     }
 
     /// Takes a first or a new agreement.
-    fn agree(&mut self, media: PhoneMedia, listener: &mut Listener, now: Moment) {
+    fn agree(&mut self, media: PhoneMedia, format: MediaFormat, listener: &mut Listener, now: Moment) {
         let settings = RtpReceiveSettings {
             remote: media.remote,
             signalling: media.signalling,
@@ -61,8 +70,11 @@ impl RtpLeg {
             ptime: media.ptime,
         };
         if let Some(session) = &mut self.session {
-            let mut ear = Ear { listener, digits: &mut self.digits, codec: session.media.codec, now };
+            let mut ear = Ear { listener, digits: &mut self.digits, line: &mut session.line, now };
             session.receiver.renegotiate(now, settings, &mut |event| ear.take(event));
+            if (media.codec, format) != (session.line.codec, session.line.format) {
+                session.line = Line::new(media.codec, format);
+            }
             session.sender.renegotiate(media.payload_type, media.telephone_event, media.codec.clock_rate());
             session.protect_by(&media);
             session.media = media;
@@ -78,9 +90,11 @@ impl RtpLeg {
             clock_rate: media.codec.clock_rate(),
         });
         let (receiver, report_at) = (RtpReceiver::new(settings), now + REPORT_INTERVAL);
+        let line = Line::new(media.codec, format);
         let srtp = media.srtp.clone().map(|keys| Box::new(SrtpSession::new(keys)));
         self.session = Some(Session {
             media,
+            line,
             receiver,
             sender,
             srtp,
@@ -105,7 +119,7 @@ impl RtpLeg {
         let to = session.receiver.remote();
         if !session.media.direction.sends() || is_nowhere(to) {
             if let Sound::Audio(audio) = sound {
-                session.sender.skip(ticks_of(session.media.codec, audio));
+                session.sender.skip(session.line.ticks_of(audio));
             }
             return;
         }
@@ -119,7 +133,13 @@ impl RtpLeg {
         };
         match sound {
             Sound::Audio(audio) => {
-                session.sender.audio(audio, ticks_of(session.media.codec, audio), packet);
+                let ticks = session.line.ticks_of(audio);
+                let payload = session.line.encode(audio);
+                if payload.is_empty() {
+                    session.sender.skip(ticks);
+                    return;
+                }
+                session.sender.audio(payload, ticks, packet);
                 put(packet);
             }
             Sound::Event(frame) => {
@@ -203,9 +223,9 @@ impl Call {
     /// The phone's audio was agreed on or changed.
     pub(super) fn agree_on_media(&mut self, media: PhoneMedia, now: Moment) {
         let PhoneLeg::Rtp(leg) = &mut self.phone else { return };
-        let (format, ptime, has_events) =
-            (media.codec.format(), media.ptime, media.telephone_event.is_some());
-        leg.agree(media, &mut self.listener, now);
+        let format = media.codec.format_towards(self.bot.audio.format);
+        let (ptime, has_events) = (media.codec.packet_time(media.ptime), media.telephone_event.is_some());
+        leg.agree(media, format, &mut self.listener, now);
         self.pass_heard(now);
         self.last_media = now;
         self.speaker.set_leg(format, ptime);
@@ -231,6 +251,18 @@ impl Call {
         self.listener.detect_digits(in_band && self.bot.can(Capability::DigitsToBot));
     }
 
+    /// Another bot takes the call, before anybody speaks: the line takes its rate, if it can.
+    pub(super) fn fit_line_to_bot(&mut self) {
+        let PhoneLeg::Rtp(leg) = &mut self.phone else { return };
+        let Some(Session { media, line, .. }) = &mut leg.session else { return };
+        let format = media.codec.format_towards(self.bot.audio.format);
+        if format != line.format {
+            *line = Line::new(media.codec, format);
+            self.speaker.set_leg(format, media.codec.packet_time(media.ptime));
+            self.listener.set_phone(format);
+        }
+    }
+
     pub(super) fn hear_rtp(&mut self, source: SocketAddr, packet: &[u8], now: Moment) {
         // Nobody speaks before the answer: a stranger could take the phone's place.
         if !self.state.is_audible() {
@@ -243,7 +275,7 @@ impl Call {
         let PhoneLeg::Rtp(leg) = &mut self.phone else { return };
         let Some(session) = &mut leg.session else { return };
         let mut ear =
-            Ear { listener: &mut self.listener, digits: &mut leg.digits, codec: session.media.codec, now };
+            Ear { listener: &mut self.listener, digits: &mut leg.digits, line: &mut session.line, now };
         let packet = match &mut session.srtp {
             None => packet,
             Some(srtp) => {
@@ -291,12 +323,8 @@ impl Call {
         let PhoneLeg::Rtp(leg) = &mut self.phone else { return };
         let Some(session) = &mut leg.session else { return };
         if session.receiver.poll_timeout().is_some_and(|at| at <= now) {
-            let mut ear = Ear {
-                listener: &mut self.listener,
-                digits: &mut leg.digits,
-                codec: session.media.codec,
-                now,
-            };
+            let mut ear =
+                Ear { listener: &mut self.listener, digits: &mut leg.digits, line: &mut session.line, now };
             session.receiver.handle_timeout(now, &mut |event| ear.take(event));
         }
         if session.report_at <= now {
@@ -333,7 +361,7 @@ impl Call {
 struct Ear<'a> {
     listener: &'a mut Listener,
     digits: &'a mut VecDeque<DigitPress>,
-    codec: LineCodec,
+    line: &'a mut Line,
     now: Moment,
 }
 
@@ -341,14 +369,17 @@ impl Ear<'_> {
     fn take(&mut self, event: RtpEvent<'_>) {
         match event {
             // Another codec than the agreed one cannot come: there is one payload type.
-            RtpEvent::Audio { payload, codec, .. } if codec == self.codec => {
-                self.listener.hear(payload, self.now);
+            RtpEvent::Audio { payload, codec, .. } if codec == self.line.codec => {
+                self.listener.hear(self.line.decode(payload), self.now);
             }
             RtpEvent::Audio { .. } => {}
-            RtpEvent::Lost { ticks } => self.listener.conceal(self.codec.samples_in(ticks), self.now),
-            RtpEvent::Paused { ticks } => self.listener.pause(self.codec.samples_in(ticks), self.now),
+            RtpEvent::Lost { ticks, next } => {
+                let samples = self.line.samples_in(ticks);
+                self.listener.conceal(samples, self.now, &mut |lost| self.line.conceal(lost, next));
+            }
+            RtpEvent::Paused { ticks } => self.listener.pause(self.line.samples_in(ticks), self.now),
             RtpEvent::Silence { ticks } => {
-                self.listener.hear_silence(self.codec.samples_in(ticks), self.now);
+                self.listener.hear_silence(self.line.samples_in(ticks), self.now);
             }
             RtpEvent::Digit { digit, duration } => {
                 if self.digits.len() < DIGITS_HEARD_MAX {
@@ -377,8 +408,37 @@ fn is_nowhere(to: SocketAddr) -> bool {
     to.port() == 0 || to.ip().to_canonical().is_unspecified()
 }
 
-fn ticks_of(codec: LineCodec, audio: &[u8]) -> u32 {
-    u32::try_from(codec.ticks_of(audio)).unwrap_or(0)
+impl Line {
+    fn new(codec: LineCodec, format: MediaFormat) -> Self {
+        Self { codec, format, coding: LineCoding::new(codec, format).map(Box::new) }
+    }
+
+    fn decode<'a>(&'a mut self, payload: &'a [u8]) -> &'a [u8] {
+        match &mut self.coding {
+            Some(coding) => coding.decode(payload),
+            None => payload,
+        }
+    }
+
+    fn encode<'a>(&'a mut self, audio: &'a [u8]) -> &'a [u8] {
+        match &mut self.coding {
+            Some(coding) => coding.encode(audio),
+            None => audio,
+        }
+    }
+
+    fn conceal(&mut self, lost: &mut [u8], next: &[u8]) -> bool {
+        self.coding.as_mut().is_some_and(|coding| coding.conceal(lost, next))
+    }
+
+    fn samples_in(&self, ticks: u64) -> u64 {
+        self.codec.samples_in(ticks, self.format)
+    }
+
+    fn ticks_of(&self, audio: &[u8]) -> u32 {
+        let samples = self.format.samples_of(audio.len());
+        u32::try_from(self.codec.ticks_of_samples(samples, self.format)).unwrap_or(0)
+    }
 }
 
 /// A phone that sends a key in its RTP and by INFO as well sends both within this time.

@@ -28,6 +28,7 @@ impl Call {
         self.bot = BotLeg::new(bot);
         self.speaker.set_bot(self.bot.audio.format);
         self.listener.set_bot(self.bot.audio);
+        self.fit_line_to_bot();
         self.choose_digits();
         self.names.custom.retain(|(name, _)| custom.iter().all(|(newer, _)| newer != name));
         self.names.custom.extend(custom.into_iter().filter(|pair| fits(&pair)).take(CUSTOM_MAX));

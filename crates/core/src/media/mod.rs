@@ -9,8 +9,12 @@ mod digit;
 mod dtmf;
 mod format;
 pub mod g711;
+mod g722;
 mod level;
 mod line_codec;
+mod line_coding;
+#[cfg(feature = "opus")]
+mod opus;
 mod pcm;
 mod playout;
 mod resample;
@@ -22,8 +26,12 @@ pub use converter::{ConvertError, Converter};
 pub use digit::{Digit, DigitError};
 pub use dtmf::{DetectedKey, DtmfDetector, DtmfTones};
 pub use format::{Encoding, MediaFormat};
+pub use g722::{G722Decoder, G722Encoder};
 pub use level::{Level, SilenceGate};
 pub use line_codec::LineCodec;
+pub use line_coding::LineCoding;
+#[cfg(feature = "opus")]
+pub use opus::{OpusDecoder, OpusEncoder};
 pub use pcm::{decode_samples, encode_samples};
 pub use playout::{
     Heard, MARK_BYTES_MAX, MARKS_MAX, MarkDone, MarkOutcome, Playout, PlayoutCounts, PlayoutFull, Pulled,

@@ -48,6 +48,8 @@ pub enum RtpEvent<'a> {
     Lost {
         /// Ticks that are missing.
         ticks: u64,
+        /// The payload that follows, in which some codecs say the last of them once more; empty for none.
+        next: &'a [u8],
     },
     /// The phone sent nothing for a while, without loss: silence suppression, or a digit was sounding.
     Paused {
@@ -327,7 +329,7 @@ impl Stream {
             let ticks = codec.ticks_of(payload);
             // An empty packet keeps a NAT's mapping alive.
             if ticks > 0 {
-                self.tell_gap(header.timestamp, codec.clock_rate(), hear);
+                self.tell_gap(header.timestamp, codec.clock_rate(), payload, hear);
                 self.last = Some((codec, ticks));
                 self.advance(header.timestamp, ticks);
                 hear(RtpEvent::Audio { payload, codec, timestamp: header.timestamp, ticks });
@@ -338,14 +340,20 @@ impl Stream {
                 return;
             };
             let ticks = self.last.map_or_else(|| codec.ticks_in(self.ptime), |last| last.1);
-            self.tell_gap(header.timestamp, codec.clock_rate(), hear);
+            self.tell_gap(header.timestamp, codec.clock_rate(), &[], hear);
             self.advance(header.timestamp, ticks);
             hear(RtpEvent::Silence { ticks });
         }
     }
 
     /// Tells what lies between what was heard and `timestamp`.
-    fn tell_gap(&mut self, timestamp: u32, clock_rate: u32, hear: &mut impl FnMut(RtpEvent<'_>)) {
+    fn tell_gap(
+        &mut self,
+        timestamp: u32,
+        clock_rate: u32,
+        next: &[u8],
+        hear: &mut impl FnMut(RtpEvent<'_>),
+    ) {
         let missing = std::mem::take(&mut self.missing);
         let Some(expected) = self.expected else { return };
         let gap = timestamp.wrapping_sub(expected);
@@ -359,7 +367,7 @@ impl Stream {
         }
         let ticks = u64::from(gap);
         self.ticks_heard += ticks;
-        hear(if missing > 0 { RtpEvent::Lost { ticks } } else { RtpEvent::Paused { ticks } });
+        hear(if missing > 0 { RtpEvent::Lost { ticks, next } } else { RtpEvent::Paused { ticks } });
     }
 
     fn advance(&mut self, timestamp: u32, ticks: u64) {

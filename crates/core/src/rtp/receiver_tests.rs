@@ -60,7 +60,7 @@ fn word(event: RtpEvent<'_>) -> String {
             assert_eq!(payload.len() as u64, ticks);
             format!("{}:{ticks}", payload[0])
         }
-        RtpEvent::Lost { ticks } => format!("lost:{ticks}"),
+        RtpEvent::Lost { ticks, .. } => format!("lost:{ticks}"),
         RtpEvent::Paused { ticks } => format!("paused:{ticks}"),
         RtpEvent::Silence { ticks } => format!("silence:{ticks}"),
         RtpEvent::Digit { digit, duration } => format!("{}:{}ms", digit.as_char(), duration.as_millis()),

@@ -4,17 +4,22 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::time::Duration;
 
 use patchcord_core::dialect::registry::{DIALECTS, DialectRow};
 use patchcord_core::dialect::{Dialect, Out};
+use patchcord_core::media::{LineCodec, LineCoding};
 use patchcord_core::vocabulary::Moment;
 
 use crate::ends::{Part, Sent, sent, talking};
+use crate::line_codecs::{lines, speech};
 
 struct CountingAllocator;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    /// Blocks that were taken and not given back.
+    static HELD: Cell<i64> = const { Cell::new(0) };
 }
 
 // SAFETY: every call goes to the system's allocator unchanged; counting allocates nothing.
@@ -22,10 +27,12 @@ thread_local! {
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
+        hold(1);
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        hold(-1);
         unsafe { System.dealloc(block, layout) }
     }
 
@@ -41,6 +48,10 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 fn count() {
     // A thread that is ending has no counter.
     let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+}
+
+fn hold(blocks: i64) {
+    let _ = HELD.try_with(|held| held.set(held.get() + blocks));
 }
 
 fn allocations_during(work: impl FnOnce()) -> u64 {
@@ -105,3 +116,29 @@ fn audio_passes_through_every_dialect_without_an_allocation() {
         );
     }
 }
+
+#[test]
+fn g722_allocates_nothing_per_frame_and_opus_only_what_its_codec_gives_back_with_the_frame() {
+    for (codec, format) in lines() {
+        let mut line = LineCoding::new(codec, format).unwrap();
+        let speech = speech(format.sample_rate);
+        let mut frames = speech.chunks_exact(format.bytes_in(Duration::from_millis(20)));
+        let mut payloads: Vec<Vec<u8>> = (0..110).map(|_| Vec::with_capacity(1_500)).collect();
+        let mut pass = |line: &mut LineCoding, payloads: &mut [Vec<u8>]| {
+            for (frame, payload) in frames.by_ref().zip(payloads) {
+                payload.extend_from_slice(line.encode(frame));
+                line.decode(payload);
+            }
+        };
+        let (first, then) = payloads.split_at_mut(10);
+        pass(&mut line, first);
+        let most = if codec == LineCodec::Opus { OPUS_ALLOCATIONS_PER_FRAME * 100 } else { 0 };
+        let held = HELD.get();
+        let allocations = allocations_during(|| pass(&mut line, then));
+        assert!(allocations <= most, "{codec} at {format}: {allocations} in 100 frames");
+        assert_eq!(HELD.get(), held, "{codec} at {format} keeps what it allocates");
+    }
+}
+
+/// Pieces of memory that `ropus` takes and gives back within one frame, both ways.
+const OPUS_ALLOCATIONS_PER_FRAME: u64 = 400;

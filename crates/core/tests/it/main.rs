@@ -5,4 +5,5 @@ mod allocations;
 mod corpus;
 mod ends;
 mod laws;
+mod line_codecs;
 mod talks;

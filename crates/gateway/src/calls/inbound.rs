@@ -129,7 +129,7 @@ fn prepare(
         }
         None => (session.offer().map_err(|error| error.reason())?, None),
     };
-    let format = media.as_ref().map_or(MediaFormat::PCMU_8K, |media| media.codec.format());
+    let format = media.as_ref().map_or(MediaFormat::PCMU_8K, |media| media.codec.widest_format());
     let (bot, bot_end) = match route.taker {
         RouteTaker::Bot(choice) => exchange.bot(choice, format),
         RouteTaker::ConfigApi(api) => {

@@ -157,6 +157,14 @@ fn spec(codec: PhoneCodec) -> CodecSpec {
     match codec {
         PhoneCodec::Pcmu => CodecSpec::new("PCMU", 8_000, 0),
         PhoneCodec::Pcma => CodecSpec::new("PCMA", 8_000, 8),
+        PhoneCodec::G722 => CodecSpec::new("G722", 8_000, 9),
+        // RFC 7587 §7: always two channels in the description. What we say of ourselves: mono, and that we hear
+        // what a packet says of the one before it.
+        PhoneCodec::Opus => CodecSpec {
+            channels: 2,
+            fmtp: Some("minptime=10;useinbandfec=1".to_owned()),
+            ..CodecSpec::new("opus", 48_000, OPUS_PAYLOAD_TYPE)
+        },
     }
 }
 
@@ -164,9 +172,13 @@ fn line_codec(codec: PhoneCodec) -> LineCodec {
     match codec {
         PhoneCodec::Pcmu => LineCodec::Pcmu,
         PhoneCodec::Pcma => LineCodec::Pcma,
+        PhoneCodec::G722 => LineCodec::G722,
+        PhoneCodec::Opus => LineCodec::Opus,
     }
 }
 
+/// The dynamic payload type of Opus in our offers; in answers it is the phone's.
+const OPUS_PAYLOAD_TYPE: u8 = 111;
 /// Audio per packet that we offer, in milliseconds.
 const PACKET_MS: u32 = 20;
 
@@ -227,8 +239,7 @@ mod tests {
 
     #[test]
     fn no_common_codec_and_no_sdp_are_told_apart() {
-        let refused =
-            session().answer(&offer("192.0.2.9", "96", "a=rtpmap:96 opus/48000/2\r\n")).unwrap_err();
+        let refused = session().answer(&offer("192.0.2.9", "96", "a=rtpmap:96 iLBC/8000\r\n")).unwrap_err();
         assert_eq!((refused.reason(), refused.status()), (Reason::NoCommonCodec, 488));
         let refused = session().answer("hello").unwrap_err();
         assert_eq!((refused.reason(), refused.status()), (Reason::BadOffer, 400));
@@ -241,5 +252,28 @@ mod tests {
         assert!(ours.contains("m=audio 20000 RTP/AVP 0 8"), "{ours}");
         let media = session.accept(&offer("192.0.2.9", "8", "")).unwrap();
         assert_eq!((media.codec, media.payload_type), (LineCodec::Pcma, 8));
+    }
+
+    #[test]
+    fn wideband_is_offered_and_taken_with_its_own_clocks() {
+        let codecs = [PhoneCodec::Opus, PhoneCodec::G722, PhoneCodec::Pcmu];
+        let ours = "192.0.2.1:20000".parse().unwrap();
+        let mut session = Session::new(ours, "192.0.2.9".parse().unwrap(), &codecs, Protection::Off).unwrap();
+        let text = session.offer().unwrap();
+        for line in [
+            "m=audio 20000 RTP/AVP 111 9 0 101 96\r\n",
+            "a=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\n",
+            "a=rtpmap:9 G722/8000\r\n",
+            "a=rtpmap:101 telephone-event/48000\r\n",
+            "a=rtpmap:96 telephone-event/8000\r\n",
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+        let opus = "a=rtpmap:98 OPUS/48000/2\r\na=rtpmap:99 telephone-event/48000\r\n";
+        let (media, _) = session.answer(&offer("192.0.2.9", "0 9 98 99", opus)).unwrap();
+        assert_eq!((media.codec, media.payload_type), (LineCodec::Opus, 98));
+        assert_eq!(media.telephone_event, Some((99, 48_000)));
+        let (media, _) = session.answer(&offer("192.0.2.9", "0 9", "")).unwrap();
+        assert_eq!((media.codec, media.payload_type), (LineCodec::G722, 9));
     }
 }

@@ -235,8 +235,8 @@ pub const KEYS: &[Declaration] = &[
     key(
         "sip.codecs",
         Kind::List,
-        Is("[\"PCMU\", \"PCMA\"]"),
-        "The codecs that are offered and accepted, preferred first.",
+        Is("[\"PCMU\", \"PCMA\", \"G722\", \"opus\"]"),
+        "The codecs that are offered and accepted, preferred first: of `PCMU`, `PCMA`, `G722`, `opus`.",
     ),
     key(
         "sip.headers",

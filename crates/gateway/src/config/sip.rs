@@ -73,6 +73,10 @@ pub enum PhoneCodec {
     Pcmu,
     /// G.711 A-law.
     Pcma,
+    /// G.722, wideband.
+    G722,
+    /// Opus, where this program was built with it.
+    Opus,
 }
 
 impl Sip {
@@ -97,16 +101,21 @@ impl Sip {
         let accept_from =
             if section.has("accept_from") { section.list("accept_from") } else { Some(Vec::new()) };
         let (external_ip, rtp_ports) = (section.value("external_ip"), section.value("rtp_ports"));
-        let codecs: Option<Vec<PhoneCodec>> = section.list("codecs");
+        let mut codecs: Option<Vec<PhoneCodec>> = section.list("codecs");
         let headers = if section.has("headers") { section.list("headers") } else { Some(Vec::new()) };
         let srtp = section.value("srtp");
         if let Some(listen) = &listen {
             check_listen(section, listen);
         }
+        if !cfg!(feature = "opus")
+            && let Some(codecs) = &mut codecs
+        {
+            leave_out_opus(section, codecs);
+        }
         if let Some(codecs) = &codecs
             && (codecs.is_empty() || (1..codecs.len()).any(|i| codecs[..i].contains(&codecs[i])))
         {
-            section.refuse("codecs", Refusal::new("no codec, or one twice", "[\"PCMU\", \"PCMA\"]"));
+            section.refuse("codecs", Refusal::new("no codec, or one twice", "[\"PCMU\", \"G722\"]"));
         }
         Some(Sip {
             listen: listen?,
@@ -118,6 +127,20 @@ impl Sip {
             srtp: srtp?,
         })
     }
+}
+
+/// A build without Opus does not offer it, and says so to whoever asks for it.
+fn leave_out_opus(section: &Section<'_>, codecs: &mut Vec<PhoneCodec>) {
+    if section.has("codecs") && codecs.contains(&PhoneCodec::Opus) {
+        section.refuse(
+            "codecs",
+            Refusal::new(
+                "this program was built without opus",
+                "leave it out, or build with the feature `opus`, which is on by default",
+            ),
+        );
+    }
+    codecs.retain(|codec| *codec != PhoneCodec::Opus);
 }
 
 fn check_listen(section: &Section<'_>, listen: &[SipListen]) {
@@ -212,6 +235,8 @@ impl PhoneCodec {
         match self {
             PhoneCodec::Pcmu => "PCMU",
             PhoneCodec::Pcma => "PCMA",
+            PhoneCodec::G722 => "G722",
+            PhoneCodec::Opus => "opus",
         }
     }
 }
@@ -221,8 +246,9 @@ impl Setting for PhoneCodec {
         match text.to_ascii_uppercase().as_str() {
             "PCMU" => Ok(PhoneCodec::Pcmu),
             "PCMA" => Ok(PhoneCodec::Pcma),
-            "G722" | "OPUS" => Err(Refusal::later(&format!("the codec \"{text}\""))),
-            _ => Err(Refusal::unknown("codec", text, &["PCMU", "PCMA"])),
+            "G722" => Ok(PhoneCodec::G722),
+            "OPUS" => Ok(PhoneCodec::Opus),
+            _ => Err(Refusal::unknown("codec", text, &["PCMU", "PCMA", "G722", "opus"])),
         }
     }
 }

@@ -18,8 +18,10 @@ pub struct Choice {
     pub preference: usize,
     /// The codec.
     pub codec: PayloadType,
-    /// DTMF beside it, if the peer has it at the codec's clock: events share the audio's timestamps
-    /// (RFC 4733 §2.2).
+    /// The parameters under which we take it.
+    pub fmtp: Option<String>,
+    /// DTMF beside it: at the codec's clock if the peer has it there, because events share the audio's timestamps
+    /// (RFC 4733 §2.2); else at 8000, which many phones use whatever the audio's clock.
     pub telephone_event: Option<PayloadType>,
 }
 
@@ -35,6 +37,10 @@ pub fn choose(audio: &SdpAudio, preferences: &[CodecSpec], order: Order) -> Opti
             .iter()
             .find_map(|theirs| preferences.iter().position(|ours| theirs.is(ours)).map(|at| (at, theirs))),
     }?;
-    let telephone_event = audio.telephone_events.iter().find(|event| event.clock == codec.clock).cloned();
-    Some(Choice { preference, codec: codec.clone(), telephone_event })
+    let events = &audio.telephone_events;
+    let telephone_event = events.iter().find(|event| event.clock == codec.clock);
+    let telephone_event =
+        telephone_event.or_else(|| events.iter().find(|event| event.clock == 8_000)).cloned();
+    let fmtp = preferences.get(preference).and_then(|ours| ours.fmtp.clone());
+    Some(Choice { preference, codec: codec.clone(), fmtp, telephone_event })
 }

@@ -90,7 +90,7 @@ impl LocalSession {
         }
         media.push_str("\r\n");
         write_rtpmap(media, codec.number, &codec.name, codec.clock, codec.channels);
-        if let Some(fmtp) = &codec.fmtp {
+        if let Some(fmtp) = &choice.fmtp {
             let _infallible = write!(media, "a=fmtp:{} {fmtp}\r\n", codec.number);
         }
         if let Some(PayloadType { number, clock, fmtp, .. }) = &choice.telephone_event {

@@ -89,7 +89,27 @@ fn the_codec_is_chosen_in_the_order_asked_for_with_dtmf_at_its_clock() {
 }
 
 #[test]
-fn events_at_another_clock_than_the_codecs_are_not_answered() {
+fn a_phone_with_a_wide_codec_and_events_at_the_narrow_clock_keeps_its_digits() {
+    let ours = [CodecSpec {
+        channels: 2,
+        fmtp: Some("useinbandfec=1".to_owned()),
+        ..CodecSpec::new("opus", 48_000, 111)
+    }];
+    let offer = session(
+        "m=audio 5000 RTP/AVP 98 101\r\na=rtpmap:98 opus/48000/2\r\na=fmtp:98 stereo=1;sprop-stereo=1\r\n\
+         a=rtpmap:101 telephone-event/8000\r\n",
+    );
+    let audio = offer.audio().unwrap();
+    let choice = choose(&audio, &ours, Order::Ours).unwrap();
+    let answer = local().answer(&offer, &audio, &choice);
+    assert!(answer.contains("m=audio 4000 RTP/AVP 98 101\r\na=rtpmap:98 opus/48000/2\r\n"), "{answer}");
+    // What a description says of a codec is about its writer's ears: theirs is not echoed.
+    assert!(answer.contains("a=fmtp:98 useinbandfec=1\r\n") && !answer.contains("stereo"), "{answer}");
+    assert!(answer.contains("a=rtpmap:101 telephone-event/8000\r\n"), "{answer}");
+}
+
+#[test]
+fn events_at_a_clock_that_only_a_wide_codec_has_are_not_answered_with_a_narrow_one() {
     let offer = session("m=audio 5000 RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/48000\r\n");
     let choice = choose(&offer.audio().unwrap(), &codecs(), Order::Ours).unwrap();
     assert_eq!((choice.codec.number, choice.telephone_event), (8, None));

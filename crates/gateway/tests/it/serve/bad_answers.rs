@@ -60,7 +60,7 @@ async fn an_answer_in_the_ack_without_our_codecs_ends_the_call_with_our_bye_and_
     let to = offer.lines().find(|line| line.starts_with("To:")).unwrap();
     let tag = to.split_once(";tag=").map(|(_, tag)| format!(";tag={}", tag.trim())).unwrap();
     let answer = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
-                  m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 opus/48000/2\r\n";
+                  m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 iLBC/8000\r\n";
     wire.send("ACK", &tag, answer).await;
     let bye = wire.hear("BYE ").await;
     assert!(bye.lines().any(|line| line.starts_with("Reason:")), "{bye}");

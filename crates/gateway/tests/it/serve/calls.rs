@@ -107,8 +107,8 @@ async fn a_number_that_leads_nowhere_gets_404_and_a_record() {
 #[tokio::test]
 async fn a_phone_without_a_common_codec_gets_488() {
     let gateway = Gateway::start("").await;
-    let opus = CodecSpec { channels: 2, ..CodecSpec::new("opus", 48_000, 96) };
-    let mut phone = Phone::dial("echo", &gateway.sip(), &[opus]).await;
+    let other = CodecSpec::new("iLBC", 8_000, 96);
+    let mut phone = Phone::dial("echo", &gateway.sip(), &[other]).await;
     let refused = phone.event(LegEvent::is_terminal).await;
     assert!(matches!(refused, LegEvent::Failed { code: 488, q850: Some(88), .. }), "{refused:?}");
     assert_eq!(cause(&gateway.stop().await[0]), "upstream/no_common_codec");
