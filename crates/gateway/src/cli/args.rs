@@ -145,6 +145,21 @@ pub struct ConfigFileArgs {
     pub json: bool,
 }
 
+/// `patchcord doctor`.
+#[derive(Debug, Clone, Args)]
+#[command(before_help = "Example:\n  patchcord doctor --config patchcord.toml")]
+pub struct DoctorArgs {
+    /// The configuration; ./patchcord.toml if it exists, else the defaults
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where a server runs, if not at http.listen
+    #[arg(long, value_name = "URL")]
+    pub server: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `patchcord bench`.
 #[derive(Debug, Clone, Args)]
 #[command(before_help = "Example:\n  patchcord bench --calls 100 --seconds 30 --dialect ivr-solutions")]

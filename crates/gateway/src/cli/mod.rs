@@ -9,6 +9,7 @@ mod bot;
 mod call;
 mod config;
 mod dialects;
+mod doctor;
 mod exit;
 mod serve;
 pub mod terminal;
@@ -47,6 +48,8 @@ pub enum Command {
     Bench(args::BenchArgs),
     /// Check or print the configuration
     Config(args::ConfigArgs),
+    /// Look at ports, addresses, bots and the machine, and say what to change where
+    Doctor(args::DoctorArgs),
     /// List the WebSocket languages that are spoken
     Dialects(args::DialectsArgs),
 }
@@ -72,6 +75,7 @@ fn dispatch(line: CommandLine) -> Exit {
         Command::Call(args) => call::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Config(args) => config::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Dialects(args) => dialects::run(&args),
     }
 }

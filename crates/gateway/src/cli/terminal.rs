@@ -32,8 +32,17 @@ pub fn talk(line: &str) {
 
 /// Colours `text` for stderr when it is a terminal and `NO_COLOR` is not set.
 pub fn paint(text: &str, ink: Ink) -> String {
+    coloured(text, ink, io::stderr().is_terminal())
+}
+
+/// Colours `text` for stdout when it is a terminal and `NO_COLOR` is not set.
+pub fn paint_data(text: &str, ink: Ink) -> String {
+    coloured(text, ink, io::stdout().is_terminal())
+}
+
+fn coloured(text: &str, ink: Ink, is_terminal: bool) -> String {
     let plain = Environment::of_process().find("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if plain || !io::stderr().is_terminal() {
+    if plain || !is_terminal {
         return text.to_owned();
     }
     let code = match ink {

@@ -180,6 +180,7 @@ pub const KEYS: &[Declaration] = &[
         Is("false"),
         "Keeps redacted messages of every call's wires in `{data_dir}/wire`: SIP, vendor, bot.",
     )
+    .at_restart()
     .at_restart(),
     key(
         "http.listen",

@@ -13,6 +13,11 @@ pub struct Network {
 }
 
 impl Network {
+    /// The address that the range is written with.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
     /// Whether `address` lies in the range; an IPv4 address mapped into IPv6 counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {

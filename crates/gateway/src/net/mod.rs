@@ -13,6 +13,7 @@ mod transport;
 mod ws_dial;
 mod ws_link;
 
+pub use address_kind::AddressKind;
 pub use egress::{Destination, Egress, EgressError, Resolver, Resolving, Trust};
 pub use http_client::{HttpAnswer, HttpError, HttpRequest, HttpTerms, send};
 pub use outbox::{Outbox, Pushed, Weighed};
@@ -20,5 +21,5 @@ pub use rtp_socket::{RtpPort, RtpPortRange, RtpSocket, local_address_towards};
 pub use srtp::{sdes, srtp_keys};
 pub use tls::install_crypto;
 pub use transport::Transport;
-pub use ws_dial::{CONNECT_TIMEOUT, DialError, dial};
+pub use ws_dial::{CONNECT_TIMEOUT, DialError, Knock, dial, knock};
 pub use ws_link::{Received, WsLink, WsSocket, ws_config};

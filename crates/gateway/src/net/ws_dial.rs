@@ -2,15 +2,18 @@
 //!
 //! Redirects are not followed: the address that the guard has checked is the one that is spoken to.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use http::header::HOST;
+use http::header::{DATE, HOST};
 use http::{HeaderMap, Request};
 use patchcord_core::vocabulary::Reason;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::client_async_with_config;
 use tokio_tungstenite::tungstenite::Error as WsError;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::egress::{Destination, Egress, EgressError, Trust};
 use super::ws_link::{WsSocket, ws_config};
@@ -36,11 +39,49 @@ pub async fn dial(
     trust: &Trust,
     egress: &Egress,
 ) -> Result<WsSocket, DialError> {
+    open(url, headers, trust, egress).await.map(|(socket, _)| socket)
+}
+
+/// What a bot answered that was greeted and left.
+#[derive(Debug, Clone, Copy)]
+pub struct Knock {
+    /// From the first look at the name to the open WebSocket.
+    pub took: Duration,
+    /// The time that it says it is (RFC 9110 §6.6.1).
+    pub date: Option<SystemTime>,
+}
+
+/// Opens a WebSocket as [`dial`] does and closes it at once, before any call is told of.
+///
+/// # Errors
+/// As [`dial`].
+pub async fn knock(
+    url: &BotUrl,
+    headers: &HeaderMap,
+    trust: &Trust,
+    egress: &Egress,
+) -> Result<Knock, DialError> {
+    let began = Instant::now();
+    let (mut socket, answered) = open(url, headers, trust, egress).await?;
+    let took = began.elapsed();
+    let date = answered.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+    let goodbye = CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::from_static("") };
+    // Whoever does not wait for a goodbye has opened all the same.
+    let _ = timeout(GOODBYE_TIMEOUT, socket.close(Some(goodbye))).await;
+    Ok(Knock { took, date })
+}
+
+async fn open(
+    url: &BotUrl,
+    headers: &HeaderMap,
+    trust: &Trust,
+    egress: &Egress,
+) -> Result<(WsSocket, HeaderMap), DialError> {
     let deadline = Instant::now() + CONNECT_TIMEOUT;
     let transport = egress.connect(Destination::of(url), trust, deadline).await?;
     let request = request(url, headers)?;
     match timeout_at(deadline, client_async_with_config(request, transport, Some(ws_config()))).await {
-        Ok(Ok((socket, _response))) => Ok(socket),
+        Ok(Ok((socket, response))) => Ok((socket, response.into_parts().0.headers)),
         Ok(Err(error)) => Err(handshake_error(&error)),
         Err(_) => Err(failed(Reason::BotNoHandshake, "no WebSocket handshake in time")),
     }
@@ -93,6 +134,9 @@ fn failed(reason: Reason, detail: impl Into<String>) -> DialError {
 
 /// From the first look at the name to the open WebSocket.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the goodbye to a bot that was only greeted may take.
+const GOODBYE_TIMEOUT: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,7 @@ mod caller;
 mod commands;
 mod config;
 mod discretion;
+mod doctor;
 mod foreign;
 mod hostile;
 mod meter;

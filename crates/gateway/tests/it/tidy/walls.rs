@@ -111,6 +111,7 @@ const FORBIDDEN: &[(&str, &str, &[&str])] = &[
     ("gateway", "caller", &["app", "bots", "calls", "cli", "config", "http", "jobs", "store"]),
     ("gateway", "calls", &["app", "http", "cli", "caller"]),
     ("gateway", "http", &["app", "cli"]),
+    ("gateway", "doctor", &["app", "bots", "cli", "http"]),
     ("gateway", "recording", &["app", "calls", "http", "cli"]),
 ];
 
