@@ -147,7 +147,9 @@ pub struct ConfigFileArgs {
 
 /// `patchcord doctor`.
 #[derive(Debug, Clone, Args)]
-#[command(before_help = "Example:\n  patchcord doctor --config patchcord.toml")]
+#[command(
+    before_help = "Example:\n  patchcord doctor --config patchcord.toml\n  patchcord doctor --bundle last"
+)]
 pub struct DoctorArgs {
     /// The configuration; ./patchcord.toml if it exists, else the defaults
     #[arg(long, value_name = "FILE")]
@@ -155,6 +157,12 @@ pub struct DoctorArgs {
     /// Where a server runs, if not at http.listen
     #[arg(long, value_name = "URL")]
     pub server: Option<String>,
+    /// Pack what is known of a call for support: its id, the beginning of it, or last
+    #[arg(long, value_name = "CALL")]
+    pub bundle: Option<String>,
+    /// Where the archive goes; patchcord-CALL.tar.gz here otherwise
+    #[arg(long, value_name = "FILE.tar.gz", requires = "bundle")]
+    pub out: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

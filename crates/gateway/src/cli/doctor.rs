@@ -2,11 +2,15 @@
 
 use std::fmt::Write as _;
 
+use serde_json::json;
+
 use super::args::DoctorArgs;
 use super::exit::Exit;
-use super::terminal::{Ink, data, paint, paint_data, talk, tell_refusal};
+use super::terminal::{Ink, data, paint, paint_data, talk, tell_problems, tell_refusal};
 use crate::config::{Environment, WebUrl};
-use crate::doctor::{Check, Examination, Report, Verdict, examine};
+use crate::doctor::{
+    Bundle, BundleError, Check, Examination, Report, Text, Verdict, collect, examine, write_archive,
+};
 use crate::open_files;
 use crate::tasks::Tasks;
 
@@ -23,13 +27,20 @@ pub fn run(args: &DoctorArgs) -> Exit {
     open_files::raise_limit();
     let examination =
         Examination { file: args.config.clone(), environment: Environment::of_process(), server };
-    let report = match look(&examination) {
-        Ok(report) => report,
-        Err(error) => {
-            talk(&paint(&error.to_string(), Ink::Red));
+    let wanted = args.bundle.as_deref();
+    let (report, bundle) = match look(&examination, wanted) {
+        Ok(found) => found,
+        Err(error) => return fail(&error.to_string()),
+    };
+    match bundle {
+        Some(Ok(bundle)) => return pack(args, &bundle),
+        Some(Err(BundleError::Config(problems))) => {
+            tell_problems(&problems);
             return Exit::Failed;
         }
-    };
+        Some(Err(error)) => return fail(&error.to_string()),
+        None => {}
+    }
     if args.json {
         data(&format!("{:#}\n", report.as_json()));
     } else {
@@ -42,18 +53,51 @@ pub fn run(args: &DoctorArgs) -> Exit {
     }
 }
 
-/// Does the checks on a runtime of their own.
-fn look(examination: &Examination) -> std::io::Result<Report> {
+fn fail(why: &str) -> Exit {
+    talk(&paint(why, Ink::Red));
+    Exit::Failed
+}
+
+/// Does the checks, and collects what is known of the call that is `wanted`, on a runtime of their own.
+fn look(
+    examination: &Examination,
+    wanted: Option<&str>,
+) -> std::io::Result<(Report, Option<Result<Bundle, BundleError>>)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let report = runtime.block_on(async {
+    let found = runtime.block_on(async {
         let (tasks, threads) = Tasks::start(1)?;
-        let report = examine(examination, tasks).await;
+        let report = examine(examination, tasks.clone()).await;
+        let bundle = match wanted {
+            Some(wanted) => Some(collect(wanted, examination, &report, tasks).await),
+            None => None,
+        };
         threads.join();
-        Ok(report)
+        Ok((report, bundle))
     });
     // A name that is still being resolved holds nobody up.
     runtime.shutdown_background();
-    report
+    found
+}
+
+/// Writes the archive and says what is in it.
+fn pack(args: &DoctorArgs, bundle: &Bundle) -> Exit {
+    let folder = format!("patchcord-{}", bundle.call_id);
+    let path = args.out.clone().unwrap_or_else(|| format!("{folder}.tar.gz").into());
+    if let Err(error) = write_archive(&path, &folder, &bundle.texts) {
+        return fail(&format!("{} cannot be written: {error} (choose another with --out)", path.display()));
+    }
+    let shown = path.display().to_string();
+    if args.json {
+        let file = |text: &Text| json!({ "name": text.name, "about": text.about, "bytes": text.text.len() });
+        let files: Vec<_> = bundle.texts.iter().map(file).collect();
+        data(&format!("{:#}\n", json!({ "call_id": bundle.call_id, "archive": shown, "files": files })));
+        return Exit::Ok;
+    }
+    for Text { name, about, text } in &bundle.texts {
+        talk(&format!("  {name:<12} {:>8} B  {about}", text.len()));
+    }
+    data(&format!("{shown}\n"));
+    Exit::Ok
 }
 
 /// A line a check, and what to change below those that want it.

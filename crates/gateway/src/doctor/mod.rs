@@ -3,13 +3,19 @@
 //! It changes nothing and starts no call: ports are opened and closed, names resolved, bots greeted and left.
 
 mod addresses;
+mod archive;
+mod bundle;
 mod machine;
+mod masking;
 mod ports;
+mod recorded;
 mod remote;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
+pub use archive::{Text, write as write_archive};
+pub use bundle::{Bundle, BundleError, collect};
 use serde_json::{Value, json};
 
 use crate::config::{Config, Environment, Problems, WebUrl, load};

@@ -68,8 +68,19 @@ pub async fn server(url: &WebUrl, egress: &Egress, config: &Config, is_named: bo
     Found { is_running: true, checks }
 }
 
+/// The page `/metrics` of the server at `url`.
+pub async fn metrics(url: &str, egress: &Egress) -> Option<String> {
+    let (status, body) = fetch(&WebUrl::parse(url).ok()?, "metrics", egress).await.ok()?;
+    (status == 200).then(|| String::from_utf8_lossy(&body).into_owned())
+}
+
 /// The status and the JSON of an answer; no JSON is null.
 async fn ask(base: &WebUrl, path: &str, egress: &Egress) -> Result<(u16, Value), String> {
+    let (status, body) = fetch(base, path, egress).await?;
+    Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
+}
+
+async fn fetch(base: &WebUrl, path: &str, egress: &Egress) -> Result<(u16, Bytes), String> {
     let scheme = if base.is_tls() { "https" } else { "http" };
     let url =
         WebUrl::parse(&format!("{scheme}://{}/{path}", base.authority())).map_err(|refusal| refusal.what)?;
@@ -78,7 +89,7 @@ async fn ask(base: &WebUrl, path: &str, egress: &Egress) -> Result<(u16, Value),
     let deadline = Instant::now() + SERVER_PATIENCE;
     let terms = HttpTerms { trust: &Trust::Operator, deadline, body_bytes_max: ANSWER_BYTES_MAX };
     let answer = send(egress, request, terms).await.map_err(|error| error.to_string())?;
-    Ok((answer.status.as_u16(), serde_json::from_slice(&answer.body).unwrap_or_default()))
+    Ok((answer.status.as_u16(), answer.body))
 }
 
 /// Greets every remote bot and leaves; no call is started.

@@ -1,6 +1,8 @@
-//! The log of the real program, asked for everything: no secret, number or digit of a call stands in it.
+//! The log and the support archives of the real program, asked for everything: no secret, number or digit of a call
+//! stands in them.
 
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -25,7 +27,7 @@ async fn nothing_that_is_said_or_secret_stands_in_the_log_whatever_level_is_aske
     let first = 58_000 + std::process::id() % 300 * 20;
     let file = format!(
         "[server]\ndata_dir = \"data\"\ndrain = \"1s\"\n\
-         [log]\nformat = \"json\"\nlevel = \"trace,tungstenite=trace,tungstenite::protocol=trace,hyper=trace\"\n\
+         [log]\nwire = true\nformat = \"json\"\nlevel = \"trace,tungstenite=trace,tungstenite::protocol=trace,hyper=trace\"\n\
          [http]\nlisten = \"127.0.0.1:0\"\n\
          [sip]\nlisten = [\"udp:127.0.0.1:0\"]\nrtp_ports = \"{first}-{}\"\n\
          [[listeners]]\nlisten = \"127.0.0.1:0\"\ndialect = \"ivr-solutions\"\nbot = \"seed\"\ntoken = \"{TOKEN}\"\n\
@@ -57,6 +59,11 @@ async fn nothing_that_is_said_or_secret_stands_in_the_log_whatever_level_is_aske
         assert!(made.status.success(), "{words:?}: {}", String::from_utf8_lossy(&made.stderr));
     }
 
+    let calls = recorded(folder.path(), 2).await;
+    for (call, is_sip) in [(calls[0].as_str(), true), ("last", false)] {
+        check_archive(folder.path(), call, is_sip).await;
+    }
+
     let id = gateway.id().unwrap().to_string();
     std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap();
     assert!(timeout(PATIENCE, gateway.wait()).await.expect("it does not stop").unwrap().success());
@@ -77,11 +84,68 @@ async fn nothing_that_is_said_or_secret_stands_in_the_log_whatever_level_is_aske
     }
 }
 
+/// The ids of `count` calls, once their records are on the disk.
+async fn recorded(folder: &Path, count: usize) -> Vec<String> {
+    let mut look = tokio::time::interval(Duration::from_millis(20));
+    let found = async {
+        loop {
+            look.tick().await;
+            let text = std::fs::read_to_string(folder.join("data/calls.jsonl")).unwrap_or_default();
+            let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+            let ids: Vec<_> = lines.map(|line| line["call_id"].as_str().unwrap().to_owned()).collect();
+            if ids.len() == count {
+                return ids;
+            }
+        }
+    };
+    timeout(PATIENCE, found).await.expect("the records do not come")
+}
+
+/// Packs a call for support, and looks for anything of anybody in what was packed.
+async fn check_archive(folder: &Path, call: &str, is_sip: bool) {
+    let name = format!("{call}.tar.gz");
+    let doctor = Command::new(binary())
+        .args(["doctor", "--config", "patchcord.toml", "--bundle", call, "--out", &name, "--json"])
+        .current_dir(folder)
+        .kill_on_drop(true)
+        .output();
+    let packed = timeout(PATIENCE, doctor).await.expect("packing takes too long").unwrap();
+    assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
+    let said: Value = serde_json::from_slice(&packed.stdout).unwrap();
+    let archive = flate2::read::GzDecoder::new(std::fs::File::open(folder.join(&name)).unwrap());
+    let mut names = Vec::new();
+    for entry in tar::Archive::new(archive).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let path = entry.path().unwrap().into_owned();
+        let mut text = String::new();
+        entry.read_to_string(&mut text).unwrap();
+        for word in [SECRET, TOKEN, FROM, TO, DIGITS] {
+            assert!(!text.contains(word), "{word} is in {}:\n{text}", path.display());
+        }
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let expected = match name.as_str() {
+            "README.txt" => said["call_id"].as_str().unwrap(),
+            "call.json" => "\"cause\"",
+            "ladder.txt" if is_sip => "- INVITE +sdp -",
+            "ladder.txt" => "(ivr-solutions)",
+            "wire.jsonl" => "\"event\":\"start\"",
+            "config.toml" => "[bots.seed]",
+            "doctor.json" => "\"sip.listen\"",
+            "media.txt" => "seed speaks ivr-solutions",
+            other => panic!("{other} was packed too"),
+        };
+        assert!(text.contains(expected), "{expected} is not in {name}:\n{text}");
+        names.push(name);
+    }
+    assert_eq!(names.len(), said["files"].as_array().unwrap().len(), "{names:?}");
+    assert_eq!(names.len(), 7, "{names:?}");
+}
+
 async fn call(target: &[&str]) -> Output {
     let call = Command::new(binary())
         .arg("call")
         .args(target)
-        .args(["--from", FROM, "--dtmf", "86@500ms", "--duration", "2s", "--json"])
+        .args(["--from", FROM, "--dtmf", &format!("{DIGITS}@300ms"), "--duration", "3s", "--json"])
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
@@ -124,4 +188,5 @@ const SECRET: &str = "sekret-of-the-bot";
 const TOKEN: &str = "sekret-of-the-vendor";
 const FROM: &str = "9876543210";
 const TO: &str = "18005550199";
+const DIGITS: &str = "86421975";
 const PATIENCE: Duration = Duration::from_secs(20);

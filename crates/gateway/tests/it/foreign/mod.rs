@@ -24,6 +24,7 @@ mod seed_messages;
 mod serve;
 mod sipp;
 mod sound;
+mod support_archive;
 mod vendor;
 mod vendors_meet_bots;
 
