@@ -94,6 +94,7 @@ pub async fn examine(examination: &Examination, tasks: Tasks) -> Report {
         report.checks.extend(ports::all(&config, is_running).await);
         report.checks.extend(addresses::all(&config));
         report.checks.extend(remote::bots(&config, &egress).await);
+        report.checks.extend(remote::config_apis(&config, &egress).await);
     }
     report.checks.extend(machine::all(&config));
     report

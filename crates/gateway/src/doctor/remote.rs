@@ -9,8 +9,10 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Check;
-use crate::config::{Bot, Config, WebUrl};
-use crate::net::{DialError, Egress, HttpRequest, HttpTerms, Knock, Trust, knock, send};
+use crate::config::{Bot, Config, Taker, WebUrl};
+use crate::net::{
+    CONNECT_TIMEOUT, Destination, DialError, Egress, HttpRequest, HttpTerms, Knock, Trust, knock, send,
+};
 
 /// What was found of a running server.
 pub struct Found {
@@ -125,6 +127,29 @@ fn judge(bot: &Bot, greeted: &Result<Knock, DialError>) -> Check {
     }
 }
 
+/// Opens a connection to the CONFIG_API of every number, and asks nothing.
+pub async fn config_apis(config: &Config, egress: &Egress) -> Vec<Check> {
+    let asked = config.numbers.iter().enumerate().filter_map(|(index, number)| match &number.taker {
+        Taker::ConfigApi(api) => Some((index, &api.url)),
+        Taker::Bot(_) => None,
+    });
+    let reached = stream::iter(asked).map(|(index, url)| async move {
+        let (began, key) = (Instant::now(), format!("numbers[{index}].config_api"));
+        let connected = egress.connect(Destination::of(url), &Trust::Operator, began + CONNECT_TIMEOUT).await;
+        match connected {
+            Ok(_) => {
+                let ms = began.elapsed().as_millis();
+                Check::ok("config_api", key, format!("{url} is reached in {ms} ms"))
+            }
+            Err(error) => {
+                let cure = format!("start the program there, or change {key}: its calls get the fallback");
+                Check::fail("config_api", key, format!("{url}: {error}"), cure)
+            }
+        }
+    });
+    reached.buffered(BOTS_AT_ONCE).collect().await
+}
+
 /// How far this machine's clock is from another's, whose `date` counts whole seconds.
 fn drift(whose: &str, date: SystemTime, now: SystemTime) -> Check {
     let off = now.duration_since(date).unwrap_or_else(|ahead| ahead.duration());
@@ -141,7 +166,7 @@ const SERVER_PATIENCE: Duration = Duration::from_secs(2);
 /// Bytes of an answer of the server that are read.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
-/// Bots that are greeted at the same time.
+/// Bots and CONFIG_APIs that are greeted at the same time.
 const BOTS_AT_ONCE: usize = 16;
 
 /// From here on a caller notices how long the bot takes to open.

@@ -73,7 +73,8 @@ async fn what_is_wrong_is_told_with_what_to_change_where_and_without_secrets() {
          [sip]\nlisten = [\"tcp:{}\"]\nrtp_ports = \"20000-20009\"\naccept_from = [\"203.0.113.0/24\"]\n\
          [bots.away]\nurl = \"ws://{free}/?token=hunter2\"\ndialect = \"smartpbx\"\n\
          [bots.nowhere]\nurl = \"wss://nobody.invalid/\"\ndialect = \"smartpbx\"\n\
-         headers = {{ Authorization = \"Bearer hunter2\" }}\n",
+         headers = {{ Authorization = \"Bearer hunter2\" }}\n\
+         [[numbers]]\nnumber = \"18001234567\"\nconfig_api = \"http://{free}/config?key=hunter2\"\n",
         taken.1
     );
     let output = doctor(&file, &["--json"]).await;
@@ -85,6 +86,7 @@ async fn what_is_wrong_is_told_with_what_to_change_where_and_without_secrets() {
         ("sip.rtp_ports", "warn", &["room for 5 calls", "widen sip.rtp_ports"]),
         ("away", "fail", &["refused", "bots.away.url", "?***"]),
         ("nowhere", "fail", &["cannot be resolved", "bots.nowhere.url"]),
+        ("numbers[0].config_api", "fail", &["refused", "fallback"]),
         ("server.data_dir", "fail", &["cannot be written", "set server.data_dir"]),
     ] {
         let found = about(&report, subject);
@@ -95,6 +97,7 @@ async fn what_is_wrong_is_told_with_what_to_change_where_and_without_secrets() {
     assert_eq!(table.status.code(), Some(1), "{text}");
     assert!(text.contains("→ stop that program, or set sip.listen to another port\n"), "{text}");
     assert!(!text.contains('\u{1b}'), "no colour where nobody sees it");
+    assert!(!text.contains("18001234567"), "{text}");
     assert!(!text.contains("hunter2") && !report.to_string().contains("hunter2"), "{text}");
     drop(taken);
 }
