@@ -14,7 +14,7 @@ use patchcord_core::dialect::{BotSide, Dialect, Heard, Mapping, Out, PhoneSide, 
 use patchcord_core::vocabulary::{
     CallCommand, CallEvent, CallId, CallRecord, CallStart, Cause, CommandRefusal, Counters, DialDigits,
     Digit, DigitPress, Direction, EndedStream, HangUpWhen, HungUpBy, MarkOutcome, Moment, PhoneNumber,
-    REASONS, StreamId, WallClock,
+    Quality, REASONS, StreamId, WallClock,
 };
 
 use super::steps::{lines, masked, number};
@@ -255,6 +255,7 @@ fn record(row: &DialectRow) -> CallRecord {
         cause: Cause::new(REASONS[0].reason),
         hung_up_by: HungUpBy::Caller,
         counters: Counters::default(),
+        quality: Quality::default(),
     }
 }
 

@@ -100,7 +100,9 @@ impl Ear {
                     (blocks.count(), 0)
                 }
                 RtcpPacket::Goodbye(sources) => (0, sources.count()),
-                RtcpPacket::SourceDescription(_) | RtcpPacket::Other(_) => (0, 0),
+                RtcpPacket::SourceDescription(_) | RtcpPacket::ExtendedReport(_) | RtcpPacket::Other(_) => {
+                    (0, 0)
+                }
             };
             assert!(blocks * 24 + sources * 4 <= bytes.len(), "more than was sent");
         }

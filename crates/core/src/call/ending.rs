@@ -315,6 +315,7 @@ impl Call {
             cause,
             hung_up_by: cause.by(),
             counters: self.counters(),
+            quality: self.quality(),
         })
     }
 }

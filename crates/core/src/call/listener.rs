@@ -11,9 +11,10 @@ use crate::dialect::WireAudio;
 use crate::media::{
     Concealer, Converter, DtmfDetector, DtmfTones, Level, MediaFormat, SilenceGate, decode_samples,
 };
-use crate::vocabulary::{Counters, DigitPress, Moment};
+use crate::vocabulary::{Counters, DigitPress, FromPhone, Moment};
 
 use super::key_tones::{KeyTone, KeyTones};
+use super::voice::{Voice, VoiceEdge};
 
 /// What one bot hears.
 pub(super) struct Listener {
@@ -42,6 +43,9 @@ pub(super) struct Listener {
     concealed_samples: u64,
     clock_samples: u64,
     gate: SilenceGate,
+    /// Silence that the phone announced, in samples.
+    comfort_samples: u64,
+    voice: Voice,
 }
 
 /// What our own clock is doing.
@@ -86,6 +90,8 @@ impl Listener {
             concealed_samples: 0,
             clock_samples: 0,
             gate: SilenceGate::default(),
+            comfort_samples: 0,
+            voice: Voice::new(phone),
         }
     }
 
@@ -96,6 +102,7 @@ impl Listener {
             self.converter = Converter::new(phone, self.bot.format).ok();
             self.concealer = Concealer::new(phone);
             self.tones = KeyTones::new(phone);
+            self.voice.set_format(phone);
             let detects = self.detection.take().is_some();
             self.detect_digits(detects);
         }
@@ -130,6 +137,7 @@ impl Listener {
         self.fed_until = Some(now);
         self.clock = ClockState::Waiting;
         self.heard_samples += self.phone.samples_of(audio.len());
+        self.voice.hear(audio, now);
         if let Some(detection) = &mut self.detection {
             detection.look(audio);
         }
@@ -154,6 +162,7 @@ impl Listener {
     pub(super) fn conceal(&mut self, samples: u64, now: Moment, fill: &mut dyn FnMut(&mut [u8]) -> bool) {
         let samples = self.not_covered(samples, now);
         self.concealed_samples += samples;
+        self.voice.skip(samples, now);
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.clear();
         scratch.resize(usize::try_from(samples).unwrap_or(0) * self.phone.bytes_per_sample(), 0);
@@ -167,6 +176,7 @@ impl Listener {
     /// The phone skipped so many samples: silence, but for what our clock gave already.
     pub(super) fn pause(&mut self, samples: u64, now: Moment) {
         let samples = self.not_covered(samples, now);
+        self.voice.skip(samples, now);
         self.feed_silence(samples);
     }
 
@@ -183,6 +193,8 @@ impl Listener {
         self.fed_until = Some(now);
         self.clock = ClockState::Waiting;
         self.heard_samples += samples;
+        self.comfort_samples += samples;
+        self.voice.skip(samples, now);
         self.feed_silence(samples.min(self.phone.samples_in(CONCEAL_MAX)));
     }
 
@@ -221,6 +233,7 @@ impl Listener {
         let bytes = self.phone.bytes_in(missing);
         let samples = self.phone.samples_of(bytes);
         self.clock_samples += samples;
+        self.voice.skip(samples, now);
         self.ahead_samples += samples;
         self.clock = ClockState::Feeding;
         self.fed_until = Some(now);
@@ -245,6 +258,30 @@ impl Listener {
 
     pub(super) fn return_frame(&mut self, frame: Vec<u8>) {
         self.frame = Some(frame);
+    }
+
+    /// The last edge of the caller's speech that was not taken yet.
+    pub(super) fn take_voice_edge(&mut self) -> Option<VoiceEdge> {
+        self.voice.take_edge()
+    }
+
+    /// Whether anything of the phone's was heard, be it silence.
+    pub(super) fn has_heard(&self) -> bool {
+        self.heard_samples > 0
+    }
+
+    /// Whether anything but digital silence was heard.
+    pub(super) fn was_audible(&self) -> bool {
+        self.voice.was_audible()
+    }
+
+    /// Adds what the bot was given instead of the phone's audio.
+    pub(super) fn complete(&self, figures: FromPhone) -> FromPhone {
+        FromPhone {
+            concealed: self.phone.duration_of_samples(self.concealed_samples),
+            comfort_silence: self.phone.duration_of_samples(self.comfort_samples),
+            ..figures
+        }
     }
 
     pub(super) fn count(&self, counters: &mut Counters) {

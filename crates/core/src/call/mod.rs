@@ -4,6 +4,7 @@
 //! (drain it completely after every call), [`Call::poll_timeout`] names the next deadline, at which
 //! [`Call::handle_timeout`] is due. See `docs/call-states.md` for the states and `ARCHITECTURE.md` for the rule.
 
+mod arrivals;
 mod bot_leg;
 mod dialing;
 mod ending;
@@ -15,6 +16,8 @@ mod listener;
 mod output;
 mod pace;
 mod phone_leg;
+mod playout_gauge;
+mod quality;
 mod refused;
 mod rtp_leg;
 mod settings;
@@ -22,7 +25,10 @@ mod setup;
 mod speaker;
 mod state;
 mod talking;
+mod turns;
 mod unknown_bot;
+
+mod voice;
 
 #[cfg(test)]
 mod tests;
@@ -43,6 +49,7 @@ use self::phone_leg::{PhoneLeg, Presence, VendorLeg};
 use self::rtp_leg::RtpLeg;
 use self::speaker::Speaker;
 use self::state::{Inviting, State};
+use self::turns::Turns;
 
 pub use bot_leg::{BOT_CONTROLS_PER_SECOND_MAX, BOT_REFUSED_AUDIO_MS_MAX};
 pub use dialing::{DIAL_STEPS_MAX, DIGIT_GAP};
@@ -78,6 +85,7 @@ pub struct Call {
     listener: Listener,
     counters: Counters,
     outputs: Outputs,
+    turns: Turns,
     started_at: Moment,
     answered_at: Option<Moment>,
     bot_failed_at: Option<Moment>,
@@ -143,6 +151,7 @@ impl Call {
             earlier_bots: Vec::new(),
             counters: Counters::default(),
             outputs: Outputs::default(),
+            turns: Turns::default(),
             started_at: now,
             answered_at: None,
             bot_failed_at: None,
@@ -286,6 +295,9 @@ impl Call {
                     self.take_from_vendor(out, now);
                 }
             }
+        }
+        if let Some(edge) = self.speaker.take_voice_edge() {
+            self.turns.bot(edge);
         }
         self.report_marks(now);
         self.pace_bot();

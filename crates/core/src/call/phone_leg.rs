@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::dialect::{Out, PhoneSide};
 use crate::vocabulary::{CallEvent, Counters, Moment};
 
+use super::arrivals::Arrivals;
 use super::rtp_leg::RtpLeg;
 
 /// The phone of one call.
@@ -23,6 +24,7 @@ pub(super) struct VendorLeg {
     /// The vendor's own id of the call, once it said one.
     pub(super) id: Box<str>,
     pub(super) presence: Presence,
+    pub(super) arrivals: Arrivals,
     /// It sent its own record.
     pub(super) recorded: bool,
     /// Reused for every message.
@@ -43,7 +45,8 @@ pub(super) enum Presence {
 impl VendorLeg {
     pub(super) fn new(dialect: &'static str, side: Box<PhoneSide>, frame: Duration) -> Self {
         let (id, presence, recorded, out) = ("".into(), Presence::Here, false, Out::new());
-        Self { dialect, side, frame, id, presence, recorded, out }
+        let arrivals = Arrivals::default();
+        Self { dialect, side, frame, id, presence, arrivals, recorded, out }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Calls that were refused before there was a machine: they leave a record like every other.
 
 use crate::vocabulary::{
-    CallId, CallRecord, Cause, Counters, Direction, Moment, PhoneNumber, Reason, StreamId, WallClock,
+    CallId, CallRecord, Cause, Counters, Direction, Moment, PhoneNumber, Quality, Reason, StreamId, WallClock,
 };
 
 /// What is known of a call that was refused at the door.
@@ -47,5 +47,6 @@ pub fn refused_record(call: RefusedCall, reason: Reason) -> CallRecord {
         cause,
         hung_up_by: cause.by(),
         counters: Counters::default(),
+        quality: Quality::default(),
     }
 }

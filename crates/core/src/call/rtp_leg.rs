@@ -8,14 +8,15 @@ use crate::dialect::Capability;
 use crate::media::{LineCodec, LineCoding, MediaFormat};
 use crate::rtp::rtcp::{self, SenderInfo};
 use crate::rtp::{
-    OurStream, RtpEvent, RtpReceiveSettings, RtpReceiver, RtpSendSettings, RtpSender, SrtpCounts,
-    SrtpSession, is_rtcp,
+    OurStream, RemoteReports, RtpEvent, RtpReceiveSettings, RtpReceiver, RtpSendSettings, RtpSender,
+    SrtpCounts, SrtpSession, is_rtcp,
 };
-use crate::vocabulary::{Counters, DigitPress, Moment, WallClock};
+use crate::vocabulary::{Counters, DigitPress, FromPhone, Moment, ToPhone, WallClock};
 
 use super::listener::Listener;
 use super::output::{Outputs, Port};
 use super::phone_leg::PhoneLeg;
+use super::quality::session_figures;
 use super::speaker::Sound;
 use super::{Call, PhoneMedia, RtpIdentity};
 
@@ -179,6 +180,18 @@ impl RtpLeg {
         counters.srtp_replayed += refused.replayed;
     }
 
+    /// The figures of both ways; `None` before media were agreed on.
+    pub(super) fn figures(&self) -> Option<(FromPhone, ToPhone)> {
+        let Session { media, receiver, .. } = self.session.as_ref()?;
+        Some(session_figures(media.codec, media.ptime, receiver, receiver.reports()))
+    }
+
+    /// Whether the phone reports that nothing of what we send arrives.
+    pub(super) fn phone_hears_nothing(&self) -> bool {
+        let reports = self.session.as_ref().map(|session| session.receiver.reports());
+        self.sent > 0 && reports.is_some_and(RemoteReports::hears_nothing)
+    }
+
     /// Sends a report about both directions (RFC 3550 §6.4).
     fn report(&mut self, cname: &str, clock: WallClock, now: Moment, outputs: &mut Outputs) {
         let Some(session) = &mut self.session else { return };
@@ -191,6 +204,7 @@ impl RtpLeg {
             octets,
         };
         let heard = session.receiver.report_block(now);
+        session.receiver.sent_report(sent.ntp, now);
         let sent = Some(sent).filter(|_| packets > 0);
         rtcp::write_report(session.sender.ssrc(), sent, heard, cname, &mut self.packet);
         put_rtcp(session, &mut self.packet, outputs);

@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use crate::media::{Converter, MarkOutcome as Outcome, MediaFormat, Playout, SilenceGate};
 use crate::rtp::EventFrame;
-use crate::vocabulary::{CallEvent, CommandRefusal, Counters, DialDigits, MarkOutcome, Moment};
+use crate::vocabulary::{
+    CallEvent, CommandRefusal, Counters, DialDigits, MarkOutcome, Moment, PlayoutFigures,
+};
 
 use super::dialing::{DialFrame, Dialing};
 use super::ending::CLIP_FORMAT;
 use super::pace::{Cadence, Pace, SourceSpeed};
+use super::playout_gauge::PlayoutGauge;
+use super::voice::VoiceEdge;
 
 /// What one phone hears.
 pub(super) struct Speaker {
@@ -26,6 +30,7 @@ pub(super) struct Speaker {
     drained_since: Option<Moment>,
     /// What was counted in formats that the phone had earlier.
     earlier: Counters,
+    gauge: PlayoutGauge,
 }
 
 /// What leaves at one step of the grid.
@@ -54,6 +59,7 @@ impl Speaker {
             sound: vec![0; leg.bytes_in(frame)],
             drained_since: None,
             earlier: Counters::default(),
+            gauge: PlayoutGauge::new(leg),
         }
     }
 
@@ -64,6 +70,7 @@ impl Speaker {
             self.leg = leg;
             self.converter = Converter::new(self.bot, leg).ok();
             self.dialing.set_leg(leg);
+            self.gauge.set_leg(leg);
         }
         self.frame = frame;
         self.pace.set_frame(frame);
@@ -156,6 +163,7 @@ impl Speaker {
     /// Drops what waits, also inside the converter.
     pub(super) fn clear(&mut self) {
         self.playout.clear();
+        self.gauge.cleared();
         if let Some(converter) = &mut self.converter {
             converter.reset();
         }
@@ -208,7 +216,9 @@ impl Speaker {
             });
         }
         self.win_time_back(now);
+        let waiting = self.playout.waiting();
         let pulled = self.playout.pull(&mut self.sound);
+        self.gauge.pulled(&self.sound, pulled, waiting, now);
         if pulled.audio_bytes > 0 && pulled.padded > 0 {
             self.pace.fell_short(now);
         }
@@ -245,6 +255,20 @@ impl Speaker {
 
     pub(super) fn poll_timeout(&self) -> Option<Moment> {
         self.pace.poll_timeout()
+    }
+
+    /// The last edge of what the caller hears that was not taken yet.
+    pub(super) fn take_voice_edge(&mut self) -> Option<VoiceEdge> {
+        self.gauge.voice.take_edge()
+    }
+
+    /// Whether the caller was sent anything but digital silence.
+    pub(super) fn was_audible(&self) -> bool {
+        self.gauge.voice.was_audible()
+    }
+
+    pub(super) fn figures(&self) -> PlayoutFigures {
+        self.gauge.figures()
     }
 
     pub(super) fn count(&self, counters: &mut Counters) {

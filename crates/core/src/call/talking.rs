@@ -125,6 +125,9 @@ impl Call {
     /// Gives audio of the caller, in the phone's format, to the bot.
     pub(super) fn listen(&mut self, audio: &[u8], now: Moment) {
         self.last_media = now;
+        if let PhoneLeg::Vendor(leg) = &mut self.phone {
+            leg.arrivals.came(self.speaker.leg().duration_of(audio.len()), now);
+        }
         if self.state.is_audible() {
             if self.listener.lead(now) > PHONE_LEAD_MAX {
                 self.counters.phone_flood_bytes += audio.len() as u64;
@@ -137,6 +140,9 @@ impl Call {
 
     /// Gives the bot every whole frame that waits.
     pub(super) fn give_frames(&mut self, now: Moment) {
+        if let Some(edge) = self.listener.take_voice_edge() {
+            self.turns.caller(edge);
+        }
         while let Some(press) = self.listener.poll_digit() {
             self.press(press, now);
         }

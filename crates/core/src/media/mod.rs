@@ -7,6 +7,7 @@ mod conceal;
 mod converter;
 mod digit;
 mod dtmf;
+mod e_model;
 mod format;
 pub mod g711;
 mod g722;
@@ -18,6 +19,7 @@ mod opus;
 mod pcm;
 mod playout;
 mod resample;
+mod spread;
 mod tone;
 mod voice_activity;
 
@@ -25,6 +27,7 @@ pub use conceal::Concealer;
 pub use converter::{ConvertError, Converter};
 pub use digit::{Digit, DigitError};
 pub use dtmf::{DetectedKey, DtmfDetector, DtmfTones};
+pub use e_model::{Impairment, mean_opinion_score, rating};
 pub use format::{Encoding, MediaFormat};
 pub use g722::{G722Decoder, G722Encoder};
 pub use level::{Level, SilenceGate};
@@ -38,5 +41,6 @@ pub use playout::{
     Pushed,
 };
 pub use resample::Resampler;
+pub use spread::Spread;
 pub use tone::SineTone;
 pub use voice_activity::{SPEECH_MIN, SPEECH_PAUSE_MAX, SpeechEdge, VoiceActivity};

@@ -110,6 +110,11 @@ impl VoiceActivity {
         self.format.duration_of_samples(samples)
     }
 
+    /// Whether anything but digital silence was heard: the idle codes of G.711 are silence too.
+    pub fn is_audible(&self) -> bool {
+        self.loudest > INAUDIBLE
+    }
+
     /// The level of the loudest 10 ms so far in dB below a full-scale square wave; -∞ for digital silence.
     pub fn loudest_dbfs(&self) -> f32 {
         10.0 * self.loudest.log10()
@@ -203,6 +208,8 @@ const FLOOR_MAX: f32 = 2.512e-4;
 /// 9 and 6 dB above the floor: pieces of even noise lie within 5 of each other.
 const STARTS_ABOVE: f32 = 7.943;
 const GOES_ON_ABOVE: f32 = 3.981;
+/// -70 dBFS: the idle code of A-law is at -72.
+const INAUDIBLE: f32 = 1e-7;
 const FULL_SCALE_SQUARED: f32 = 32_768.0 * 32_768.0;
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 mod latch;
 mod packet;
 mod receiver;
+mod remote_reports;
 mod reorder;
 pub mod rtcp;
 mod sender;
@@ -16,6 +17,7 @@ mod telephone_event;
 pub use latch::{Admission, Latch};
 pub use packet::{RtpError, RtpHeader, RtpPacket, is_rtcp};
 pub use receiver::{RtpEvent, RtpReceiveSettings, RtpReceiver};
+pub use remote_reports::RemoteReports;
 pub use reorder::{Arrival, Released, Reorder};
 pub use sender::{EventFrame, RtpSendSettings, RtpSender};
 pub use srtp::{MasterKey, Mki, OurStream, SRTP_SOURCES_MAX, SrtpCounts, SrtpKeys, SrtpSession, SrtpSuite};

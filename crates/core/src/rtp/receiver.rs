@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use super::latch::{Admission, Latch};
 use super::packet::RtpPacket;
+use super::remote_reports::RemoteReports;
 use super::reorder::{Arrival, Released, Reorder};
 use super::rtcp::{self, ReportBlock, RtcpPacket};
 use super::statistics::{RtpCounts, RtpStatistics};
 use super::telephone_event::EventReceiver;
-use crate::media::LineCodec;
+use crate::media::{LineCodec, Spread};
 use crate::vocabulary::{Digit, Moment};
 
 /// What was negotiated.
@@ -78,6 +79,7 @@ pub struct RtpReceiver {
     reorder: Reorder,
     stream: Stream,
     statistics: RtpStatistics,
+    reports: RemoteReports,
 }
 
 /// The stream behind the order: what the next packet means.
@@ -121,6 +123,7 @@ impl RtpReceiver {
                 renumbered: false,
             },
             statistics: RtpStatistics::default(),
+            reports: RemoteReports::default(),
         }
     }
 
@@ -198,9 +201,14 @@ impl RtpReceiver {
         let mut goodbye = false;
         for packet in rtcp::packets(datagram) {
             match packet {
-                Ok(RtcpPacket::SenderReport { ssrc, info, .. }) if self.ssrc == Some(ssrc) => {
-                    self.statistics.reported(now, info.ntp);
+                Ok(RtcpPacket::SenderReport { ssrc, info, blocks }) => {
+                    if self.ssrc == Some(ssrc) {
+                        self.statistics.reported(now, info.ntp);
+                    }
+                    self.reports.take(blocks, now);
                 }
+                Ok(RtcpPacket::ReceiverReport { blocks, .. }) => self.reports.take(blocks, now),
+                Ok(RtcpPacket::ExtendedReport(Some(metrics))) => self.reports.take_voip(metrics),
                 Ok(RtcpPacket::Goodbye(mut sources)) => {
                     goodbye |= self.ssrc.is_some_and(|ssrc| sources.any(|source| source == ssrc));
                 }
@@ -236,6 +244,7 @@ impl RtpReceiver {
         hear: &mut impl FnMut(RtpEvent<'_>),
     ) {
         self.relatch(settings.remote);
+        self.statistics.interrupted();
         let stream = &mut self.stream;
         if let Some((payload_type, clock_rate)) = settings.telephone_event
             && stream.telephone_event != Some(payload_type)
@@ -282,6 +291,21 @@ impl RtpReceiver {
     /// Interarrival jitter (RFC 3550 §6.4.1).
     pub fn jitter(&self) -> Duration {
         self.statistics.jitter()
+    }
+
+    /// Jitter in microseconds at every arrival, and the longest time between two arrivals.
+    pub const fn arrivals(&self) -> (Spread, Duration) {
+        self.statistics.arrivals()
+    }
+
+    /// What the phone reports of our stream.
+    pub const fn reports(&self) -> &RemoteReports {
+        &self.reports
+    }
+
+    /// A report of ours with that NTP time left.
+    pub fn sent_report(&mut self, ntp: u64, now: Moment) {
+        self.reports.sent(ntp, now);
     }
 
     /// The block of our next report about this stream.

@@ -23,6 +23,8 @@ pub enum RtcpPacket<'a> {
     },
     /// SDES, body unread: who a source is changes nothing in a call.
     SourceDescription(&'a [u8]),
+    /// XR: of its blocks the VoIP metrics (RFC 3611 §4.7), if there are any.
+    ExtendedReport(Option<VoipMetrics>),
     /// BYE: sources that end.
     Goodbye(Sources<'a>),
     /// Any other packet type.
@@ -59,6 +61,17 @@ pub struct ReportBlock {
     pub last_report: u32,
     /// Time since it came, in 65,536ths of a second.
     pub delay_since_last_report: u32,
+}
+
+/// What a phone says of the sound that it plays; what it does not know is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VoipMetrics {
+    /// Packets that came and were thrown away, too late or too early, in 256ths.
+    pub discard_rate: u8,
+    /// Delay of its jitter buffer in milliseconds.
+    pub jitter_buffer_ms: u16,
+    /// Its own mean opinion score of listening, in tenths.
+    pub listening_score: Option<u8>,
 }
 
 /// Why bytes are no RTCP. What stood before the fault was read.
@@ -198,10 +211,31 @@ fn take_packet(bytes: &[u8]) -> Result<(RtcpPacket<'_>, &[u8]), RtcpError> {
             RtcpPacket::ReceiverReport { ssrc, blocks: blocks(body, count)? }
         }
         SOURCE_DESCRIPTION => RtcpPacket::SourceDescription(body),
+        EXTENDED_REPORT => RtcpPacket::ExtendedReport(voip_metrics(body)),
         GOODBYE => RtcpPacket::Goodbye(Sources(body.get(..count * 4).ok_or(RtcpError::TooShort)?)),
         other => RtcpPacket::Other(other),
     };
     Ok((packet, rest))
+}
+
+/// The VoIP metrics among the blocks of an extended report.
+fn voip_metrics(body: &[u8]) -> Option<VoipMetrics> {
+    let mut rest = body.get(4..)?;
+    loop {
+        let ([kind, _, l0, l1], after) = rest.split_first_chunk::<4>()?;
+        let (block, after) = after.split_at_checked(usize::from(u16::from_be_bytes([*l0, *l1])) * 4)?;
+        rest = after;
+        if *kind == VOIP_METRICS {
+            let [_, rates, _, _, _, quality, buffer, _] = words(block.first_chunk::<32>()?);
+            // RFC 3611 §4.7.5: 127 is "not known".
+            let score = (quality >> 8) as u8;
+            return Some(VoipMetrics {
+                discard_rate: (rates >> 16) as u8,
+                jitter_buffer_ms: buffer as u16,
+                listening_score: Some(score).filter(|score| (10..=50).contains(score)),
+            });
+        }
+    }
 }
 
 fn blocks(body: &[u8], count: usize) -> Result<ReportBlocks<'_>, RtcpError> {
@@ -242,6 +276,9 @@ const SENDER_REPORT: u8 = 200;
 const RECEIVER_REPORT: u8 = 201;
 const SOURCE_DESCRIPTION: u8 = 202;
 const GOODBYE: u8 = 203;
+const EXTENDED_REPORT: u8 = 207;
+/// The block of an extended report that holds the VoIP metrics.
+const VOIP_METRICS: u8 = 7;
 
 #[cfg(test)]
 mod tests {
@@ -290,6 +327,28 @@ mod tests {
         assert!(read[0].is_ok() && read[1].is_ok());
         assert_eq!(read[2], Err(RtcpError::TooShort));
         assert_eq!(packets(&[0, 200, 0, 0]).next(), Some(Err(RtcpError::Version(0))));
+    }
+
+    #[test]
+    fn the_voip_metrics_of_an_extended_report_are_found_behind_other_blocks() {
+        let mut report = vec![0x80, 207, 0, 12, 0, 0, 0, 9];
+        // A receiver reference time (RFC 3611 §4.4), then the metrics.
+        report.extend_from_slice(&[4, 0, 0, 1, 0, 0, 0, 0]);
+        let mut metrics = [0u8; 36];
+        metrics[..8].copy_from_slice(&[7, 0, 0, 8, 0, 0, 0, 7]);
+        // Loss and discard rate, MOS-LQ of 4.1, 60 ms of jitter buffer.
+        (metrics[8], metrics[9], metrics[26], metrics[31]) = (3, 5, 41, 60);
+        report.extend_from_slice(&metrics);
+        report[3] = (report.len() / 4 - 1) as u8;
+        let read = |bytes: &[u8]| match packets(bytes).next() {
+            Some(Ok(RtcpPacket::ExtendedReport(metrics))) => metrics,
+            other => panic!("{other:?}"),
+        };
+        let expected = VoipMetrics { discard_rate: 5, jitter_buffer_ms: 60, listening_score: Some(41) };
+        assert_eq!(read(&report), Some(expected));
+        report[42] = 127;
+        assert_eq!(read(&report).unwrap().listening_score, None);
+        assert_eq!(read(&[0x80, 207, 0, 1, 0, 0, 0, 9]), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::rtcp::ReportBlock;
+use crate::media::Spread;
 use crate::vocabulary::Moment;
 
 /// Packets by what became of them.
@@ -40,6 +41,10 @@ pub struct RtpStatistics {
     source: Option<Source>,
     /// Middle 32 bits of the last sender report's time, and when it came.
     last_report: Option<(u32, Moment)>,
+    /// Jitter at every arrival, in microseconds.
+    jitter_us: Spread,
+    last_arrival: Option<Moment>,
+    longest_gap: Duration,
 }
 
 /// One synchronisation source.
@@ -92,6 +97,9 @@ impl RtpStatistics {
 
     /// Takes note of the arrival of audio (RFC 3550 §A.8).
     pub(super) fn timed(&mut self, now: Moment, timestamp: u32, clock_rate: u32) {
+        if let Some(before) = self.last_arrival.replace(now) {
+            self.longest_gap = self.longest_gap.max(now - before);
+        }
         let Some(source) = &mut self.source else { return };
         let ticks = u128::from(now.as_nanos()) * u128::from(clock_rate) / 1_000_000_000;
         let transit = (ticks as u32).wrapping_sub(timestamp);
@@ -102,7 +110,18 @@ impl RtpStatistics {
         // More than that is no jitter but a clock that was set.
         if difference < clock_rate {
             source.jitter = source.jitter.saturating_add(difference) - ((source.jitter + 8) >> 4);
+            self.jitter_us.take(u64::from(source.jitter >> 4) * 1_000_000 / u64::from(clock_rate.max(1)));
         }
+    }
+
+    /// The stream was agreed on anew: what lies between is no gap.
+    pub(super) fn interrupted(&mut self) {
+        self.last_arrival = None;
+    }
+
+    /// Jitter in microseconds, and the longest time between two arrivals.
+    pub const fn arrivals(&self) -> (Spread, Duration) {
+        (self.jitter_us, self.longest_gap)
     }
 
     /// Takes note of the phone's sender report.

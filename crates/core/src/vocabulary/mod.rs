@@ -10,6 +10,7 @@ mod cause;
 mod ids;
 mod moment;
 mod phone;
+mod quality;
 mod record;
 
 pub use crate::media::{Digit, DigitError};
@@ -23,4 +24,8 @@ pub use cause::{Cause, CauseClass, HungUpBy, REASONS, Reason};
 pub use ids::{CallId, StreamId};
 pub use moment::{Moment, WallClock};
 pub use phone::PhoneNumber;
+pub use quality::{
+    AudioVerdict, FromPhone, PacketFigures, PlayoutFigures, Quality, RESPONSES_KEPT, Range, ResponseTimes,
+    ToPhone, UNDERRUN_MAX,
+};
 pub use record::{BotSession, CallRecord, Counters};

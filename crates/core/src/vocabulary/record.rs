@@ -1,6 +1,6 @@
 //! What is left of a call when it is over: one record, whatever happened.
 
-use super::{CallId, Cause, Direction, HungUpBy, Moment, PhoneNumber, StreamId, WallClock};
+use super::{CallId, Cause, Direction, HungUpBy, Moment, PhoneNumber, Quality, StreamId, WallClock};
 
 /// The record of one ended call (CDR).
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +41,8 @@ pub struct CallRecord {
     pub hung_up_by: HungUpBy,
     /// What was counted.
     pub counters: Counters,
+    /// How it sounded.
+    pub quality: Quality,
 }
 
 /// A bot's part of a call that went on without it.

@@ -7,6 +7,8 @@ mod config_api_meter;
 mod exchange;
 pub mod inbound;
 mod phone_end;
+mod quality_fields;
+mod quality_totals;
 mod records;
 mod registry;
 mod routing;
@@ -18,6 +20,7 @@ pub mod wire_log;
 
 pub use config_api_meter::{ConfigApiMeter, Outcome};
 pub use exchange::{CallNames, Exchange, Parties};
+pub use quality_totals::{Histogram, QualityTotals};
 pub use records::{Labels, Records, RecordsThread};
 pub use registry::{CALLS_MAX, CallHandle, CallOrder, Registry, Seat, Snapshot, Totals};
 pub use wire_log::{WireLog, WireLogThread};

@@ -16,6 +16,7 @@ use patchcord_core::vocabulary::{CallRecord, Direction, Moment};
 use serde::Serialize;
 use tracing::{error, info};
 
+use super::quality_fields::QualityFields;
 use crate::config::Config;
 use crate::tasks::spawn_thread;
 
@@ -238,6 +239,7 @@ struct Line<'a> {
     hung_up_by: &'static str,
     cause: CauseFields,
     counters: BTreeMap<&'static str, u64>,
+    quality: QualityFields,
 }
 
 #[derive(Serialize)]
@@ -289,6 +291,7 @@ impl<'a> Line<'a> {
             hung_up_by: record.hung_up_by.word(),
             cause: CauseFields { class: row.class.word(), reason: row.word, q850: row.q850 },
             counters: record.counters.named().collect(),
+            quality: QualityFields::of(&record.quality, &record.counters),
         }
     }
 }
@@ -303,7 +306,8 @@ const RECORDS_WAITING_MAX: usize = 1_024;
 mod tests {
     use super::*;
     use patchcord_core::vocabulary::{
-        CallId, Cause, Counters, HungUpBy, PhoneNumber, Reason, StreamId, WallClock,
+        CallId, Cause, Counters, FromPhone, HungUpBy, PacketFigures, PhoneNumber, Quality, Reason, StreamId,
+        ToPhone, WallClock,
     };
 
     fn record(n: u8) -> Box<CallRecord> {
@@ -326,6 +330,7 @@ mod tests {
             cause: Cause::new(Reason::Canceled),
             hung_up_by: HungUpBy::Caller,
             counters: Counters { rtp_received: 7, ..Counters::default() },
+            quality: Quality::default(),
         })
     }
 
@@ -347,6 +352,27 @@ mod tests {
             (&"delhi".into(), &"Sales desk".into())
         );
         assert_eq!((&line("plain")["bot"], line("plain").get("bot_name")), (&"plain".into(), None));
+    }
+
+    #[test]
+    fn every_field_of_a_line_is_explained() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/records.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let full = Quality {
+            from_phone: Some(FromPhone { packets: Some(PacketFigures::default()), ..FromPhone::default() }),
+            to_phone: Some(ToPhone { discarded: Some(0.0), ..ToPhone::default() }),
+            ..Quality::default()
+        };
+        let mut text = Vec::new();
+        write_line(&CallRecord { quality: full, ..*record(1) }, &labels(), &mut text);
+        let line: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        let mut waiting = vec![line];
+        while let Some(value) = waiting.pop() {
+            for (name, value) in value.as_object().into_iter().flatten() {
+                assert!(page.contains(&format!("`{name}`")), "docs/records.md does not explain {name}");
+                waiting.push(value.clone());
+            }
+        }
     }
 
     struct Folder(PathBuf);

@@ -10,6 +10,7 @@ use patchcord_core::call::{RefusedCall, refused_record};
 use patchcord_core::vocabulary::{CallId, CallRecord, Cause, Counters, Moment, Reason};
 use tokio::sync::{Notify, mpsc};
 
+use super::quality_totals::QualityTotals;
 use super::records::Records;
 
 /// All calls of the process.
@@ -68,6 +69,8 @@ pub struct Totals {
     pub billable_s: u64,
     /// Everything counted, over ended calls and those that are up.
     pub counters: Counters,
+    /// How the ended calls sounded.
+    pub quality: QualityTotals,
 }
 
 #[derive(Debug, Default)]
@@ -218,6 +221,7 @@ impl Totals {
         *self.ended.entry(record.cause.reason()).or_default() += 1;
         self.billable_s += record.billable_s();
         self.counters.add(&record.counters);
+        self.quality.add(&record.quality);
     }
 
     /// Ended calls with their causes.

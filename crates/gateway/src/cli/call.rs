@@ -209,6 +209,9 @@ fn finish(
             let word = |key: &str| cause[key].as_str().unwrap_or("?");
             data(&format!("cause     {} / {}\n", word("class"), word("reason")));
         }
+        if let Some(sound) = record.as_ref().and_then(|record| sound(&record["quality"])) {
+            data(&format!("sound     {sound}\n"));
+        }
     }
     let blamed = cause.and_then(|cause| cause["class"].as_str());
     match report.ending {
@@ -217,6 +220,19 @@ fn finish(
         _ if matches!(blamed, Some("bot" | "us" | "upstream")) => Exit::Failed,
         _ => Exit::Ok,
     }
+}
+
+/// How the gateway says that the call sounded.
+fn sound(quality: &Value) -> Option<String> {
+    let mut facts = vec![format!("audio {}", quality["audio"].as_str()?)];
+    for (way, words) in [("from_phone", "from the caller"), ("to_phone", "to the caller")] {
+        facts.extend(quality[way]["mos"].as_f64().map(|mos| format!("MOS {mos:.1} {words}")));
+    }
+    let response = &quality["bot_response_ms"];
+    if let (Some(median), Some(most)) = (response["p50"].as_f64(), response["max"].as_f64()) {
+        facts.push(format!("the bot answers after {median:.0} ms, at most {most:.0} ms"));
+    }
+    Some(facts.join("; "))
 }
 
 fn refuse(why: &str, exit: Exit) -> Exit {

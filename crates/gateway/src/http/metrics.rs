@@ -4,9 +4,10 @@
 
 use std::fmt::Write;
 
+use patchcord_core::vocabulary::AudioVerdict;
 use patchcord_sip::SipCounters;
 
-use crate::calls::{ConfigApiMeter, Exchange};
+use crate::calls::{ConfigApiMeter, Exchange, Histogram, QualityTotals};
 
 /// The whole page.
 pub fn render(exchange: &Exchange, sip: &SipCounters) -> String {
@@ -30,6 +31,7 @@ pub fn render(exchange: &Exchange, sip: &SipCounters) -> String {
             None => page.counter(&format!("patchcord_{name}_total"), "See the call record.", count as f64),
         }
     }
+    page.quality(&totals.quality);
     let records = exchange.records();
     page.counter("patchcord_records_written_total", "Call records on the disk.", records.written() as f64);
     page.counter(
@@ -72,6 +74,55 @@ impl Page {
 
     fn value(&mut self, name: &str, labels: &str, value: f64) {
         let _ = writeln!(self.0, "{name}{labels} {value}");
+    }
+
+    fn quality(&mut self, quality: &QualityTotals) {
+        let name = "patchcord_calls_audio_total";
+        self.head(name, "counter", "Ended calls by who heard whom.");
+        for verdict in AudioVerdict::ALL {
+            let count = quality.verdicts.get(&verdict).copied().unwrap_or(0);
+            self.value(name, &format!("{{verdict=\"{}\"}}", verdict.word()), count as f64);
+        }
+        for (name, help, ways) in [
+            ("packet_loss_ratio", "Share of packets that did not come in time, per call.", &quality.loss),
+            ("jitter_seconds", "Mean interarrival jitter, per call.", &quality.jitter_s),
+            ("mos", "Mean opinion score by the E-model, per call.", &quality.mos),
+        ] {
+            let name = format!("patchcord_call_{name}");
+            self.head(&name, "histogram", help);
+            self.histogram(&name, "way=\"from_phone\",", &ways.from_phone);
+            self.histogram(&name, "way=\"to_phone\",", &ways.to_phone);
+        }
+        for (name, help, histogram) in [
+            ("call_round_trip_seconds", "Mean round trip to the phone, per call.", &quality.round_trip_s),
+            ("call_playout_depth_seconds", "Mean bot audio that waited, per call.", &quality.depth_s),
+            ("bot_response_seconds", "From the caller's last word to the bot's first.", &quality.response_s),
+        ] {
+            let name = format!("patchcord_{name}");
+            self.head(&name, "histogram", help);
+            self.histogram(&name, "", histogram);
+        }
+        self.counter("patchcord_playout_underruns_total", "Holes in bots' speech.", quality.underruns as f64);
+        self.counter(
+            "patchcord_bot_unanswered_turns_total",
+            "Times that a caller had to begin again.",
+            quality.unanswered as f64,
+        );
+    }
+
+    /// Buckets, sum and count; `labels` ends in a comma where there are any.
+    fn histogram(&mut self, name: &str, labels: &str, histogram: &Histogram) {
+        let mut below = 0;
+        for (bound, count) in histogram.bounds.iter().zip(&histogram.counts) {
+            below += count;
+            self.value(&format!("{name}_bucket"), &format!("{{{labels}le=\"{bound}\"}}"), below as f64);
+        }
+        let all = histogram.count as f64;
+        self.value(&format!("{name}_bucket"), &format!("{{{labels}le=\"+Inf\"}}"), all);
+        let labels = labels.trim_end_matches(',');
+        let labels = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
+        self.value(&format!("{name}_sum"), &labels, histogram.sum);
+        self.value(&format!("{name}_count"), &labels, all);
     }
 
     fn sip(&mut self, sip: &SipCounters) {

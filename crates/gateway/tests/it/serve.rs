@@ -12,6 +12,7 @@ mod hand_over;
 mod menu;
 mod phone;
 mod reloads;
+mod sound;
 mod wires;
 
 use std::path::{Path, PathBuf};

@@ -6,7 +6,7 @@ use patchcord_core::media::{Encoding, MediaFormat};
 use patchcord_core::vocabulary::{
     CallCommand, CallEvent, CallId, CallRecord, CallStart, Cause, CommandRefusal, Counters, DialDigits,
     DialOrder, Digit, DigitPress, Direction, EndedStream, HangUpWhen, HungUpBy, MarkOutcome, Moment,
-    PhoneNumber, REASONS, RawMessage, Reason, StreamId, Transfer, TransferTo, WallClock,
+    PhoneNumber, Quality, REASONS, RawMessage, Reason, StreamId, Transfer, TransferTo, WallClock,
 };
 
 use super::words::{quote, split};
@@ -224,6 +224,7 @@ fn parse_record(
         cause: caller,
         hung_up_by: caller.by(),
         counters: Counters::default(),
+        quality: Quality::default(),
     };
     for (name, value) in named(names)? {
         match name {

@@ -7,6 +7,7 @@ mod finding;
 mod hand_over;
 mod legs;
 mod protection;
+mod quality;
 mod setup;
 mod talking;
 mod traces;

@@ -7,7 +7,8 @@ use super::{number, text};
 use crate::dialect::Malformed;
 use crate::dialect::json::{write_string, write_u64};
 use crate::vocabulary::{
-    CallRecord, CallStart, Cause, Counters, HungUpBy, Moment, PhoneNumber, REASONS, Reason, WallClock,
+    CallRecord, CallStart, Cause, Counters, HungUpBy, Moment, PhoneNumber, Quality, REASONS, Reason,
+    WallClock,
 };
 
 /// Writes the record as a `cdr` message.
@@ -96,6 +97,7 @@ pub(super) fn read(wire: &str, start: &CallStart, now: Moment) -> Result<CallRec
         cause: cause(&cdr, hung_up_by),
         hung_up_by,
         counters: Counters::default(),
+        quality: Quality::default(),
     })
 }
 

@@ -12,7 +12,7 @@ use crate::dialect::registry::AudioWish;
 use crate::dialect::{BotSide, Capability, Heard, Out, PhoneSide, Wire};
 use crate::vocabulary::{
     CallCommand, CallEvent, CallRecord, Cause, Counters, DialDigits, DigitPress, Direction, EndedStream,
-    HangUpWhen, Moment, REASONS, Reason, StreamId, WallClock,
+    HangUpWhen, Moment, Quality, REASONS, Reason, StreamId, WallClock,
 };
 
 /// Both ends of an answered call.
@@ -159,6 +159,7 @@ fn record(reason: usize, rang: Option<u64>, talked: u64) -> CallRecord {
         cause,
         hung_up_by: cause.by(),
         counters: Counters::default(),
+        quality: Quality::default(),
     }
 }
 
