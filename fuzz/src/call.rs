@@ -159,7 +159,7 @@ impl Desk {
                 }
                 Output::Ended(record) => self.ended = Some(record.counters),
                 Output::PhoneWire(..) | Output::BotWire(..) => {}
-                Output::Ring | Output::Answer | Output::Answered => {}
+                Output::Ring | Output::Progress | Output::Answer | Output::Answered => {}
                 Output::FindBot | Output::ConnectBot => {}
                 Output::Reject { .. } | Output::HangUpPhone(_) | Output::ClosePhone(_) => {}
                 Output::ReachNextBot { .. } | Output::NextBotTakesOver | Output::DropNextBot => {}
@@ -173,11 +173,11 @@ fn phone_settings(kind: usize) -> PhoneSettings {
     let row: &DialectRow = match kind % 8 {
         0..=2 => {
             let rtp = RtpIdentity { ssrc: 7, sequence: 1, timestamp: 0 };
-            return PhoneSettings::Sip { rtp, media: Some(media(0)) };
+            return PhoneSettings::Sip { rtp, media: Some(media(0)), early_media: kind % 2 == 1 };
         }
         3 => {
             let rtp = RtpIdentity { ssrc: 7, sequence: 65_535, timestamp: u32::MAX - 99 };
-            return PhoneSettings::Sip { rtp, media: None };
+            return PhoneSettings::Sip { rtp, media: None, early_media: false };
         }
         vendor => DIALECTS[vendor % DIALECTS.len()],
     };

@@ -9,7 +9,9 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::Router;
 use patchcord_core::vocabulary::Reason;
-use patchcord_sip::{BindError, IncomingCall, ListenAddr, SipAgent, SipConfig, SipLimits, SipTap, SipTrace};
+use patchcord_sip::{
+    BindError, IncomingCall, ListenAddr, SessionTimes, SipAgent, SipConfig, SipLimits, SipTap, SipTrace,
+};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
@@ -20,6 +22,7 @@ use crate::calls::{
 use crate::clock::Clock;
 use crate::config::{Config, CurrentConfig, ExternalIp, Listener, SipTransport};
 use crate::http::{self, SipView};
+use crate::net::read_sip_tls;
 use crate::tasks::{Tasks, WorkerThreads, blocking};
 
 /// A running service.
@@ -183,7 +186,8 @@ impl Sockets {
         }
         let (http, place) = bind(config.http.listen, "http.listen").await?;
         places.http = Some(place);
-        let sip = SipAgent::bind(sip_config(&config, current.clone(), wire_log)).await.map_err(sip_error)?;
+        let sip = sip_config(&config, current.clone(), wire_log)?;
+        let sip = SipAgent::bind(sip).await.map_err(sip_error)?;
         places.sip = sip.0.local_addrs();
         Ok(Self { places, http: Some(http), listeners, sip: Some(sip) })
     }
@@ -214,25 +218,35 @@ fn open_wire_log(config: &Config) -> Result<Option<(WireLog, WireLogThread)>, St
         .map_err(StartError::Other)
 }
 
-fn sip_config(config: &Config, current: CurrentConfig, wire_log: Option<&WireLog>) -> SipConfig {
+fn sip_config(
+    config: &Config,
+    current: CurrentConfig,
+    wire_log: Option<&WireLog>,
+) -> Result<SipConfig, StartError> {
     let sip = &config.sip;
+    let tls = sip.tls.as_ref().map(read_sip_tls).transpose();
+    let tls = tls.map_err(|(key, problem)| StartError::Listen { key: key.to_owned(), problem })?;
+    let near = current.clone();
     let listen = sip.listen.iter().map(|socket| match socket.transport {
         SipTransport::Udp => ListenAddr::Udp(socket.address),
         SipTransport::Tcp => ListenAddr::Tcp(socket.address),
+        SipTransport::Tls => ListenAddr::Tls(socket.address),
     });
-    SipConfig {
+    Ok(SipConfig {
         listen: listen.collect(),
         user_agent: concat!("Patchcord/", env!("CARGO_PKG_VERSION")).to_owned(),
         advertise: match sip.external_ip {
             ExternalIp::Auto => None,
             ExternalIp::Fixed(ip) => Some(ip),
         },
-        accept_source: Some(Arc::new(move |address| current.snapshot().sip.admits(address))),
+        is_near: Some(Arc::new(move |address| near.snapshot().sip.is_near(address))),
+        accept_source: Some(Arc::new(move |address| current.snapshot().admits_caller(address))),
+        session: SessionTimes { expires: sip.session_expires, min: sip.min_se },
+        tls,
         // More than the calls that we count, so that our own refusal, with its record, comes first.
         limits: SipLimits { calls_max: CALLS_MAX + SIP_CALLS_SPARE, ..SipLimits::default() },
         tap: wire_log.cloned().map(|log| Arc::new(move |trace: &SipTrace<'_>| log.sip(trace)) as SipTap),
-        ..SipConfig::default()
-    }
+    })
 }
 
 fn sip_error(error: BindError) -> StartError {

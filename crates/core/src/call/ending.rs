@@ -7,7 +7,7 @@ use crate::vocabulary::{CallCommand, CallEvent, CallRecord, Cause, EndedStream, 
 use super::bot_leg::BotLink;
 use super::output::PlainOutput;
 use super::phone_leg::{PhoneLeg, Presence};
-use super::state::{Ending, EndingStep, State};
+use super::state::{Ending, EndingStep, Ringing, State};
 use super::{Call, Fallback, SocketEnd, fallback};
 
 impl Call {
@@ -119,7 +119,7 @@ impl Call {
     /// Ends the call when the caller has heard what waits.
     pub(super) fn end_after_playout(&mut self, reason: Reason, now: Moment) {
         match self.state {
-            State::Talking(_) => {
+            State::Talking(_) | State::Ringing(Ringing { early: true, .. }) => {
                 self.speaker.end_of_utterance(now);
                 self.play_out(reason, now);
             }

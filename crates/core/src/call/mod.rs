@@ -117,9 +117,9 @@ impl Call {
         let bot = BotLeg::new(settings.bot);
         let mut media = None;
         let (phone, cadence, format, frame) = match settings.phone {
-            PhoneSettings::Sip { rtp, media: agreed } => {
+            PhoneSettings::Sip { rtp, media: agreed, early_media } => {
                 media = agreed;
-                let leg = PhoneLeg::Rtp(Box::new(RtpLeg::new(rtp)));
+                let leg = PhoneLeg::Rtp(Box::new(RtpLeg::new(rtp, early_media)));
                 (leg, Cadence::Steady, MediaFormat::PCMU_8K, DEFAULT_PTIME)
             }
             PhoneSettings::Vendor { dialect, side, audio } => {

@@ -15,6 +15,8 @@ use super::BotWish;
 pub enum Output<'a> {
     /// Tell the SIP phone that it rings (180).
     Ring,
+    /// Let the SIP phone hear us before the answer (183 with our SDP).
+    Progress,
     /// Answer the SIP phone (200 with our SDP).
     Answer,
     /// Refuse the unanswered SIP call with that status.
@@ -94,6 +96,7 @@ enum Waiting {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PlainOutput {
     Ring,
+    Progress,
     Answer,
     Reject(u16, Cause),
     HangUpPhone(Cause),
@@ -183,6 +186,7 @@ impl From<PlainOutput> for Output<'_> {
     fn from(plain: PlainOutput) -> Self {
         match plain {
             PlainOutput::Ring => Self::Ring,
+            PlainOutput::Progress => Self::Progress,
             PlainOutput::Answer => Self::Answer,
             PlainOutput::Reject(status, cause) => Self::Reject { status, cause },
             PlainOutput::HangUpPhone(cause) => Self::HangUpPhone(cause),

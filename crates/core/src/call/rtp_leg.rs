@@ -26,6 +26,8 @@ pub(super) struct RtpLeg {
     session: Option<Session>,
     /// The SIP dialog is over.
     pub(super) gone: bool,
+    /// The number wants the caller to hear the bot before the answer.
+    pub(super) early_media: bool,
     /// Keys that were heard and not yet passed on.
     digits: VecDeque<DigitPress>,
     /// The packet that is being written.
@@ -56,9 +58,9 @@ struct Line {
 }
 
 impl RtpLeg {
-    pub(super) fn new(identity: RtpIdentity) -> Self {
+    pub(super) fn new(identity: RtpIdentity, early_media: bool) -> Self {
         let (digits, packet) = (VecDeque::new(), Vec::new());
-        Self { identity, session: None, gone: false, digits, packet, sent: 0 }
+        Self { identity, session: None, gone: false, early_media, digits, packet, sent: 0 }
     }
 
     /// Takes a first or a new agreement.

@@ -51,6 +51,8 @@ pub enum PhoneSettings {
         rtp: RtpIdentity,
         /// What was negotiated; `None` while our offer is unanswered (delayed offer).
         media: Option<PhoneMedia>,
+        /// Whether the caller hears a bot that has to answer before it does.
+        early_media: bool,
     },
     /// A vendor that streams the call to us over a WebSocket.
     Vendor {

@@ -80,7 +80,13 @@ impl Call {
         self.bot.link = BotLink::Open;
         let gated = self.bot.can(Capability::AnswerGate);
         if gated {
-            self.state = State::Ringing(Ringing { until: now + self.deadlines.ring });
+            // A phone that still owes its answer to our offer has nowhere to be spoken to.
+            let early = matches!(&self.phone, PhoneLeg::Rtp(leg) if leg.early_media && leg.has_agreed());
+            self.state = State::Ringing(Ringing { until: now + self.deadlines.ring, early });
+            if early {
+                self.outputs.plain(PlainOutput::Progress);
+                self.start_audio(now);
+            }
         }
         self.tell_bot(&CallEvent::Started(Box::new(self.start_for_bot())), now);
         if !gated {
@@ -103,14 +109,23 @@ impl Call {
             PhoneLeg::Vendor(_) => self.tell_vendor(&CallCommand::Answer, now),
         }
         self.answered_at = Some(now);
-        self.last_media = now;
+        let audible = self.state.is_audible();
         self.state = State::Talking(Talking { until: now + self.deadlines.max_duration, hand_over: None });
+        if audible {
+            self.last_media = now;
+        } else {
+            self.start_audio(now);
+        }
+        self.outputs.plain(PlainOutput::Answered);
+    }
+
+    fn start_audio(&mut self, now: Moment) {
+        self.last_media = now;
         // Until the phone has answered our offer there is nowhere to speak to.
         if !matches!(&self.phone, PhoneLeg::Rtp(leg) if !leg.has_agreed()) {
             self.speaker.start(now);
         }
         self.listener.start(now);
-        self.outputs.plain(PlainOutput::Answered);
     }
 
     /// What is waited for did not happen in time.

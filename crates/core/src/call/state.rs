@@ -49,6 +49,8 @@ pub(super) struct ConnectingBot {
 pub(super) struct Ringing {
     /// Until when it must have answered.
     pub(super) until: Moment,
+    /// The caller hears the bot already.
+    pub(super) early: bool,
 }
 
 /// Both hear each other.
@@ -127,16 +129,13 @@ impl State {
         }
     }
 
-    /// Whether audio flows: while both talk, and while the last words are played.
+    /// Whether audio flows: while both talk, before the answer where media is early, and while the last words are played.
     pub(super) fn is_audible(&self) -> bool {
         match self {
             Self::Talking(_) => true,
             Self::Ending(ending) => ending.step == EndingStep::PlayingOut,
-            Self::Inviting(_)
-            | Self::FindingBot(_)
-            | Self::ConnectingBot(_)
-            | Self::Ringing(_)
-            | Self::Ended => false,
+            Self::Ringing(ringing) => ringing.early,
+            Self::Inviting(_) | Self::FindingBot(_) | Self::ConnectingBot(_) | Self::Ended => false,
         }
     }
 }

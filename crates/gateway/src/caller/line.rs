@@ -26,7 +26,7 @@ use super::agreement::{agree, take_answer};
 use super::call_log::Ending;
 use super::watermark::Watermark;
 use crate::clock::Clock;
-use crate::net::{local_address_towards, sdes, srtp_keys};
+use crate::net::{local_address_towards, sdes, sip_tls_of_caller, srtp_keys};
 
 /// A SIP phone that places any number of calls and takes none.
 pub struct Phone {
@@ -126,22 +126,24 @@ impl Phone {
         let uri = SipUri::parse(target).map_err(|_| PhoneError::BadTarget)?;
         let remote = match uri.socket_addr() {
             Some(address) => address,
-            None => lookup_host((uri.host.clone(), uri.port.unwrap_or(5060)))
+            None => lookup_host((uri.host.clone(), uri.port_or_default()))
                 .await
                 .map_err(PhoneError::Unreachable)?
                 .next()
                 .ok_or_else(|| PhoneError::Unreachable(io::ErrorKind::NotFound.into()))?,
         };
-        let address = local_address_towards(remote.ip()).map_err(PhoneError::Unreachable)?;
+        let address = local_address_towards(remote).map_err(PhoneError::Unreachable)?;
         let socket = SocketAddr::new(address, 0);
         let config = SipConfig {
             listen: vec![ListenAddr::Udp(socket), ListenAddr::Tcp(socket)],
             user_agent: concat!("Patchcord-Caller/", env!("CARGO_PKG_VERSION")).to_owned(),
             limits: SipLimits { calls_max: CALLS_MAX, ..SipLimits::default() },
+            tls: uri.is_tls().then(sip_tls_of_caller),
             ..SipConfig::default()
         };
         let (agent, incoming) = SipAgent::bind(config).await?;
-        let over_tcp = uri.param("transport").is_some_and(|name| name.eq_ignore_ascii_case("tcp"));
+        let over_tcp =
+            uri.is_tls() || uri.param("transport").is_some_and(|name| name.eq_ignore_ascii_case("tcp"));
         Ok(Self { agent, _incoming: incoming, address, udp_peer: (!over_tcp).then_some(remote), clock })
     }
 

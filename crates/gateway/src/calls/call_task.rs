@@ -354,6 +354,7 @@ impl Ends {
                 }
             }
             Output::Ring => self.phone.ring(),
+            Output::Progress => self.phone.progress(),
             Output::Answer => self.phone.answer(),
             Output::Reject { status, cause } => self.phone.reject(status, cause),
             Output::HangUpPhone(cause) => self.phone.hang_up(cause),

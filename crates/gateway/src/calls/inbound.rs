@@ -21,7 +21,7 @@ use super::registry::{CallOrder, Seat};
 use super::routing::{Dialled, RouteTaker, route};
 use super::session::Session;
 use super::sip_end::{SipEnd, rejection};
-use crate::config::{CONFIG_API_BOT, Config, ExternalIp};
+use crate::config::{CONFIG_API_BOT, Config};
 use crate::net::{RtpSocket, local_address_towards};
 
 /// Takes calls until the SIP agent stops.
@@ -61,22 +61,24 @@ async fn run(
     let config = exchange.config();
     let mut parties = parties(&invitation);
     parties.custom = sip_headers(&config, &invitation);
-    let Prepared { bot, bot_end, fallback, country, rtp, identity, session, description, media } =
-        match prepare(&exchange, &config, &invitation, (&names, &parties)) {
-            Ok(prepared) => prepared,
-            Err(reason) => {
-                seat.dismiss();
-                exchange.refuse(names, parties, SIP, reason);
-                return refuse(leg, reason).await;
-            }
-        };
-    info!(source = %invitation.source, bot = %bot.name, dialect = bot.dialect, "call came in");
+    let prepared = match prepare(&exchange, &config, &invitation, (&names, &parties)) {
+        Ok(prepared) => prepared,
+        Err(reason) => {
+            seat.dismiss();
+            exchange.refuse(names, parties, SIP, reason);
+            return refuse(leg, reason).await;
+        }
+    };
+    let Prepared { bot, bot_end, fallback, country, trunk, rtp, session, description, .. } = prepared;
+    let Prepared { identity, media, early_media, .. } = prepared;
+    let trunk = trunk.as_deref();
+    info!(source = %invitation.source, trunk, bot = %bot.name, dialect = bot.dialect, "call came in");
     if media.as_ref().is_some_and(|media| media.srtp.is_some()) {
         warn_of_readable_keys(invitation.transport);
     }
     drop(invitation);
     parties.country = country;
-    let phone = PhoneSettings::Sip { rtp: identity, media: media.clone() };
+    let phone = PhoneSettings::Sip { rtp: identity, media: media.clone(), early_media };
     let settings = exchange.settings(names, parties, phone, bot, fallback);
     let end = SipEnd::new((leg, events), rtp, session, description, media);
     let task = CallTask::new(&exchange, settings, PhoneEnd::Sip(Box::new(end)), bot_end, (seat, orders));
@@ -89,11 +91,14 @@ struct Prepared {
     bot_end: BotEnd,
     fallback: Fallback,
     country: Option<Box<str>>,
+    /// The name of the trunk that it came by.
+    trunk: Option<String>,
     rtp: RtpSocket,
     identity: RtpIdentity,
     session: Session,
     description: String,
     media: Option<PhoneMedia>,
+    early_media: bool,
 }
 
 fn prepare(
@@ -114,14 +119,12 @@ fn prepare(
         error!(%error, "no RTP port could be opened");
         if error.kind() == io::ErrorKind::AddrInUse { Reason::OverCapacity } else { Reason::Internal }
     })?;
-    let shown = match sip.external_ip {
-        // An address of the other family leads this phone nowhere.
-        ExternalIp::Fixed(ip) if !source.is_loopback() && ip.is_ipv4() == source.is_ipv4() => ip,
-        ExternalIp::Fixed(_) | ExternalIp::Auto => {
-            local_address_towards(source).map_err(|_| Reason::Internal)?
-        }
+    let shown = match sip.shown_to(source) {
+        Some(shown) => shown,
+        None => local_address_towards(invitation.source).map_err(|_| Reason::Internal)?,
     };
-    let mut session = Session::new((shown, rtp.address().port()).into(), source, &sip.codecs, sip.srtp)?;
+    let mut session =
+        Session::new((shown, rtp.address().port()).into(), invitation.source, &sip.codecs, sip.srtp)?;
     let (description, media) = match &invitation.offer {
         Some(offer) => {
             let (media, answer) = session.answer(offer).map_err(|error| error.reason())?;
@@ -144,8 +147,23 @@ fn prepare(
         }
     };
     let identity = draw_rtp_identity()?;
-    let (fallback, country) = (route.fallback, route.country.map(|code| code.as_str().into()));
-    Ok(Prepared { bot, bot_end, fallback, country, rtp, identity, session, description, media })
+    let trunk = config.find_trunk(source);
+    let country = route.country.or_else(|| trunk?.country.as_ref()).map(|code| code.as_str().into());
+    let (fallback, trunk) = (route.fallback, trunk.map(|trunk| trunk.name.clone()));
+    let early_media = route.early_media;
+    Ok(Prepared {
+        bot,
+        bot_end,
+        fallback,
+        country,
+        trunk,
+        rtp,
+        identity,
+        session,
+        description,
+        media,
+        early_media,
+    })
 }
 
 /// Keys in SDP are as secret as the signalling that carries them (RFC 4568 §8.1): said once, not for every call.

@@ -37,6 +37,13 @@ impl PhoneEnd {
         }
     }
 
+    /// Lets the phone hear us before the answer.
+    pub fn progress(&mut self) {
+        if let Self::Sip(end) = self {
+            end.progress();
+        }
+    }
+
     /// Answers.
     pub fn answer(&mut self) {
         if let Self::Sip(end) = self {

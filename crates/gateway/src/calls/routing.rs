@@ -13,6 +13,8 @@ pub struct Route<'a> {
     pub fallback: Fallback,
     /// The country whose national numbers come in here, if that is known.
     pub country: Option<&'a CountryCode>,
+    /// Whether the caller hears the bot before it answers.
+    pub early_media: bool,
 }
 
 /// Who takes a call.
@@ -50,12 +52,22 @@ fn by_number<'a>(config: &'a Config, user: &str) -> Option<Route<'a>> {
         Taker::Bot(name) => RouteTaker::Bot(config.find_bot(name)?),
         Taker::ConfigApi(api) => RouteTaker::ConfigApi(api),
     };
-    Some(Route { taker, fallback: fallback(number.fallback), country: number.country.as_ref() })
+    Some(Route {
+        taker,
+        fallback: fallback(number.fallback),
+        country: number.country.as_ref(),
+        early_media: number.early_media,
+    })
 }
 
 fn by_name<'a>(config: &'a Config, user: &str, from_loopback: bool) -> Option<Route<'a>> {
     let bot = if from_loopback { config.find_bot(user)? } else { return None };
-    Some(Route { taker: RouteTaker::Bot(bot), fallback: Fallback::default(), country: None })
+    Some(Route {
+        taker: RouteTaker::Bot(bot),
+        fallback: Fallback::default(),
+        country: None,
+        early_media: false,
+    })
 }
 
 fn fallback(configured: config::Fallback) -> Fallback {

@@ -1,6 +1,6 @@
 //! What a call and its phone agree on about audio: SDP on one side, the core's media on the other (RFC 3264).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use patchcord_core::call::{MediaDirection, PhoneMedia};
@@ -22,7 +22,7 @@ pub struct Session {
     line_codecs: Vec<LineCodec>,
     sdes: Sdes,
     /// Who signals.
-    signalling: IpAddr,
+    signalling: SocketAddr,
     /// Where the phone took RTP and RTCP last, for a hold that names no address.
     last: Option<(SocketAddr, SocketAddr)>,
 }
@@ -45,7 +45,7 @@ impl Session {
     /// [`Reason::Internal`] when the system has no randomness to give.
     pub fn new(
         rtp: SocketAddr,
-        signalling: IpAddr,
+        signalling: SocketAddr,
         codecs: &[PhoneCodec],
         protection: Protection,
     ) -> Result<Self, Reason> {
@@ -101,13 +101,13 @@ impl Session {
         let codec = *self.line_codecs.get(choice.preference).ok_or(SessionError::NothingInCommon)?;
         let (remote, rtcp) = match self.last {
             Some(last) if audio.media.ip().is_unspecified() => last,
-            _ => (audio.media, audio.rtcp),
+            _ => (self.on_their_link(audio.media), self.on_their_link(audio.rtcp)),
         };
         self.last = Some((remote, rtcp));
         let media = PhoneMedia {
             remote,
             rtcp: Some(rtcp),
-            signalling: Some(self.signalling),
+            signalling: Some(self.signalling.ip()),
             codec,
             payload_type: choice.codec.number,
             telephone_event: choice.telephone_event.as_ref().map(|event| (event.number, event.clock)),
@@ -116,6 +116,19 @@ impl Session {
             srtp: None,
         };
         Ok((choice, media))
+    }
+}
+
+impl Session {
+    /// A link-local address of theirs means something on the link that they signal by.
+    fn on_their_link(&self, address: SocketAddr) -> SocketAddr {
+        match (address, self.signalling) {
+            (SocketAddr::V6(mut address), SocketAddr::V6(peer)) if address.ip().is_unicast_link_local() => {
+                address.set_scope_id(peer.scope_id());
+                address.into()
+            }
+            (address, _) => address,
+        }
     }
 }
 
@@ -189,7 +202,7 @@ mod tests {
     fn session() -> Session {
         Session::new(
             "192.0.2.1:20000".parse().unwrap(),
-            "192.0.2.9".parse().unwrap(),
+            "192.0.2.9:5060".parse().unwrap(),
             &[PhoneCodec::Pcmu, PhoneCodec::Pcma],
             Protection::Off,
         )

@@ -39,6 +39,7 @@ type Running = Pin<Box<dyn Future<Output = Result<(), SipError>> + Send>>;
 
 enum LegCommand {
     Ring,
+    Progress(String),
     Answer(String),
     Reject(Rejection),
     HangUp(String),
@@ -71,6 +72,11 @@ impl SipEnd {
     /// Sends 180.
     pub fn ring(&mut self) {
         self.waiting.push_back(LegCommand::Ring);
+    }
+
+    /// Sends 183 with the session's description.
+    pub fn progress(&mut self) {
+        self.waiting.push_back(LegCommand::Progress(self.description.clone()));
     }
 
     /// Sends 200 with the session's description.
@@ -204,6 +210,7 @@ pub fn rejection(status: u16, cause: Cause) -> Rejection {
 async fn run(leg: Arc<CallLeg>, command: LegCommand) -> Result<(), SipError> {
     match command {
         LegCommand::Ring => leg.ringing().await,
+        LegCommand::Progress(description) => leg.progress(description).await,
         LegCommand::Answer(description) => leg.answer(description).await,
         LegCommand::Reject(rejection) => leg.reject(rejection).await,
         LegCommand::HangUp(reason) => leg.hang_up(Some(reason)).await,

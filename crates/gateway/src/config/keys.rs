@@ -210,20 +210,55 @@ pub const KEYS: &[Declaration] = &[
         "sip.listen",
         Kind::List,
         Is("[\"udp:127.0.0.1:5060\", \"tcp:127.0.0.1:5060\"]"),
-        "The SIP sockets, each `udp:ADDRESS:PORT` or `tcp:ADDRESS:PORT`.",
+        "The SIP sockets, each `udp:ADDRESS:PORT`, `tcp:ADDRESS:PORT` or `tls:ADDRESS:PORT`.",
     )
     .at_restart(),
     key(
         "sip.accept_from",
         Kind::List,
         Absent("loopback only"),
-        "The networks whose calls are accepted besides loopback; an empty list means nobody.",
+        "The networks whose calls are accepted besides loopback and trunks; an empty list means nobody.",
     ),
     key(
         "sip.external_ip",
         Kind::Text,
         Is("\"auto\""),
         "The address that SDP and Contact show; `auto` takes the one that faces the caller.",
+    )
+    .at_restart(),
+    key(
+        "sip.local_networks",
+        Kind::List,
+        Absent("this machine only"),
+        "With `external_ip`: the networks whose phones reach this server without NAT and see its own address.",
+    ),
+    key(
+        "sip.session_expires",
+        Kind::Duration,
+        Is("\"30m\""),
+        "How long a call may go without a refresh (RFC 4028); half of it is the time between two.",
+    )
+    .at_restart(),
+    key(
+        "sip.min_se",
+        Kind::Duration,
+        Is("\"90s\""),
+        "The shortest such time that a phone may ask for, from `90s`.",
+    )
+    .at_restart(),
+    key(
+        "sip.tls.cert",
+        Kind::Text,
+        Absent("no TLS"),
+        "The PEM file of the certificate of `tls:` sockets, with those between it and the authority's.",
+    )
+    .at_restart(),
+    key("sip.tls.key", Kind::Text, Absent("no TLS"), "The PEM file of its private key.").at_restart(),
+    key(
+        "sip.tls.ca",
+        Kind::Text,
+        Absent("public authorities"),
+        "A PEM file of authorities that are trusted as well where this server connects by TLS.",
     )
     .at_restart(),
     key(
@@ -251,7 +286,21 @@ pub const KEYS: &[Declaration] = &[
         Is("\"optional\""),
         "Encrypted audio of phones, keys by SDES: `optional` where the phone has it, `required` refuses a phone without (488), `off` never.",
     ).one_of(&["off", "optional", "required"]),
-    later("trunks", "Carriers: registration, dialling out, inbound by network."),
+    key("trunks[].name", Kind::Text, Required, "The carrier's name in logs."),
+    key(
+        "trunks[].accept_from",
+        Kind::List,
+        Required,
+        "The networks that the carrier calls from: its calls are accepted. The first trunk with the network takes them.",
+    ),
+    key(
+        "trunks[].country",
+        Kind::Text,
+        Absent("numbers stay as received"),
+        "The calling code of the country whose national numbers the carrier sends; that of a number counts before it.",
+    ),
+    later("trunks[].host", "Dialling out by the carrier."),
+    later("trunks[].register", "Registration with the carrier."),
     later("extensions", "Phones that register here."),
     key(
         "numbers[].number",
@@ -290,6 +339,12 @@ pub const KEYS: &[Declaration] = &[
         Kind::Text,
         Absent("numbers stay as received"),
         "The calling code of the country whose national numbers come in, as in `91`: dialects that show E.164 get it.",
+    ),
+    key(
+        "numbers[].early_media",
+        Kind::Flag,
+        Is("false"),
+        "Lets the caller hear a bot that has to answer (`incoming-call`) before it does: 183 with its audio.",
     ),
     later("numbers[].flow", "A call flow instead of a bot."),
     later("numbers[].extension", "Rings a registered phone instead of a bot."),

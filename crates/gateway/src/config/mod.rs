@@ -38,10 +38,12 @@ mod sip;
 mod sip_headers;
 mod substitute;
 mod tree;
+mod trunks;
 mod url;
 mod vendor_port;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -68,8 +70,9 @@ pub use schema::json_schema;
 pub use secret::Secret;
 pub use section::parse_duration;
 pub use server::Server;
-pub use sip::{ExternalIp, PhoneCodec, RtpPorts, Sip, SipListen, SipTransport};
+pub use sip::{ExternalIp, PhoneCodec, RtpPorts, Sip, SipListen, SipTlsFiles, SipTransport};
 pub use sip_headers::HeaderPattern;
+pub use trunks::Trunk;
 pub use url::{BotUrl, Url, UrlKind, WebUrl};
 pub use vendor_port::VendorAccess;
 
@@ -90,6 +93,8 @@ pub struct Config {
     pub http: Http,
     /// The phone side.
     pub sip: Sip,
+    /// The carriers whose calls come in.
+    pub trunks: Vec<Trunk>,
     /// Which bot takes which number, first match first.
     pub numbers: Vec<Number>,
     /// The remote bots.
@@ -166,6 +171,16 @@ impl Config {
         self.numbers.iter().find(|entry| entry.number.matches(number))
     }
 
+    /// The trunk that calls from `address`; the first counts.
+    pub fn find_trunk(&self, address: IpAddr) -> Option<&Trunk> {
+        self.trunks.iter().find(|trunk| trunk.owns(address))
+    }
+
+    /// Whether a phone or carrier at `address` may call.
+    pub fn admits_caller(&self, address: IpAddr) -> bool {
+        self.sip.admits(address) || self.find_trunk(address).is_some()
+    }
+
     fn read(root: &Section<'_>) -> Option<Config> {
         let bot_sections = root.named_sections("bots");
         let mut names: Vec<&str> = BuiltInBot::ALL.iter().map(|bot| bot.as_str()).collect();
@@ -185,7 +200,10 @@ impl Config {
         let http_section = root.section("http");
         let http = Http::read(&http_section, &names);
         let sip_section = root.section("sip");
-        let sip = Sip::read(&sip_section);
+        let trunk_sections = root.list_of_sections("trunks");
+        let trunks: Vec<_> = trunk_sections.iter().map(Trunk::read).collect();
+        trunks::check_order(&trunk_sections, &trunks);
+        let sip = Sip::read(&sip_section, !trunks.is_empty());
         let egress = Egress::read(&root.section("egress"));
         let mut taken = Taken::default();
         taken.extend(http.iter().map(|http| Socket::tcp(http.listen, &http_section, "listen")));
@@ -199,6 +217,7 @@ impl Config {
             log: log?,
             http: http?,
             sip: sip?,
+            trunks: trunks.into_iter().collect::<Option<_>>()?,
             numbers: numbers.into_iter().collect::<Option<_>>()?,
             bots: bots.into_iter().collect::<Option<_>>()?,
             ivr,

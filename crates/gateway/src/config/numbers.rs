@@ -17,6 +17,8 @@ pub struct Number {
     pub fallback: Fallback,
     /// The country whose national numbers the carrier sends, if it does.
     pub country: Option<CountryCode>,
+    /// Whether the caller hears the bot before it answers.
+    pub early_media: bool,
 }
 
 /// Who takes the calls of a number.
@@ -55,6 +57,7 @@ impl Number {
     pub(super) fn read(section: &Section<'_>, bots: &[&str]) -> Option<Number> {
         let (number, bot) = (section.value("number"), section.value::<String>("bot"));
         let (fallback, country) = (section.value("fallback"), section.value("country"));
+        let early_media = section.value("early_media");
         if let Some(bot) = &bot {
             check_bot(section, "bot", bot, bots);
         }
@@ -64,7 +67,13 @@ impl Number {
             Some(api) => Some(Taker::ConfigApi(Box::new(api))),
             None => bot.map(Taker::Bot),
         };
-        Some(Number { number: number?, taker: taker?, fallback: fallback?, country })
+        Some(Number {
+            number: number?,
+            taker: taker?,
+            fallback: fallback?,
+            country,
+            early_media: early_media?,
+        })
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use patchcord_sip::sdp::Protection;
 
@@ -20,6 +22,14 @@ pub struct Sip {
     pub accept_from: Vec<Network>,
     /// The address that SDP and Contact show.
     pub external_ip: ExternalIp,
+    /// The networks whose phones see us without the NAT that `external_ip` stands for.
+    pub local_networks: Vec<Network>,
+    /// How long a session may go without a refresh.
+    pub session_expires: Duration,
+    /// The shortest time without a refresh that a phone may ask for.
+    pub min_se: Duration,
+    /// What TLS uses.
+    pub tls: Option<SipTlsFiles>,
     /// The ports for RTP and RTCP.
     pub rtp_ports: RtpPorts,
     /// The codecs, preferred first, without repetition.
@@ -46,6 +56,19 @@ pub enum SipTransport {
     Udp,
     /// A stream.
     Tcp,
+    /// An encrypted stream.
+    Tls,
+}
+
+/// The files of `[sip.tls]`, PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SipTlsFiles {
+    /// Our certificate, with those between it and the authority's.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// Authorities that are trusted besides the public ones.
+    pub ca: Option<PathBuf>,
 }
 
 /// The address that SDP and Contact show.
@@ -85,27 +108,49 @@ impl Sip {
         admits(&self.accept_from, address)
     }
 
+    /// The address that a phone at `peer` is shown, where that is not the one which faces it.
+    pub fn shown_to(&self, peer: IpAddr) -> Option<IpAddr> {
+        match self.external_ip {
+            // An address of the other family leads nowhere.
+            ExternalIp::Fixed(ip) if ip.is_ipv4() == peer.is_ipv4() && !self.is_near(peer) => Some(ip),
+            ExternalIp::Fixed(_) | ExternalIp::Auto => None,
+        }
+    }
+
+    /// Whether a phone at `peer` sees us without NAT: on this machine, or in `local_networks`.
+    pub fn is_near(&self, peer: IpAddr) -> bool {
+        admits(&self.local_networks, peer)
+    }
+
     /// The sockets with the entries of `section` that name them.
     pub(super) fn sockets<'a>(&'a self, section: &'a Section<'a>) -> impl Iterator<Item = Socket<'a>> {
         self.listen.iter().enumerate().map(move |(index, socket)| {
             let open = match socket.transport {
                 SipTransport::Udp => Socket::udp,
-                SipTransport::Tcp => Socket::tcp,
+                SipTransport::Tcp | SipTransport::Tls => Socket::tcp,
             };
             open(socket.address, section, "listen").at(index)
         })
     }
 
-    pub(super) fn read(section: &Section<'_>) -> Option<Sip> {
+    pub(super) fn read(section: &Section<'_>, has_trunks: bool) -> Option<Sip> {
         let listen: Option<Vec<SipListen>> = section.list("listen");
         let accept_from =
             if section.has("accept_from") { section.list("accept_from") } else { Some(Vec::new()) };
         let (external_ip, rtp_ports) = (section.value("external_ip"), section.value("rtp_ports"));
+        let local_networks =
+            if section.has("local_networks") { section.list("local_networks") } else { Some(Vec::new()) };
+        let (session_expires, min_se) = read_session_times(section);
+        let tls = SipTlsFiles::read(&section.section("tls"));
         let mut codecs: Option<Vec<PhoneCodec>> = section.list("codecs");
         let headers = if section.has("headers") { section.list("headers") } else { Some(Vec::new()) };
         let srtp = section.value("srtp");
         if let Some(listen) = &listen {
-            check_listen(section, listen);
+            check_listen(section, listen, has_trunks);
+            if tls == Some(None) && listen.iter().any(|socket| socket.transport == SipTransport::Tls) {
+                let cure = "set sip.tls.cert and sip.tls.key";
+                section.refuse("listen", Refusal::new("a tls socket needs a certificate", cure));
+            }
         }
         if !cfg!(feature = "opus")
             && let Some(codecs) = &mut codecs
@@ -121,6 +166,10 @@ impl Sip {
             listen: listen?,
             accept_from: accept_from?,
             external_ip: external_ip?,
+            local_networks: local_networks?,
+            session_expires: session_expires?,
+            min_se: min_se?,
+            tls: tls?,
             rtp_ports: rtp_ports?,
             codecs: codecs?,
             headers: headers?,
@@ -143,12 +192,44 @@ fn leave_out_opus(section: &Section<'_>, codecs: &mut Vec<PhoneCodec>) {
     codecs.retain(|codec| *codec != PhoneCodec::Opus);
 }
 
-fn check_listen(section: &Section<'_>, listen: &[SipListen]) {
+fn read_session_times(section: &Section<'_>) -> (Option<Duration>, Option<Duration>) {
+    let times = (section.value::<Duration>("session_expires"), section.value::<Duration>("min_se"));
+    if let (Some(expires), Some(min)) = times {
+        if !(SHORTEST_SESSION..=SESSION_MAX).contains(&min) {
+            section.refuse("min_se", Refusal::new("this is below 90 s or above 24 h", "\"90s\" (RFC 4028)"));
+        }
+        if !(min..=SESSION_MAX).contains(&expires) {
+            let what = "this is below sip.min_se or above 24 h";
+            section.refuse("session_expires", Refusal::new(what, "\"30m\" (RFC 4028)"));
+        }
+    }
+    times
+}
+
+impl SipTlsFiles {
+    /// The outer option is none when something is wrong, the inner one when there is no TLS.
+    fn read(section: &Section<'_>) -> Option<Option<SipTlsFiles>> {
+        let (cert, key) = (section.value("cert"), section.value("key"));
+        let ca = section.value("ca");
+        match (cert, key) {
+            (Some(cert), Some(key)) => Some(Some(SipTlsFiles { cert, key, ca })),
+            (None, None) if ca.is_none() => Some(None),
+            (cert, _) => {
+                let absent = if cert.is_none() { "cert" } else { "key" };
+                let what = format!("\"{absent}\" is missing: TLS needs a certificate and its key");
+                section.refuse(absent, Refusal::new(what, "name two PEM files: cert, key"));
+                None
+            }
+        }
+    }
+}
+
+fn check_listen(section: &Section<'_>, listen: &[SipListen], has_trunks: bool) {
     if listen.is_empty() {
         section.refuse("listen", Refusal::new("there is no SIP socket", "name one: \"udp:127.0.0.1:5060\""));
     }
     let remote = listen.iter().find(|socket| !socket.address.ip().to_canonical().is_loopback());
-    if let Some(socket) = remote.filter(|_| !section.has("accept_from")) {
+    if let Some(socket) = remote.filter(|_| !section.has("accept_from") && !has_trunks) {
         section.refuse(
             "listen",
             Refusal::new(
@@ -156,7 +237,7 @@ fn check_listen(section: &Section<'_>, listen: &[SipListen]) {
                     "{} is open to others than this machine, and nothing says who may call",
                     socket.address
                 ),
-                "set sip.accept_from, or listen on 127.0.0.1",
+                "set sip.accept_from or a trunk's, or listen on 127.0.0.1",
             ),
         );
     }
@@ -168,24 +249,26 @@ impl SipTransport {
         match self {
             SipTransport::Udp => "udp",
             SipTransport::Tcp => "tcp",
+            SipTransport::Tls => "tls",
         }
     }
 }
 
 impl Setting for SipListen {
     fn from_text(text: &str) -> Result<SipListen, Refusal> {
-        let cure = "\"udp:127.0.0.1:5060\" or \"tcp:127.0.0.1:5060\"";
+        let cure = "\"udp:127.0.0.1:5060\", \"tcp:127.0.0.1:5060\" or \"tls:127.0.0.1:5061\"";
         let (word, address) = text
             .split_once(':')
             .ok_or_else(|| Refusal::new(format!("\"{text}\" is not a SIP socket"), cure))?;
         let transport = match word {
             "udp" => SipTransport::Udp,
             "tcp" => SipTransport::Tcp,
-            "tls" | "ws" | "wss" => return Err(Refusal::later(&format!("SIP over {word}"))),
+            "tls" => SipTransport::Tls,
+            "ws" | "wss" => return Err(Refusal::later(&format!("SIP over {word}"))),
             _ if text.parse::<SocketAddr>().is_ok() => {
-                return Err(Refusal::new(format!("\"{text}\" does not say udp or tcp"), cure));
+                return Err(Refusal::new(format!("\"{text}\" does not say udp, tcp or tls"), cure));
             }
-            _ => return Err(Refusal::unknown("transport", word, &["udp", "tcp"])),
+            _ => return Err(Refusal::unknown("transport", word, &["udp", "tcp", "tls"])),
         };
         let address = SocketAddr::from_text(address)?;
         Ok(SipListen { transport, address })
@@ -264,6 +347,12 @@ impl Setting for Protection {
     }
 }
 
+/// The shortest session interval (RFC 4028 §5).
+const SHORTEST_SESSION: Duration = patchcord_sip::SHORTEST_SESSION;
+
+/// The longest session interval.
+const SESSION_MAX: Duration = Duration::from_secs(24 * 3600);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -283,7 +372,8 @@ mod tests {
     fn a_sip_socket_names_its_transport() {
         let socket = SipListen::from_text("tcp:[::1]:5060").unwrap();
         assert_eq!((socket.transport, socket.address.port()), (SipTransport::Tcp, 5060));
-        assert!(SipListen::from_text("tls:127.0.0.1:5061").unwrap_err().what.contains("not in this version"));
+        assert_eq!(SipListen::from_text("tls:127.0.0.1:5061").unwrap().transport, SipTransport::Tls);
+        assert!(SipListen::from_text("wss:127.0.0.1:5061").unwrap_err().what.contains("not in this version"));
         assert_eq!(
             SipListen::from_text("udp:localhost:5060").unwrap_err().did_you_mean.as_deref(),
             Some("127.0.0.1:5060")

@@ -1,22 +1,31 @@
-//! The two UDP ports of one phone leg: RTP on an even port, RTCP on the odd one above it (RFC 3550 §11).
+//! The two UDP ports of one phone leg: RTP on an even port, RTCP on the odd one above it (RFC 3550 §11). A pair
+//! that was given back rests before it is used again: late packets of one call are never heard on another.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket as StdUdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 use tokio::net::UdpSocket;
 
 use crate::config::RtpPorts;
 
-/// Hands out ports in turn, so that a port that was just given back rests as long as possible.
+/// Hands out ports in turn.
 #[derive(Debug, Clone)]
 pub struct RtpPortRange {
     first: u16,
-    pairs: usize,
     next: Arc<AtomicUsize>,
+    rests: Arc<Rests>,
+}
+
+/// Until when each pair rests, in milliseconds since the beginning.
+#[derive(Debug)]
+struct Rests {
+    began: Instant,
+    until_ms: Box<[AtomicU64]>,
 }
 
 /// The sockets of one leg.
@@ -25,6 +34,8 @@ pub struct RtpSocket {
     rtp: UdpSocket,
     rtcp: UdpSocket,
     address: SocketAddr,
+    rests: Arc<Rests>,
+    pair: usize,
 }
 
 /// Which of the two.
@@ -39,34 +50,72 @@ pub enum RtpPort {
 impl RtpPortRange {
     /// The configured range.
     pub fn new(ports: &RtpPorts) -> Self {
-        Self { first: ports.first, pairs: ports.pairs().count(), next: Arc::default() }
+        let until_ms = ports.pairs().map(|_| AtomicU64::new(0)).collect();
+        let rests = Arc::new(Rests { began: Instant::now(), until_ms });
+        Self { first: ports.first, next: Arc::default(), rests }
     }
 
-    /// Binds the next free pair on `ip`; call it on the runtime that will serve it.
+    /// Binds the next free pair on `ip`, one that rests only where there is no other; call it on the runtime
+    /// that will serve it.
     ///
     /// # Errors
     /// The last refusal, when every pair that was tried is taken.
     pub fn bind(&self, ip: IpAddr) -> io::Result<RtpSocket> {
+        self.bind_at(ip, Instant::now())
+    }
+
+    fn bind_at(&self, ip: IpAddr, now: Instant) -> io::Result<RtpSocket> {
         let mut last = io::Error::from(io::ErrorKind::AddrInUse);
-        for _ in 0..self.pairs.min(BIND_TRIES_MAX) {
-            let pair = self.next.fetch_add(1, Ordering::Relaxed) % self.pairs;
-            let port = self.first.saturating_add(u16::try_from(pair * 2).unwrap_or(u16::MAX));
-            match RtpSocket::bind(SocketAddr::new(ip, port)) {
-                Ok(socket) => return Ok(socket),
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse => last = error,
-                Err(error) => return Err(error),
+        let pairs = self.rests.until_ms.len();
+        for tired_too in [false, true] {
+            for _ in 0..pairs.min(BIND_TRIES_MAX) {
+                let pair = self.next.fetch_add(1, Ordering::Relaxed) % pairs;
+                if !tired_too && self.rests.lasts(pair, now) {
+                    continue;
+                }
+                match self.bind_pair(ip, pair) {
+                    Ok(socket) => return Ok(socket),
+                    Err(error) if error.kind() == io::ErrorKind::AddrInUse => last = error,
+                    Err(error) => return Err(error),
+                }
             }
         }
         Err(last)
     }
+
+    fn bind_pair(&self, ip: IpAddr, pair: usize) -> io::Result<RtpSocket> {
+        let port = self.first.saturating_add(u16::try_from(pair * 2).unwrap_or(u16::MAX));
+        let address = SocketAddr::new(ip, port);
+        let reports = SocketAddr::new(ip, port.saturating_add(1));
+        let (rtp, rtcp) = (bind_one(address)?, bind_one(reports)?);
+        Ok(RtpSocket { rtp, rtcp, address, rests: self.rests.clone(), pair })
+    }
+}
+
+impl Rests {
+    fn begin(&self, pair: usize) {
+        if let Some(until) = self.until_ms.get(pair) {
+            until.store(self.ms_of(Instant::now() + REST), Ordering::Relaxed);
+        }
+    }
+
+    fn lasts(&self, pair: usize, now: Instant) -> bool {
+        let until = self.until_ms.get(pair).map_or(0, |until| until.load(Ordering::Relaxed));
+        self.ms_of(now) < until
+    }
+
+    fn ms_of(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.began).as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Drop for RtpSocket {
+    fn drop(&mut self) {
+        self.rests.begin(self.pair);
+    }
 }
 
 impl RtpSocket {
-    fn bind(address: SocketAddr) -> io::Result<Self> {
-        let reports = SocketAddr::new(address.ip(), address.port().saturating_add(1));
-        Ok(Self { rtp: bind_one(address)?, rtcp: bind_one(reports)?, address })
-    }
-
     /// The RTP port's address, as it was bound.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -113,11 +162,12 @@ impl RtpSocket {
 ///
 /// # Errors
 /// The system's, when there is no route.
-pub fn local_address_towards(remote: IpAddr) -> io::Result<IpAddr> {
+pub fn local_address_towards(mut remote: SocketAddr) -> io::Result<IpAddr> {
     let any: IpAddr =
         if remote.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let probe = StdUdpSocket::bind((any, 0))?;
-    probe.connect((remote, PROBE_PORT))?;
+    remote.set_port(PROBE_PORT);
+    probe.connect(remote)?;
     Ok(probe.local_addr()?.ip())
 }
 
@@ -132,6 +182,9 @@ fn bind_one(address: SocketAddr) -> io::Result<UdpSocket> {
     }
     UdpSocket::from_std(socket)
 }
+
+/// How long a pair rests; phones that were hung up on send for a second or two.
+const REST: Duration = Duration::from_secs(8);
 
 /// Pairs that are tried before a call is refused; another program may hold hundreds in a row.
 const BIND_TRIES_MAX: usize = 1_024;
@@ -165,6 +218,21 @@ mod tests {
         assert_eq!(range.bind(HOST).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         drop(sockets);
         assert!(range.bind(HOST).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_pair_rests_after_a_call_unless_there_is_no_other() {
+        let range = range(47_120, 47_125);
+        let port_at = |at: Instant| range.bind_at(HOST, at).unwrap().address().port();
+        let now = Instant::now();
+        assert_eq!([port_at(now), port_at(now)], [47_120, 47_122]);
+        let held = range.bind_at(HOST, now).unwrap();
+        assert_eq!(held.address().port(), 47_124);
+        // All others rest: the range is short, and a call counts more.
+        assert_eq!(port_at(now), 47_120);
+        drop(held);
+        range.rests.until_ms[1].store(0, Ordering::Relaxed);
+        assert_eq!([port_at(now), port_at(now + 2 * REST)], [47_122, 47_124]);
     }
 
     #[tokio::test]

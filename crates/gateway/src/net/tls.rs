@@ -32,7 +32,8 @@ impl TlsClient {
     }
 }
 
-fn authorities() -> RootCertStore {
+/// Mozilla's authorities and those of this machine.
+pub(super) fn authorities() -> RootCertStore {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     for path in SYSTEM_BUNDLES {
         if let Ok(certificates) = CertificateDer::pem_file_iter(path) {

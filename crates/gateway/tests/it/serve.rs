@@ -9,6 +9,7 @@ mod countries;
 mod doors;
 mod encryption;
 mod hand_over;
+mod line;
 mod menu;
 mod phone;
 mod reloads;
@@ -36,6 +37,11 @@ impl Gateway {
 
     /// The same under the name `id`.
     pub async fn named(id: &str, more: &str) -> Self {
+        Self::listening(id, r#"["udp:127.0.0.1:0", "tcp:127.0.0.1:0"]"#, more).await
+    }
+
+    /// The same with these SIP sockets.
+    pub async fn listening(id: &str, listen: &str, more: &str) -> Self {
         static NUMBER: AtomicU16 = AtomicU16::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("patchcord-serve-{}-{number}", std::process::id()));
@@ -43,7 +49,7 @@ impl Gateway {
         let first = 30_000 + (std::process::id() % 100) as u16 * 200 + number % 10 * 20;
         let file = format!(
             "[server]\nid = \"{id}\"\ndata_dir = {folder:?}\ndrain = \"1s\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
-             [sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\nrtp_ports = \"{first}-{last}\"\n{more}",
+             [sip]\nlisten = {listen}\nrtp_ports = \"{first}-{last}\"\n{more}",
             last = first + 19,
         );
         let config = Config::parse(&file).unwrap();

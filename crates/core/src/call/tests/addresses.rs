@@ -8,7 +8,7 @@ const ELSEWHERE: &str = "127.0.0.1:41000";
 /// A call with that media; the targets of its RTP and of its RTCP, within 12 s and at its end.
 fn targets(media: PhoneMedia, speaks_from: Option<&str>) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
     let identity = RtpIdentity { ssrc: 7, sequence: 1, timestamp: 0 };
-    let phone = PhoneSettings::Sip { rtp: identity, media: Some(media) };
+    let phone = PhoneSettings::Sip { rtp: identity, media: Some(media), early_media: false };
     let mut desk = Desk::new(phone, built_in(Box::new(Echo)), Fallback::Sorry);
     let (mut rtp, mut rtcp) = (Vec::new(), Vec::new());
     let mut look = |call: &mut Call| {

@@ -26,6 +26,7 @@ use crate::vocabulary::{CallRecord, Cause, Reason};
 #[derive(Debug, Clone, PartialEq)]
 enum Seen {
     Ring,
+    Progress,
     Answer,
     Answered,
     Reject(u16),
@@ -65,7 +66,11 @@ impl Desk {
     fn sip(bot: BotSettings, fallback: Fallback) -> Self {
         let media = Some(media());
         Self::new(
-            PhoneSettings::Sip { rtp: RtpIdentity { ssrc: 7, sequence: 1, timestamp: 0 }, media },
+            PhoneSettings::Sip {
+                rtp: RtpIdentity { ssrc: 7, sequence: 1, timestamp: 0 },
+                media,
+                early_media: false,
+            },
             bot,
             fallback,
         )
@@ -118,6 +123,10 @@ impl Desk {
         self.input(Input::BotWire(Wire::Text(text)));
     }
 
+    fn bot_sends(&mut self, audio: &[u8]) {
+        self.input(Input::BotWire(Wire::Binary(audio)));
+    }
+
     fn vendor_says(&mut self, text: &str) {
         self.input(Input::PhoneWire(Wire::Text(text)));
     }
@@ -159,6 +168,7 @@ impl Desk {
         while let Some(output) = self.call.poll_output() {
             let seen = match output {
                 Output::Ring => Seen::Ring,
+                Output::Progress => Seen::Progress,
                 Output::Answer => Seen::Answer,
                 Output::Answered => Seen::Answered,
                 Output::Reject { status, .. } => Seen::Reject(status),

@@ -14,7 +14,7 @@ fn keys(ours: u8, theirs: u8) -> Arc<SrtpKeys> {
 fn protected() -> (Desk, SrtpSession) {
     let media = PhoneMedia { srtp: Some(keys(1, 2)), ..media() };
     let rtp = RtpIdentity { ssrc: 7, sequence: 1, timestamp: 0 };
-    let phone = PhoneSettings::Sip { rtp, media: Some(media) };
+    let phone = PhoneSettings::Sip { rtp, media: Some(media), early_media: false };
     (Desk::new(phone, built_in(Box::new(Echo)), Fallback::Sorry), SrtpSession::new(keys(2, 1)))
 }
 

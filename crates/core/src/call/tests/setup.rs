@@ -38,6 +38,57 @@ fn an_answer_gate_rings_until_the_bot_answers_and_audio_flows_only_then() {
     assert_eq!(desk.seen.iter().filter(|(_, seen)| *seen == Seen::Answer).count(), 1);
 }
 
+/// A phone whose number has early media, and a bot that has to answer.
+fn early(fallback: Fallback) -> Desk {
+    let rtp = RtpIdentity { ssrc: 7, sequence: 1, timestamp: 0 };
+    let phone = PhoneSettings::Sip { rtp, media: Some(media()), early_media: true };
+    let mut desk = Desk::new(phone, remote("incoming-call"), fallback);
+    assert!(!desk.saw(&Seen::Progress));
+    desk.input(Input::BotConnected);
+    assert!(desk.saw(&Seen::Progress) && !desk.saw(&Seen::Answer));
+    desk
+}
+
+#[test]
+fn with_early_media_the_caller_hears_the_bot_before_it_answers_and_the_stream_goes_on() {
+    let mut desk = early(Fallback::Sorry);
+    let loud = |desk: &Desk| {
+        let audio = desk.heard_since(Moment::START);
+        audio.iter().flat_map(|(_, audio)| *audio).filter(|b| **b != 0xFF).count()
+    };
+    desk.bot_sends(&[0x10, 0x20].repeat(1_600));
+    desk.talk(Duration::from_millis(600));
+    assert!((1_590..=1_610).contains(&loud(&desk)), "{}", loud(&desk));
+    assert!(!desk.saw(&Seen::ToBotBinary(320)), "this dialect has audio for the bot after the answer only");
+    assert!(!desk.saw(&Seen::Answer));
+    let packets = desk.heard_since(Moment::START).len();
+    desk.bot_says(r#"{"event":"answer"}"#);
+    assert!(desk.saw(&Seen::Answer) && desk.records.is_empty());
+    desk.talk(Duration::from_millis(200));
+    assert!((9..=11).contains(&(desk.heard_since(Moment::START).len() - packets)), "one stream");
+    assert!(desk.saw(&Seen::ToBotBinary(320)));
+    desk.input(Input::PhoneGone(Reason::CallerHungUp));
+    assert!(desk.ended().answered_at.is_some());
+}
+
+#[test]
+fn a_bot_that_hangs_up_before_its_answer_is_heard_out_where_media_is_early() {
+    let mut desk = early(Fallback::Busy);
+    desk.bot_sends(&[0x10, 0x20].repeat(8_000));
+    desk.bot_says(r#"{"event":"hangup"}"#);
+    assert!(!desk.saw(&Seen::Reject(603)));
+    desk.talk(Duration::from_millis(900));
+    assert!(!desk.saw(&Seen::Reject(603)), "half a word");
+    desk.talk(Duration::from_millis(500));
+    assert!(desk.saw(&Seen::Reject(603)) && !desk.saw(&Seen::Answer));
+    assert_eq!(desk.ended().answered_at, None);
+    // The bot fails meanwhile: the refusal is the configured one.
+    let mut failed = early(Fallback::Busy);
+    failed.talk(Duration::from_secs(1));
+    failed.input(Input::BotClosed(SocketEnd::Reset));
+    assert!(failed.saw(&Seen::Reject(486)));
+}
+
 #[test]
 fn a_bot_that_does_not_answer_within_the_ring_time_gets_the_fallback() {
     let mut desk = Desk::sip(remote("incoming-call"), Fallback::Unavailable);
@@ -104,7 +155,7 @@ fn a_cancel_that_was_faster_than_our_answer_leaves_no_answer_in_the_record() {
 #[test]
 fn a_delayed_offer_is_answered_and_speaks_when_the_phone_has_agreed() {
     let identity = RtpIdentity { ssrc: 7, sequence: 1, timestamp: 0 };
-    let phone = PhoneSettings::Sip { rtp: identity, media: None };
+    let phone = PhoneSettings::Sip { rtp: identity, media: None, early_media: false };
     let mut desk = Desk::new(phone, built_in(Box::new(Echo)), Fallback::Sorry);
     assert!(desk.saw(&Seen::Answer));
     desk.pass(Duration::from_millis(200));
@@ -117,7 +168,7 @@ fn a_delayed_offer_is_answered_and_speaks_when_the_phone_has_agreed() {
 #[test]
 fn what_a_bot_says_before_a_delayed_offer_is_agreed_is_heard_whole() {
     let identity = RtpIdentity { ssrc: 7, sequence: 1, timestamp: 0 };
-    let phone = PhoneSettings::Sip { rtp: identity, media: None };
+    let phone = PhoneSettings::Sip { rtp: identity, media: None, early_media: false };
     let mut desk = Desk::new(phone, remote("ivr-solutions"), Fallback::Sorry);
     desk.input(Input::BotConnected);
     desk.bot_says(&format!(r#"{{"type":"response.audio.delta","delta":"{}"}}"#, "EBAQ".repeat(5_333)));

@@ -16,7 +16,7 @@ pub struct Phone {
     pub call: OutgoingCall,
     rtp: UdpSocket,
     session: LocalSession,
-    remote: Option<SocketAddr>,
+    pub remote: Option<SocketAddr>,
     sequence: u16,
 }
 
