@@ -3,84 +3,8 @@
 //! The reader takes its defaults from here, an unknown key is one that stands not here, and the example file,
 //! `docs/config.md` and `config print` are checked against or made from this table.
 
-/// A key of the file.
-#[derive(Debug, Clone, Copy)]
-pub struct Declaration {
-    /// The path: `[]` for each table of a list, `*` for a name that the user gives.
-    pub path: &'static str,
-    /// What it takes.
-    pub kind: Kind,
-    /// What holds when it is absent.
-    pub default: Default,
-    /// One sentence for the documentation.
-    pub sentence: &'static str,
-    /// Whether its value is masked wherever settings are shown.
-    pub secret: bool,
-    /// Whether a new value waits for a restart; a reload takes all others.
-    pub restart: bool,
-    /// The words that it takes, where they are a closed set.
-    pub words: &'static [&'static str],
-}
-
-impl Declaration {
-    /// The same for a key whose new value waits for a restart.
-    const fn at_restart(self) -> Declaration {
-        Declaration { restart: true, ..self }
-    }
-
-    /// The same for a key that takes these words only.
-    const fn one_of(self, words: &'static [&'static str]) -> Declaration {
-        Declaration { words, ..self }
-    }
-}
-
-/// What a key takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A string.
-    Text,
-    /// `true` or `false`.
-    Flag,
-    /// A whole number.
-    Whole,
-    /// A length of time as a string: `250ms`, `30s`, `5m`, `4h`.
-    Duration,
-    /// A list of strings.
-    List,
-    /// A table of names to strings.
-    Map,
-    /// A table of strings and of tables of strings.
-    Table,
-    /// A key whose feature this version does not have: using it is an error.
-    Later,
-}
-
-impl Kind {
-    /// The kind in words.
-    pub fn word(self) -> &'static str {
-        match self {
-            Kind::Text => "string",
-            Kind::Flag => "true or false",
-            Kind::Whole => "whole number",
-            Kind::Duration => "duration",
-            Kind::List => "list of strings",
-            Kind::Map => "table of strings",
-            Kind::Table => "table",
-            Kind::Later => "not in this version",
-        }
-    }
-}
-
-/// What holds when a key is absent.
-#[derive(Debug, Clone, Copy)]
-pub enum Default {
-    /// The key must be there.
-    Required,
-    /// Nothing; the text says what that means.
-    Absent(&'static str),
-    /// This value, as TOML.
-    Is(&'static str),
-}
+pub use super::declaration::{Declaration, Default, Kind};
+use super::declaration::{key, later, secret};
 
 /// The declaration of a pattern path.
 pub fn find(pattern: &str) -> Option<&'static Declaration> {
@@ -110,26 +34,6 @@ pub fn is_parent(pattern: &str) -> bool {
     KEYS.iter().any(|key| {
         key.path.strip_prefix(pattern).is_some_and(|rest| rest.starts_with('.') || rest.starts_with('['))
     })
-}
-
-const fn key(path: &'static str, kind: Kind, default: Default, sentence: &'static str) -> Declaration {
-    Declaration { path, kind, default, sentence, secret: false, restart: false, words: &[] }
-}
-
-const fn secret(path: &'static str, kind: Kind, default: Default, sentence: &'static str) -> Declaration {
-    Declaration { path, kind, default, sentence, secret: true, restart: false, words: &[] }
-}
-
-const fn later(path: &'static str, sentence: &'static str) -> Declaration {
-    Declaration {
-        path,
-        kind: Kind::Later,
-        default: Default::Absent("not in this version"),
-        sentence,
-        secret: true,
-        restart: false,
-        words: &[],
-    }
 }
 
 use self::Default::{Absent, Is, Required};

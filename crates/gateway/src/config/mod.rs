@@ -13,6 +13,7 @@ mod config_answer;
 mod config_api;
 mod country;
 mod current;
+mod declaration;
 mod dialect_names;
 mod egress;
 mod environment;
