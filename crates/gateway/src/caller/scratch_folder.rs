@@ -1,6 +1,9 @@
-//! A folder of our own under the system's temporary one, gone with everything in it when it is dropped.
+//! A folder of our own under the system's temporary one, closed to others, gone with everything in it when it is
+//! dropped.
 
+use std::fs::DirBuilder;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// The folder.
@@ -15,7 +18,7 @@ impl ScratchFolder {
     pub fn new() -> io::Result<Self> {
         let number = getrandom::u64().map_err(|error| io::Error::other(error.to_string()))?;
         let path = std::env::temp_dir().join(format!("patchcord-{number:016x}"));
-        std::fs::create_dir(&path)?;
+        DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Self(path))
     }
 

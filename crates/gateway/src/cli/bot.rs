@@ -10,6 +10,7 @@ use super::exit::Exit;
 use super::serve::run_app;
 use super::terminal::{Ink, data, paint, talk, tell_problems, tell_refusal};
 use crate::app::Parts;
+use crate::caller::scratch_folder::ScratchFolder;
 use crate::config::{
     self, BotChoice, BuiltInBot, CUSTOM, Config, DialectName, Environment, Listener, VendorAccess,
 };
@@ -39,6 +40,15 @@ pub fn run(args: &BotArgs) -> Exit {
         mapping,
         access: VendorAccess { token: None, accept_from: None },
     }];
+    // Whoever points a platform at a bot looks at the platform: the bot's own records go with it.
+    let scratch = match ScratchFolder::new() {
+        Ok(scratch) => scratch,
+        Err(error) => {
+            talk(&paint(&format!("no temporary folder can be made: {error}"), Ink::Red));
+            return Exit::Failed;
+        }
+    };
+    config.server.data_dir = scratch.path().to_owned();
     let as_json = args.json;
     run_app(config, Parts::Listeners, None, move |_, places| {
         for place in &places.listeners {

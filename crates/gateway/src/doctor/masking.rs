@@ -73,7 +73,7 @@ const PRIVATE: &[&str] =
 const IDS: &[&str] = &["call_id", "stream_id"];
 
 /// Keys of the configuration that hold numbers, short ones too.
-const NUMBERS: &[&str] = &["number", "username", "caller_ids", "allow"];
+const NUMBERS: &[&str] = &["number", "username", "caller_ids"];
 
 const ENDS_OF_AUTHORITY: &[char] = &['/', '?', '#', ' ', '"', '\'', '\n', ')', ','];
 const ENDS_OF_URL: &[char] = &[' ', '"', '\'', '\n', ')', ','];

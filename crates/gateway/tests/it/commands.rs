@@ -1,8 +1,10 @@
 //! The command line from outside: help, exit codes, what goes to stdout and what to stderr.
 
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 
 use clap::CommandFactory;
+use patchcord::caller::scratch_folder::ScratchFolder;
 use patchcord::cli::CommandLine;
 
 #[test]
@@ -92,6 +94,26 @@ fn dialects_lists_all_and_explains_one() {
         assert!(one["messages"].as_array().is_some_and(|messages| messages.len() >= 3), "{one}");
         assert!(text(&patchcord(&["dialects", name]).stdout).contains("bot → phone"));
     }
+}
+
+#[test]
+fn a_bot_by_itself_leaves_nothing_where_it_was_started() {
+    let folder = ScratchFolder::new().unwrap();
+    let mut bot = Command::new(env!("CARGO_BIN_EXE_patchcord"))
+        .args(["bot", "echo", "--dialect", "ozonetel", "--listen", "127.0.0.1:0"])
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(bot.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let id = bot.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    assert!(bot.wait().unwrap().success());
+    assert!(line.starts_with("LISTENING ws://127.0.0.1:"), "{line}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 /// Runs the binary in a folder without a configuration.
