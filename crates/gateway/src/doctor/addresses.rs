@@ -1,9 +1,9 @@
 //! Addresses: who can reach this machine, and which address it shows to others.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::Check;
-use crate::config::{Config, ExternalIp};
+use crate::config::{Config, ExternalIp, Network};
 use crate::net::{AddressKind, local_address_towards};
 
 /// Every check of addresses.
@@ -17,14 +17,19 @@ fn is_remote(config: &Config) -> bool {
     config.sip.listen.iter().any(|socket| !socket.address.ip().to_canonical().is_loopback())
 }
 
+/// The networks that calls are accepted from, besides this machine.
+fn callers(config: &Config) -> impl Iterator<Item = &Network> {
+    config.sip.accept_from.iter().chain(config.trunks.iter().flat_map(|trunk| &trunk.accept_from))
+}
+
 /// Who can call.
 fn reach(config: &Config) -> Check {
-    let names_others = !config.sip.accept_from.is_empty();
+    let names_others = callers(config).next().is_some();
     match (is_remote(config), names_others, config.numbers.is_empty()) {
         (false, true, _) => Check::warn(
             "addresses",
             "sip.listen",
-            "sip.accept_from lets others call, but every SIP socket is on loopback: nobody reaches it",
+            "sip.accept_from or a trunk lets others call, but every SIP socket is on loopback: nobody reaches it",
             "set sip.listen to an address that they reach: \"udp:0.0.0.0:5060\"",
         ),
         (false, false, _) => {
@@ -34,7 +39,7 @@ fn reach(config: &Config) -> Check {
             "addresses",
             "sip.accept_from",
             "SIP listens to others, but none of them is let in",
-            "name the networks of your carrier in sip.accept_from",
+            "name your carrier's networks in [[trunks]], other phones' in sip.accept_from",
         ),
         (true, true, true) => Check::warn(
             "addresses",
@@ -42,9 +47,11 @@ fn reach(config: &Config) -> Check {
             "others may call, but no number leads to a bot: bots answer by name on this machine only",
             "add [[numbers]] with number and bot",
         ),
-        (true, true, false) => {
-            Check::ok("addresses", "sip.listen", "others can call, from the networks of sip.accept_from")
-        }
+        (true, true, false) => Check::ok(
+            "addresses",
+            "sip.listen",
+            "others can call, from the networks of sip.accept_from and trunks",
+        ),
     }
 }
 
@@ -53,8 +60,8 @@ fn shown(config: &Config) -> Option<Check> {
     if !is_remote(config) {
         return None;
     }
-    let from_internet =
-        config.sip.accept_from.iter().any(|network| !AddressKind::of(network.address()).is_private());
+    let is_far = |ip: IpAddr| !AddressKind::of(ip).is_private() && !config.sip.is_near(ip);
+    let from_internet = callers(config).any(|network| is_far(network.address()));
     let (ip, how) = match config.sip.external_ip {
         ExternalIp::Fixed(ip) => (ip, "sip.external_ip"),
         ExternalIp::Auto => match local_address_towards(SOMEWHERE) {
@@ -91,4 +98,43 @@ fn shown(config: &Config) -> Option<Check> {
 }
 
 /// An address of the internet; nothing is sent there.
-const SOMEWHERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+const SOMEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 5060);
+
+#[cfg(test)]
+mod tests {
+    use super::super::Verdict;
+    use super::*;
+
+    /// The verdicts on addresses of a SIP section and what follows it.
+    fn verdicts(sip: &str) -> Vec<(String, Verdict)> {
+        let config = Config::parse(&format!("[sip]\n{sip}")).unwrap();
+        all(&config).into_iter().map(|check| (check.subject, check.verdict)).collect()
+    }
+
+    const NUMBER: &str = "[[numbers]]\nnumber = \"*\"\nbot = \"echo\"\n";
+
+    #[test]
+    fn a_private_address_is_right_for_private_callers_and_wrong_for_those_from_the_internet() {
+        let sip = |shown: &str, from: &str| {
+            let remote = "listen = [\"udp:0.0.0.0:5060\"]\n";
+            verdicts(&format!("{remote}external_ip = \"{shown}\"\naccept_from = [\"{from}\"]\n{NUMBER}"))
+        };
+        let shown =
+            |verdict| [("sip.listen".to_owned(), Verdict::Ok), ("sip.external_ip".to_owned(), verdict)];
+        assert_eq!(sip("10.0.0.5", "10.0.0.0/8"), shown(Verdict::Ok));
+        assert_eq!(sip("10.0.0.5", "203.0.113.0/24"), shown(Verdict::Warn));
+        assert_eq!(sip("8.8.8.8", "203.0.113.0/24"), shown(Verdict::Ok));
+    }
+
+    #[test]
+    fn a_trunk_lets_callers_in_and_needs_a_number_and_an_address_that_it_reaches() {
+        let trunk = "[[trunks]]\nname = \"carrier\"\naccept_from = [\"203.0.113.0/24\"]\n";
+        let remote = "listen = [\"udp:0.0.0.0:5060\"]\nexternal_ip = \"8.8.8.8\"\naccept_from = []\n";
+        let of = |sip: &str| verdicts(sip).remove(0);
+        assert_eq!(of(&format!("{remote}{trunk}{NUMBER}")), ("sip.listen".to_owned(), Verdict::Ok));
+        assert_eq!(of(&format!("{remote}{trunk}")), ("numbers".to_owned(), Verdict::Warn));
+        assert_eq!(of(&format!("{remote}{NUMBER}")), ("sip.accept_from".to_owned(), Verdict::Warn));
+        assert_eq!(of(&format!("{trunk}{NUMBER}")), ("sip.listen".to_owned(), Verdict::Warn));
+        assert_eq!(of(NUMBER), ("sip.listen".to_owned(), Verdict::Ok));
+    }
+}
