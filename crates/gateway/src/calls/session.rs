@@ -271,7 +271,8 @@ mod tests {
     fn wideband_is_offered_and_taken_with_its_own_clocks() {
         let codecs = [PhoneCodec::Opus, PhoneCodec::G722, PhoneCodec::Pcmu];
         let ours = "192.0.2.1:20000".parse().unwrap();
-        let mut session = Session::new(ours, "192.0.2.9".parse().unwrap(), &codecs, Protection::Off).unwrap();
+        let mut session =
+            Session::new(ours, "192.0.2.9:5060".parse().unwrap(), &codecs, Protection::Off).unwrap();
         let text = session.offer().unwrap();
         for line in [
             "m=audio 20000 RTP/AVP 111 9 0 101 96\r\n",
