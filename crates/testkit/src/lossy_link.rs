@@ -10,8 +10,10 @@ use patchcord_core::vocabulary::Moment;
 /// What a link does to packets; chances are out of 1 000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LinkFaults {
-    /// Packets that never arrive.
+    /// Packets that never arrive, or with which a row of such packets begins.
     pub lost_permille: u32,
+    /// Packets that are lost in a row; none and one are the same.
+    pub lost_in_a_row: u32,
     /// Packets that arrive twice.
     pub doubled_permille: u32,
     /// Packets that arrive `late_by` later than others, and so behind those sent meanwhile.
@@ -33,12 +35,14 @@ pub struct LossyLink {
     flying: Vec<(Moment, u64, Vec<u8>)>,
     sent: u64,
     lost: u64,
+    /// Packets still to be lost of a row.
+    losing: u32,
 }
 
 impl LossyLink {
     /// A link with those faults; the same `seed` gives the same fate to the same packets.
     pub fn new(faults: LinkFaults, seed: u64) -> Self {
-        Self { faults, random: SeededRandom::new(seed), flying: Vec::new(), sent: 0, lost: 0 }
+        Self { faults, random: SeededRandom::new(seed), flying: Vec::new(), sent: 0, lost: 0, losing: 0 }
     }
 
     /// Sends a packet.
@@ -49,7 +53,11 @@ impl LossyLink {
         let jitter = self.faults.jitter.mul_f64(f64::from(self.random.below(1_001)) / 1_000.0);
         let arrival = now + self.faults.delay + jitter;
         self.sent += 1;
-        if lost {
+        if lost && self.losing == 0 {
+            self.losing = self.faults.lost_in_a_row.max(1);
+        }
+        if self.losing > 0 {
+            self.losing -= 1;
             self.lost += 1;
             return;
         }
@@ -117,6 +125,7 @@ mod tests {
     fn fate(seed: u64) -> (Vec<u16>, u64) {
         let faults = LinkFaults {
             lost_permille: 100,
+            lost_in_a_row: 1,
             doubled_permille: 20,
             late_permille: 50,
             delay: Duration::from_millis(5),
@@ -147,6 +156,21 @@ mod tests {
         assert!(arrived.windows(2).filter(|pair| pair[1] < pair[0]).count() > 40);
         assert_eq!(fate(7), (arrived, lost));
         assert_ne!(fate(8).1, 0);
+    }
+
+    #[test]
+    fn losses_in_a_row_are_as_many_in_all_and_come_together() {
+        let mut link =
+            LossyLink::new(LinkFaults { lost_permille: 27, lost_in_a_row: 4, ..LinkFaults::default() }, 3);
+        let mut arrived = Vec::new();
+        for number in 0..10_000_u16 {
+            link.push(Moment::START, &number.to_be_bytes());
+            arrived.extend(link.pull(Moment::START).map(|packet| u16::from_be_bytes([packet[0], packet[1]])));
+        }
+        assert!((800..1_200).contains(&link.lost()), "{} lost", link.lost());
+        let gaps: Vec<u16> =
+            arrived.windows(2).map(|pair| pair[1] - pair[0] - 1).filter(|gap| *gap > 0).collect();
+        assert!(gaps.iter().all(|gap| gap % 4 == 0), "{gaps:?}");
     }
 
     #[test]

@@ -391,7 +391,16 @@ impl Stream {
         }
         let ticks = u64::from(gap);
         self.ticks_heard += ticks;
-        hear(if missing > 0 { RtpEvent::Lost { ticks, next } } else { RtpEvent::Paused { ticks } });
+        // What is missing lasted no longer than its packets; the rest of the gap is a key or a pause.
+        let lost = self.last.map_or(ticks, |(_, each)| ticks.min(missing.saturating_mul(each)));
+        if lost > 0 {
+            // Behind a key the next packet knows nothing of what was lost before it.
+            let next = if ticks == lost { next } else { &[] };
+            hear(RtpEvent::Lost { ticks: lost, next });
+        }
+        if ticks > lost {
+            hear(RtpEvent::Paused { ticks: ticks - lost });
+        }
     }
 
     fn advance(&mut self, timestamp: u32, ticks: u64) {

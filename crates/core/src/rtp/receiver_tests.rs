@@ -1,7 +1,7 @@
 //! What a call hears of a stream, whatever the network does to it.
 
 use super::*;
-use crate::rtp::{EventFrame, RtpHeader, RtpSendSettings, RtpSender};
+use crate::rtp::{EventFrame, EventPayload, RtpHeader, RtpSendSettings, RtpSender};
 use proptest::prelude::*;
 
 const PHONE: &str = "203.0.113.5:4000";
@@ -77,6 +77,25 @@ fn frames_of_any_length_are_heard_at_once() {
     }
     assert_eq!(bench.heard(), "0:80 1:160 2:240 3:320 4:480");
     assert_eq!(bench.receiver.ticks_heard(), 1_280);
+}
+
+#[test]
+fn a_packet_lost_within_a_key_is_no_loss_of_the_whole_keys_time() {
+    let mut bench = Bench::new();
+    bench.frame(1);
+    // A key from 320 to 1120: its second packet is lost, and the first frame after it.
+    let key = |bench: &mut Bench, sequence: u16, end: bool, duration: u16| {
+        let mut bytes = Vec::new();
+        let header = RtpHeader { marker: false, payload_type: 101, sequence, timestamp: 320, ssrc: 1 };
+        let payload = EventPayload { event: 5, end, volume: 10, duration };
+        header.write(&payload.to_bytes(), &mut bytes);
+        bench.datagram(&bytes)
+    };
+    key(&mut bench, 2, false, 160);
+    key(&mut bench, 4, true, 800);
+    bench.packet(0, 1, 6, 1_280, 160);
+    bench.wait(40);
+    assert_eq!(bench.heard(), "1:160 5:100ms lost:320 paused:640 6:160");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod encryption;
 mod failing_bots;
 mod folder;
 mod gateway;
+mod impairment;
 mod long_call;
 mod peers_can_fail;
 mod phone;
