@@ -391,7 +391,7 @@ impl Stream {
         }
         let ticks = u64::from(gap);
         self.ticks_heard += ticks;
-        // What is missing lasted no longer than its packets; the rest of the gap is a key or a pause.
+        // What is missing lasted as long as its packets, at most; the rest of the gap is a key or a pause.
         let lost = self.last.map_or(ticks, |(_, each)| ticks.min(missing.saturating_mul(each)));
         if lost > 0 {
             // Behind a key the next packet knows nothing of what was lost before it.
