@@ -391,3 +391,48 @@ fn a_caller_cannot_forge_header_fields() {
         assert_eq!(refused.err(), Some(CommandError::BadTarget), "{name}");
     }
 }
+
+/// Where the BYE to an answered caller goes who came through two proxies and gave that Contact.
+fn bye_of(accepts: Option<&str>, source: &str, contact: &str) -> (Flow, Message) {
+    let mut bench = Bench::new();
+    let friend: Option<std::net::IpAddr> = accepts.map(|ip| ip.parse().unwrap());
+    bench.machine.settings.accept_source =
+        friend.map(|friend| Arc::new(move |ip| ip == friend) as SourceFilter);
+    let flow = Flow { peer: source.parse().unwrap(), ..flow(Transport::Udp) };
+    let proxied = |text: String| {
+        let text = text.replace("<sip:alice@10.0.0.9:5099>", contact);
+        text.replacen("\r\nFrom:", "\r\nVia: SIP/2.0/UDP 10.9.9.9;branch=z9hG4bKp\r\nFrom:", 1)
+    };
+    bench.receive_over(flow, &proxied(inbound("INVITE", 1, "", "", SDP)));
+    let leg = bench.incoming[0];
+    bench.command(leg, Command::Answer(SDP.to_owned())).unwrap();
+    let tag = bench.last().tag("To").unwrap();
+    bench.receive_over(flow, &proxied(inbound("ACK", 1, &tag, "", "")));
+    bench.command(leg, Command::Hangup(None)).unwrap();
+    let (flow, bye, _) = bench.sent.pop().unwrap();
+    (flow, bye)
+}
+
+#[test]
+fn no_contact_makes_us_send_to_a_third_party_that_could_not_call_us_itself() {
+    for (accepts, source, contact, reached) in [
+        (Some("198.51.100.9"), "198.51.100.7:5062", "<sip:a@198.51.100.9:5070>", "198.51.100.9:5070"),
+        (Some("198.51.100.9"), "198.51.100.7:5062", "<sip:a@203.0.113.66:53>", "198.51.100.7:5062"),
+        (Some("198.51.100.9"), "198.51.100.7:5062", "<sip:a@198.51.100.7:5090>", "198.51.100.7:5090"),
+        (None, "198.51.100.7:5062", "<sip:a@203.0.113.66:5070>", "203.0.113.66:5070"),
+        (None, "198.51.100.7:5062", "<sip:a@victim.example.com>", "198.51.100.7:5062"),
+        (None, "198.51.100.7:5062", "<sip:a@192.168.1.9:5070>", "198.51.100.7:5062"),
+        (None, "198.51.100.7:5062", "<sip:a@[2001:db8::1]:5070>", "198.51.100.7:5062"),
+        (None, "[fe80::7%3]:5062", "<sip:a@[fe80::9]:5070>", "[fe80::9%3]:5070"),
+    ] {
+        let (flow, bye) = bye_of(accepts, source, contact);
+        assert_eq!((bye.method(), flow.peer), (Some("BYE"), reached.parse().unwrap()), "{source} {contact}");
+    }
+}
+
+#[test]
+fn a_request_of_ours_carries_no_header_fields_of_the_peers_contact() {
+    let (_, bye) =
+        bye_of(None, "198.51.100.7:5062", "<sip:a@198.51.100.9;method=INVITE;lr?Route=%3Csip:x%3E>");
+    assert_eq!(bye.uri(), Some("sip:a@198.51.100.9;lr"));
+}

@@ -74,6 +74,22 @@ async fn calls_are_held_and_resumed() {
 }
 
 #[tokio::test]
+async fn early_media_is_confirmed_and_changed_before_the_answer() {
+    let here = Fixture::start().await;
+    sipp(&["-sf", &scenario("early.xml"), "-s", "early", "-m", "20", "-r", "20"], here.udp).await;
+    sipp(&["-sf", &scenario("early.xml"), "-s", "early", "-m", "10", "-r", "20", "-t", "t1"], here.tcp).await;
+    assert_eq!(here.agent.counters().machine.legs, 0);
+}
+
+#[tokio::test]
+async fn sessions_are_timed_and_refreshed() {
+    let here = Fixture::start().await;
+    sipp(&["-sf", &scenario("timer.xml"), "-s", "echo", "-m", "20", "-r", "20"], here.udp).await;
+    sipp(&["-sf", &scenario("timer.xml"), "-s", "echo", "-m", "10", "-r", "20", "-t", "t1"], here.tcp).await;
+    assert_eq!(here.agent.counters().machine.legs, 0);
+}
+
+#[tokio::test]
 async fn our_calls_are_taken_by_a_foreign_callee() {
     let here = Fixture::start().await;
     let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();

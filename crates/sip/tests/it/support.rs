@@ -71,7 +71,8 @@ pub fn codecs() -> Vec<CodecSpec> {
     vec![CodecSpec::new("PCMU", 8000, 0), CodecSpec::new("PCMA", 8000, 8)]
 }
 
-/// `nobody` is not found, `busy` is busy, `ring` rings for ever; everybody else answers.
+/// `busy` is busy, `ring` rings for ever, `early` lets itself be heard and answers when the session has changed,
+/// `echo` and `late` answer; nobody else is found.
 async fn serve(call: IncomingCall, note: mpsc::Sender<String>) {
     let IncomingCall { invitation, leg, mut events } = call;
     let say = |text: String| {
@@ -83,6 +84,10 @@ async fn serve(call: IncomingCall, note: mpsc::Sender<String>) {
     match invitation.request_user.as_str() {
         "echo" | "late" => leg.ringing().await.unwrap_or(()),
         "ring" => leg.ringing().await.unwrap_or(()),
+        "early" => {
+            let described = invitation.offer.as_deref().and_then(|offer| answer(&mut session, offer));
+            leg.progress(described.unwrap().0).await.unwrap();
+        }
         "busy" => {
             let busy = Rejection::new(486, "Busy Here").with_q850(17, "User busy");
             return leg.reject(busy).await.unwrap_or(());
@@ -92,7 +97,8 @@ async fn serve(call: IncomingCall, note: mpsc::Sender<String>) {
             return leg.reject(unknown).await.unwrap_or(());
         }
     }
-    if invitation.request_user != "ring" {
+    let waits = ["ring", "early"].contains(&invitation.request_user.as_str());
+    if !waits {
         let sdp = match &invitation.offer {
             Some(offer) => match answer(&mut session, offer) {
                 Some((sdp, _)) => sdp,
@@ -115,7 +121,12 @@ async fn serve(call: IncomingCall, note: mpsc::Sender<String>) {
                 None => Some(session.offer(&codecs(), 20, Direction::SendRecv)),
             };
             match sdp {
-                Some(sdp) => leg.answer_reoffer(id, sdp).await.unwrap_or(()),
+                Some(sdp) => {
+                    leg.answer_reoffer(id, sdp.clone()).await.unwrap_or(());
+                    if invitation.request_user == "early" {
+                        leg.answer(sdp).await.unwrap_or(());
+                    }
+                }
                 None => leg.refuse_reoffer(id, 488).await.unwrap_or(()),
             }
         }
