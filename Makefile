@@ -56,9 +56,10 @@ test:
 bench: build
 	for calls in 20 100 200; do $(BINARY) bench --calls $$calls --seconds 30 $(ARGS) || exit 1; done
 
-# An hour of calls, then the calls with foreign programs at their full length, 30 s each.
+# Random courses of calls, an hour of calls, then the calls with foreign programs at their full length, 30 s each.
 soak: build
 	scripts/setup-tests.sh
+	PROPTEST_CASES=200000 $(CARGO) test $(LOCKED) --release -p patchcord-core --test it call_traces
 	$(BINARY) bench --calls 50 --seconds 3600 $(ARGS)
 	NEXTEST_PROFILE=soak PATCHCORD_LONG=1 PATCHCORD_BINARY=$(CURDIR)/$(BINARY) $(TEST_FOREIGN)
 

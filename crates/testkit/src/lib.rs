@@ -2,6 +2,7 @@
 //!
 //! Nothing that ships depends on this crate.
 
+pub mod call;
 pub mod lossy_link;
 pub mod sound_comparison;
 pub mod step_clock;

@@ -1,5 +1,7 @@
 //! The tones that a caller hears when the bot is gone (ITU-T E.180: 425 Hz, busy 0.5 s, congestion 0.25 s).
 
+use crate::media::SineTone;
+
 /// Three seconds of the busy tone, linear 16-bit at 8 kHz.
 pub(super) fn busy_tone() -> Vec<i16> {
     interrupted_tone(4_000)
@@ -12,13 +14,14 @@ pub(super) fn congestion_tone() -> Vec<i16> {
 
 /// A tone of `samples` on and as many off, for three seconds.
 fn interrupted_tone(samples: usize) -> Vec<i16> {
-    let step = std::f64::consts::TAU * TONE_HZ / 8_000.0;
-    let tone = |at: usize| ((at as f64 * step).sin() * AMPLITUDE) as i16;
-    (0..3 * 8_000).map(|at| if (at / samples).is_multiple_of(2) { tone(at) } else { 0 }).collect()
+    let mut tone = vec![0; 3 * 8_000];
+    let mut sine = SineTone::new(8_000, TONE_HZ, AMPLITUDE);
+    tone.chunks_mut(samples).step_by(2).for_each(|sounding| sine.fill(sounding));
+    tone
 }
 
 const TONE_HZ: f64 = 425.0;
-const AMPLITUDE: f64 = 6_000.0;
+const AMPLITUDE: i16 = 6_000;
 
 #[cfg(test)]
 mod tests {

@@ -95,6 +95,8 @@ pub struct Call {
     /// The last key by SIP INFO, and the last in RTP.
     last_info: Option<(Digit, Moment)>,
     last_event: Option<(Digit, Moment)>,
+    /// Marks are being told at this moment.
+    reports_marks: bool,
 }
 
 /// Who is who.
@@ -159,6 +161,7 @@ impl Call {
             last_media: now,
             last_info: None,
             last_event: None,
+            reports_marks: false,
         };
         call.begin(media, now);
         call
@@ -261,6 +264,11 @@ impl Call {
         self.speaker.count(&mut counters);
         self.listener.count(&mut counters);
         counters
+    }
+
+    /// Audio of the bot that waits for the caller: pushed = played + cleared + trimmed + waiting.
+    pub fn waiting(&self) -> Duration {
+        self.speaker.depth()
     }
 
     /// The phone's and the bot's audio: what the media path is.

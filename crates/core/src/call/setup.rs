@@ -73,8 +73,10 @@ impl Call {
     /// Messages can be exchanged with the bot: it learns of the call.
     pub(super) fn bot_connected(&mut self, now: Moment) {
         if !matches!(self.state, State::ConnectingBot(_)) {
-            // The caller was faster; the shell closes what it opened.
-            self.outputs.plain(PlainOutput::CloseBot(1000));
+            // The caller was faster; the shell closes what it opened. A bot that talks already is no news.
+            if self.bot.link == BotLink::Gone {
+                self.outputs.plain(PlainOutput::CloseBot(1000));
+            }
             return;
         }
         self.bot.link = BotLink::Open;

@@ -208,9 +208,13 @@ impl Call {
 
     /// Tells the bot which marks were reached.
     pub(super) fn report_marks(&mut self, now: Moment) {
-        // A bot may answer a mark with the next one; the bound keeps one that never stops from holding the call.
+        // A bot of this process may answer a mark with the next one, in the midst of this; the bound keeps one that
+        // never stops from holding the call.
+        if std::mem::replace(&mut self.reports_marks, true) {
+            return;
+        }
         for _ in 0..self.speaker.marks_waiting().max(MARKS_PER_STEP_MAX) {
-            let Some(event) = self.speaker.poll_mark() else { return };
+            let Some(event) = self.speaker.poll_mark() else { break };
             if let CallEvent::Mark { outcome, .. } = &event {
                 match outcome {
                     crate::vocabulary::MarkOutcome::Played => self.counters.marks_played += 1,
@@ -219,6 +223,7 @@ impl Call {
             }
             self.tell_bot(&event, now);
         }
+        self.reports_marks = false;
     }
 
     /// Sends digits to the caller: by the vendor's message where it has one, else as events or tones.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod allocations;
+mod call_traces;
 mod corpus;
 mod ends;
 mod laws;

@@ -10,7 +10,6 @@ mod protection;
 mod quality;
 mod setup;
 mod talking;
-mod traces;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
