@@ -5,6 +5,7 @@
 
 mod ask;
 mod bot;
+mod built_in_bots;
 mod config_api;
 mod config_schema;
 mod course;
