@@ -95,7 +95,9 @@ impl BotEnd {
 
     /// Asks which bot it is.
     pub fn find(&mut self) {
-        if let Self::Unasked(inquiry) = std::mem::replace(self, Self::Gone) {
+        if matches!(self, Self::Unasked(_))
+            && let Self::Unasked(inquiry) = std::mem::replace(self, Self::Gone)
+        {
             *self = Self::Asking(Box::pin(inquiry.ask()));
         }
     }
@@ -145,28 +147,12 @@ impl BotEnd {
 
     /// The remote bot that is connected.
     pub fn bot(&self) -> Option<&Bot> {
-        match self {
-            Self::Open(_, bot) => Some(bot),
-            Self::BuiltIn
-            | Self::Unasked(_)
-            | Self::Asking(_)
-            | Self::Waiting(_)
-            | Self::Dialling(..)
-            | Self::Gone => None,
-        }
+        if let Self::Open(_, bot) = self { Some(bot) } else { None }
     }
 
     /// When the link wants to be looked at.
     pub fn poll_timeout(&self) -> Option<Moment> {
-        match self {
-            Self::Open(link, _) => link.poll_timeout(),
-            Self::BuiltIn
-            | Self::Unasked(_)
-            | Self::Asking(_)
-            | Self::Waiting(_)
-            | Self::Dialling(..)
-            | Self::Gone => None,
-        }
+        if let Self::Open(link, _) = self { link.poll_timeout() } else { None }
     }
 
     /// Closes with that code after what waits; a question or a dial under way is given up.
@@ -194,15 +180,7 @@ impl BotEnd {
 
     /// Ready when the connection is closed on both sides, or gone.
     pub fn poll_closed(&mut self, cx: &mut Context<'_>, now: Moment) -> Poll<()> {
-        match self {
-            Self::Open(link, _) => link.poll_closed(cx, now),
-            Self::BuiltIn
-            | Self::Unasked(_)
-            | Self::Asking(_)
-            | Self::Waiting(_)
-            | Self::Dialling(..)
-            | Self::Gone => Poll::Ready(()),
-        }
+        if let Self::Open(link, _) = self { link.poll_closed(cx, now) } else { Poll::Ready(()) }
     }
 }
 

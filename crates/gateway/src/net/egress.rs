@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use super::address_kind::AddressKind;
@@ -28,6 +29,8 @@ use crate::tasks::Tasks;
 pub struct Egress {
     resolver: Arc<dyn Resolver>,
     tls: TlsClient,
+    /// Lookups that outsiders may have under way.
+    outside: Arc<Semaphore>,
 }
 
 /// The far end of an outbound URL.
@@ -88,9 +91,13 @@ pub enum EgressError {
 
 /// Finds the addresses of names.
 pub trait Resolver: Send + Sync {
-    /// The addresses of `host`, which is no IP address in its usual form, with `port`.
-    fn resolve(&self, host: &str, port: u16) -> Resolving;
+    /// The addresses of `host`, which is no IP address in its usual form, with `port`; `turn` is kept until the
+    /// lookup is over, which may be long after anybody waits for it.
+    fn resolve(&self, host: &str, port: u16, turn: Turn) -> Resolving;
 }
+
+/// One of the lookups that outsiders may have under way; the operator's need none.
+pub type Turn = Option<OwnedSemaphorePermit>;
 
 /// Addresses that are being looked up.
 pub type Resolving = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
@@ -106,7 +113,7 @@ impl Egress {
 
     /// The way out by another resolver.
     pub fn with_resolver(resolver: Arc<dyn Resolver>) -> Self {
-        Self { resolver, tls: TlsClient::new() }
+        Self { resolver, tls: TlsClient::new(), outside: Arc::new(Semaphore::new(OUTSIDE_LOOKUPS_MAX)) }
     }
 
     /// A connection to `to`, where `trust` lets it lead.
@@ -119,7 +126,7 @@ impl Egress {
         trust: &Trust,
         deadline: Instant,
     ) -> Result<Transport, EgressError> {
-        let addresses = self.resolve(to.host, to.port, deadline).await?;
+        let addresses = self.resolve(to, trust, deadline).await?;
         for address in &addresses {
             trust.check(address.ip())?;
         }
@@ -139,14 +146,22 @@ impl Egress {
 
     async fn resolve(
         &self,
-        host: &str,
-        port: u16,
+        to: Destination<'_>,
+        trust: &Trust,
         deadline: Instant,
     ) -> Result<Vec<SocketAddr>, EgressError> {
-        if let Ok(ip) = host.parse() {
-            return Ok(vec![SocketAddr::new(ip, port)]);
+        if let Ok(ip) = to.host.parse() {
+            return Ok(vec![SocketAddr::new(ip, to.port)]);
         }
-        match timeout_at(deadline, self.resolver.resolve(host, port)).await {
+        let lookup = async {
+            // Names that nobody answers for keep the system's threads: an outsider's may not take them all.
+            let turn = match trust {
+                Trust::Operator => None,
+                Trust::Outside(_) => self.outside.clone().acquire_owned().await.ok(),
+            };
+            self.resolver.resolve(to.host, to.port, turn).await
+        };
+        match timeout_at(deadline, lookup).await {
             Ok(Ok(addresses)) => Ok(addresses),
             Ok(Err(error)) => Err(EgressError::Unresolved(error)),
             Err(_) => Err(EgressError::ResolvedTooLate),
@@ -166,9 +181,10 @@ impl Trust {
 }
 
 impl Resolver for SystemResolver {
-    fn resolve(&self, host: &str, port: u16) -> Resolving {
+    fn resolve(&self, host: &str, port: u16, turn: Turn) -> Resolving {
         let host = host.to_owned();
         let lookup = self.0.spawn("resolve", async move {
+            let _turn = turn;
             let found = tokio::net::lookup_host((host.as_str(), port)).await?;
             Ok(found.collect())
         });
@@ -199,6 +215,9 @@ async fn dial(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, 
 
 /// Addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 4;
+
+/// Lookups of names from outside at a time; the system's threads for them are 512.
+const OUTSIDE_LOOKUPS_MAX: usize = 64;
 
 #[cfg(test)]
 #[path = "egress_tests.rs"]

@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
-use super::{Destination, Egress, EgressError, Resolver, Resolving, Trust};
+use super::{Destination, Egress, EgressError, OUTSIDE_LOOKUPS_MAX, Resolver, Resolving, Trust, Turn};
 use crate::config::{BotUrl, Config, WebUrl};
 use crate::net::tls::TlsClient;
 use crate::net::{HttpRequest, HttpTerms, dial, install_crypto, send};
@@ -171,7 +171,7 @@ struct Fickle {
 }
 
 impl Resolver for Fickle {
-    fn resolve(&self, _host: &str, _port: u16) -> Resolving {
+    fn resolve(&self, _host: &str, _port: u16, _turn: Turn) -> Resolving {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let answer = self.answers.lock().unwrap().pop_front();
         Box::pin(async move { answer.ok_or_else(|| io::Error::other("no more answers")) })
@@ -247,7 +247,7 @@ async fn the_name_that_was_asked_for_is_the_servers_name_in_tls_and_in_the_host_
         (named, String::from_utf8_lossy(&request[..length]).into_owned())
     };
     let (Egress { resolver, .. }, _) = fickle(&[&[address], &[address]]);
-    let egress = Egress { resolver, tls: TlsClient::trusting(roots) };
+    let egress = Egress { tls: TlsClient::trusting(roots), ..Egress::with_resolver(resolver) };
     let deadline = Instant::now() + Duration::from_secs(5);
     let ask = |host: &str| {
         let (egress, url) =
@@ -262,6 +262,39 @@ async fn the_name_that_was_asked_for_is_the_servers_name_in_tls_and_in_the_host_
     assert_eq!(answer.unwrap().status, 200);
     assert_eq!(named.as_deref(), Some("api.example"));
     assert!(request.contains(&format!("\r\nhost: api.example:{}\r\n", address.port())), "{request}");
+}
+
+/// Answers for `known.example` and keeps whoever asks for anything else waiting, together with their turn.
+#[derive(Default)]
+struct Blackhole(Mutex<Vec<Turn>>);
+
+impl Resolver for Blackhole {
+    fn resolve(&self, host: &str, port: u16, turn: Turn) -> Resolving {
+        if host == "known.example" {
+            let address = SocketAddr::from(([127, 0, 0, 1], port));
+            return Box::pin(async move { Ok(vec![address]) });
+        }
+        self.0.lock().unwrap().push(turn);
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn names_from_outside_that_nobody_answers_for_take_no_lookup_from_the_operator() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let blackhole = Arc::<Blackhole>::default();
+    let (egress, trust) = (Egress::with_resolver(blackhole.clone()), outside(""));
+    let soon = Instant::now() + Duration::from_millis(100);
+    let lost = join_all((0..100).map(|_| egress.connect(plain("lost.example", 1), &trust, soon))).await;
+    assert!(lost.iter().all(|lost| matches!(lost, Err(EgressError::ResolvedTooLate))));
+    // Nobody waits for them any longer, and they still go on.
+    assert_eq!(blackhole.0.lock().unwrap().len(), OUTSIDE_LOOKUPS_MAX);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    egress.connect(plain("known.example", port), &Trust::Operator, deadline).await.unwrap();
+    blackhole.0.lock().unwrap().clear();
+    let again = egress.connect(plain("known.example", port), &trust, deadline).await;
+    assert!(matches!(again, Err(EgressError::Forbidden(..))), "{again:?}");
 }
 
 #[tokio::test]

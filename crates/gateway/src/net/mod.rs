@@ -15,7 +15,7 @@ mod ws_dial;
 mod ws_link;
 
 pub use address_kind::AddressKind;
-pub use egress::{Destination, Egress, EgressError, Resolver, Resolving, Trust};
+pub use egress::{Destination, Egress, EgressError, Resolver, Resolving, Trust, Turn};
 pub use http_client::{HttpAnswer, HttpError, HttpRequest, HttpTerms, send};
 pub use outbox::{Outbox, Pushed, Weighed};
 pub use rtp_socket::{RtpPort, RtpPortRange, RtpSocket, local_address_towards};
