@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use patchcord_core::dialect::MAPPING_EXAMPLE;
 use patchcord_core::dialect::registry::{DIALECTS, DialectRow};
 use patchcord_core::media::Encoding;
 use serde_json::{Value, json};
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use super::args::DialectsArgs;
 use super::exit::Exit;
 use super::terminal::{data, tell_refusal};
-use crate::config::DialectName;
+use crate::config::{CUSTOM, DialectName};
 
 /// Runs `patchcord dialects`.
 pub fn run(args: &DialectsArgs) -> Exit {
@@ -48,6 +49,9 @@ fn as_text(row: &DialectRow) -> String {
         for message in row.messages.iter().filter(|message| message.to_bot == to_bot) {
             let _ = writeln!(text, "  {:<28} {}", message.name, message.meaning);
         }
+    }
+    if row.name == CUSTOM {
+        let _ = write!(text, "a mapping with every key, as JSON\n{MAPPING_EXAMPLE}");
     }
     text
 }

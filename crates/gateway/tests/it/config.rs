@@ -224,6 +224,19 @@ fn the_example_file_is_good_and_shows_every_key_with_its_default() {
 }
 
 #[test]
+fn every_example_is_a_good_configuration_and_a_vendor_by_mapping_takes_thirty_lines() {
+    let entries = std::fs::read_dir(root().join("examples")).unwrap().map(|entry| entry.unwrap().path());
+    let examples: Vec<_> = entries.filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
+    assert!(examples.len() >= 3, "{examples:?}");
+    for path in examples {
+        let text = std::fs::read_to_string(&path).unwrap().replace("${OPENAI_API_KEY}", "k");
+        let config = Config::parse(&text).unwrap_or_else(|problems| panic!("{}: {problems}", path.display()));
+        assert!(config.bots.iter().all(|bot| bot.mapping.is_some()), "{}", path.display());
+    }
+    assert!(std::fs::read_to_string(root().join("examples/twilio-bot.toml")).unwrap().lines().count() <= 30);
+}
+
+#[test]
 fn the_documentation_of_keys_is_the_table_of_declarations() {
     let path = root().join("docs/config.md");
     let expected = documentation();

@@ -7,6 +7,8 @@ mod mapping;
 mod phone_side;
 mod slot;
 mod speech;
+#[cfg(test)]
+mod tests;
 mod walk;
 mod wire;
 

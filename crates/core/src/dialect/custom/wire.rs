@@ -65,7 +65,8 @@ struct Mark {
     slot: Slot,
     /// Whether `:string` stands behind its name.
     as_text: bool,
-    in_string: bool,
+    /// The first byte of the string that it stands in, if it stands in one.
+    string: Option<usize>,
 }
 
 impl Template {
@@ -197,17 +198,17 @@ fn is_same(raw: &str, sign: &str) -> bool {
 fn find_marks(text: &str, allowed: &[Slot]) -> Result<Vec<Mark>, Vec<TemplateError>> {
     let (mut marks, mut errors) = (Vec::new(), Vec::new());
     let bytes = text.as_bytes();
-    let (mut at, mut in_string) = (0, false);
+    let (mut at, mut string) = (0, None);
     while let Some(byte) = bytes.get(at) {
         match byte {
-            b'\\' if in_string => at += 2,
+            b'\\' if string.is_some() => at += 2,
             b'"' => {
-                in_string = !in_string;
                 at += 1;
+                string = if string.is_none() { Some(at) } else { None };
             }
             b'{' if bytes.get(at + 1) == Some(&b'{') => {
                 let range = at..text[at..].find("}}").map_or(at + 2, |len| at + len + 2);
-                match mark(text, range.clone(), in_string, allowed) {
+                match mark(text, range.clone(), string, allowed) {
                     Ok(mark) => marks.push(mark),
                     Err(error) => errors.push(error),
                 }
@@ -219,7 +220,12 @@ fn find_marks(text: &str, allowed: &[Slot]) -> Result<Vec<Mark>, Vec<TemplateErr
     if errors.is_empty() { Ok(marks) } else { Err(errors) }
 }
 
-fn mark(text: &str, range: Range<usize>, in_string: bool, allowed: &[Slot]) -> Result<Mark, TemplateError> {
+fn mark(
+    text: &str,
+    range: Range<usize>,
+    string: Option<usize>,
+    allowed: &[Slot],
+) -> Result<Mark, TemplateError> {
     let error = |what: String| {
         let names: Vec<_> = allowed.iter().map(|slot| format!("{{{{{}}}}}", slot.name())).collect();
         TemplateError { at: range.start, what, cure: format!("here may stand {}", names.join(" ")) }
@@ -233,7 +239,7 @@ fn mark(text: &str, range: Range<usize>, in_string: bool, allowed: &[Slot]) -> R
         None => (inner.trim(), false),
     };
     match Slot::find(name) {
-        Some(slot) if allowed.contains(&slot) => Ok(Mark { range, slot, as_text, in_string }),
+        Some(slot) if allowed.contains(&slot) => Ok(Mark { range, slot, as_text, string }),
         Some(_) => Err(error(format!("{{{{{name}}}}} has no value in this message"))),
         None if name.len() <= NAME_SHOWN_MAX && !name.chars().any(char::is_control) => {
             Err(error(format!("unknown placeholder {{{{{name}}}}}")))
@@ -246,7 +252,7 @@ fn mark(text: &str, range: Range<usize>, in_string: bool, allowed: &[Slot]) -> R
 fn without_bare_marks(text: &str, marks: &[Mark]) -> String {
     let mut json = String::with_capacity(text.len());
     let mut from = 0;
-    for mark in marks.iter().filter(|mark| !mark.in_string) {
+    for mark in marks.iter().filter(|mark| mark.string.is_none()) {
         json.push_str(&text[from..mark.range.start]);
         json.push('"');
         json.extend(std::iter::repeat_n('_', mark.range.len() - 2));
@@ -292,7 +298,7 @@ impl Compiler<'_> {
         let mut from = 0;
         for mark in self.marks {
             let Range { start, end } = mark.range;
-            let whole = mark.in_string && json[..start].ends_with('"') && json[end..].starts_with('"');
+            let whole = mark.string == Some(start) && json[end..].starts_with('"');
             let is_key = json[end..].get(1..).is_some_and(|rest| rest.trim_start().starts_with(':'));
             let is_bare = mark.slot.is_bare() && !mark.as_text;
             if whole && is_bare && !is_key {
@@ -301,7 +307,7 @@ impl Compiler<'_> {
                 from = end + 1;
                 continue;
             }
-            let quote = if mark.in_string || is_bare { "" } else { "\"" };
+            let quote = if mark.string.is_some() || is_bare { "" } else { "\"" };
             literal(&self.text[from..start], &mut pieces);
             literal(quote, &mut pieces);
             pieces.push(Piece::Slot(mark.slot));
@@ -352,11 +358,15 @@ impl Compiler<'_> {
 fn field_of(json: &str, range: Range<usize>, mark: &Mark) -> Field {
     let plain =
         |text: &str| serde_json::from_str::<String>(&format!("\"{text}\"")).unwrap_or_default().into();
-    let (before, behind) = if mark.in_string {
+    let (before, behind) = if mark.string.is_some() {
         (&json[range.start + 1..mark.range.start], &json[mark.range.end..range.end - 1])
     } else {
         ("", "")
     };
+    // Audio is read as it stands in the message, with its escapes; all else is unescaped before.
+    if mark.slot == Slot::Audio {
+        return Field::Slot { slot: mark.slot, before: before.into(), behind: behind.into() };
+    }
     Field::Slot { slot: mark.slot, before: plain(before), behind: plain(behind) }
 }
 

@@ -10,6 +10,7 @@ mod config_api;
 mod config_schema;
 mod course;
 mod encryption;
+mod example;
 mod failing_bots;
 mod folder;
 mod gateway;

@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 
 use super::bot::Bot;
 use super::course::{Course, End};
+use super::example;
 use super::folder::Folder;
 use super::gateway::Gateway;
 use super::phone::{self, Dial};
@@ -17,10 +18,18 @@ use super::{is_wanted, sound};
 struct Case {
     name: &'static str,
     dialect: &'static str,
+    example: Option<Example>,
     options: &'static [&'static str],
     settings: &'static str,
     codec: &'static str,
     end: End,
+}
+
+/// A bot of `custom`: the peer, and the worked configuration that maps it, with words changed.
+struct Example {
+    peer: &'static str,
+    file: &'static str,
+    changes: &'static [(&'static str, &'static str)],
 }
 
 #[tokio::test]
@@ -33,7 +42,7 @@ async fn a_phone_and_a_bot_of_each_dialect_talk_type_and_hang_up() {
         let behaviour = course.behaviour(case.end);
         let options = [&["--behaviour", &behaviour], case.options].concat();
         let heard = folder.file(&format!("{}-caller.wav", case.name));
-        bots.push(Bot::start(case.name, case.dialect, &options, &heard, folder.path()).await);
+        bots.push(Bot::start(case.name, case.peer(), &options, &heard, folder.path()).await);
     }
     let settings: String =
         cases.iter().zip(&bots).enumerate().map(|(at, (case, bot))| case.toml(at, bot)).collect();
@@ -64,16 +73,19 @@ impl Case {
         format!("+1800555{at:04}")
     }
 
+    /// The foreign bot.
+    fn peer(&self) -> &'static str {
+        self.example.as_ref().map_or(self.dialect, |example| example.peer)
+    }
+
     /// The bot and the number that leads to it.
     fn toml(&self, at: usize, bot: &Bot) -> String {
-        format!(
-            "[bots.{}]\nurl = \"{}\"\ndialect = \"{}\"\n{}\n[[numbers]]\nnumber = \"{}\"\nbot = \"{0}\"\n",
-            self.name,
-            bot.url,
-            self.dialect,
-            self.settings,
-            Self::number(at)
-        )
+        let Self { name, dialect, settings, .. } = self;
+        let entry = match &self.example {
+            Some(Example { file, changes, .. }) => example::bot(file, name, &bot.url, changes),
+            None => format!("[bots.{name}]\nurl = \"{}\"\ndialect = \"{dialect}\"\n{settings}\n", bot.url),
+        };
+        format!("{entry}\n[[numbers]]\nnumber = \"{}\"\nbot = \"{name}\"\n", Self::number(at))
     }
 
     async fn call(
@@ -139,8 +151,38 @@ impl Case {
 const FROM: &str = "+919876543210";
 
 const fn case(name: &'static str, dialect: &'static str, codec: &'static str, end: End) -> Case {
-    Case { name, dialect, options: &[], settings: "", codec, end }
+    Case { name, dialect, example: None, options: &[], settings: "", codec, end }
 }
+
+/// OpenAI Realtime with the beta names, by `examples/openai-realtime-beta.toml`.
+const fn engine(name: &'static str, changes: &'static [(&'static str, &'static str)], end: End) -> Case {
+    let example = Some(Example { peer: "openai-realtime-beta", file: "openai-realtime-beta.toml", changes });
+    Case { example, options: ENGINE_OPTIONS, ..case(name, "custom", "PCMU", end) }
+}
+
+/// A bot made for Twilio, by `examples/twilio-bot.toml`.
+const fn twilio(name: &'static str, codec: &'static str, end: End) -> Case {
+    let example = Some(Example { peer: "twilio", file: "twilio-bot.toml", changes: &[] });
+    Case { example, options: &["--expect-from", FROM], ..case(name, "custom", codec, end) }
+}
+
+const ENGINE_OPTIONS: &[&str] = &[
+    "--expect-header",
+    "Authorization: Bearer sk-test",
+    "--expect-header",
+    "OpenAI-Beta: realtime=v1",
+    "--expect-from",
+    FROM,
+];
+
+const KEY: (&str, &str) = ("${OPENAI_API_KEY}", "sk-test");
+
+/// The engine's other format.
+const WIDE: &[(&str, &str)] = &[
+    KEY,
+    ("encoding = \"g711_ulaw\", sample_rate = 8000", "encoding = \"pcm\", sample_rate = 24000"),
+    ("g711_ulaw", "pcm16"),
+];
 
 const CASES: &[Case] = &[
     case("ivr-binary", "ivr-solutions", "PCMU", End::Caller),
@@ -165,6 +207,11 @@ const CASES: &[Case] = &[
     },
     case("ozonetel", "ozonetel", "PCMU", End::Caller),
     case("ozonetel-bot-ends", "ozonetel", "PCMA", End::Bot),
+    engine("openai-beta", &[KEY], End::Caller),
+    engine("openai-beta-bot-ends", &[KEY], End::Bot),
+    engine("openai-beta-24-khz", WIDE, End::Caller),
+    twilio("twilio-bot", "PCMU", End::Caller),
+    twilio("twilio-bot-ends", "PCMA", End::Bot),
 ];
 
 /// Phones and bots take a share of the machine each.

@@ -19,8 +19,13 @@ pub async fn call(name: &str, dialect: &str, url: &str, options: &[&str], folder
 /// The call's own id in what a vendor said first.
 pub fn call_id(verdict: &Value) -> &str {
     let start = &verdict["start"];
-    let places =
-        [&start["ucid"], &start["sessionId"], &start["start"]["call_sid"], &start["start"]["callId"]];
+    let places = [
+        &start["ucid"],
+        &start["sessionId"],
+        &start["start"]["call_sid"],
+        &start["start"]["callId"],
+        &start["start"]["callSid"],
+    ];
     places.into_iter().find_map(Value::as_str).unwrap_or_default()
 }
 
