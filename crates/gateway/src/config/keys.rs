@@ -367,7 +367,7 @@ pub const KEYS: &[Declaration] = &[
         "egress.allow_private",
         Kind::Flag,
         Is("false"),
-        "Whether URLs from outside (the answer of a CONFIG_API) may lead to this machine and into private networks; metadata, link-local, multicast and special addresses stay out of reach. URLs of this file lead anywhere.",
+        "Whether URLs from outside (the answer of a CONFIG_API, a bot's `session.transfer_ws`) may lead to this machine and into private networks; metadata, link-local, multicast and special addresses stay out of reach. URLs of this file lead anywhere.",
     ),
     key(
         "egress.allow",
