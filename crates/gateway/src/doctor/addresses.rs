@@ -64,7 +64,7 @@ fn shown(config: &Config) -> Option<Check> {
     let from_internet = callers(config).any(|network| is_far(network.address()));
     let (ip, how) = match config.sip.external_ip {
         ExternalIp::Fixed(ip) => (ip, "sip.external_ip"),
-        ExternalIp::Auto => match local_address_towards((SOMEWHERE, 0).into()) {
+        ExternalIp::Auto => match local_address_towards(SOMEWHERE) {
             Ok(ip) => (ip, "auto"),
             Err(error) => {
                 return Some(Check::warn(
