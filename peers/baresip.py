@@ -28,6 +28,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 
 CODECS = {"PCMU": "PCMU/8000/1", "PCMA": "PCMA/8000/1", "G722": "G722/16000/1", "opus": "opus/48000/2"}
+WIDE = {"G722": (16000, 1), "opus": (48000, 2)}
 SRTP = {"offered": "srtp", "needed": "srtp-mand"}
 LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 
@@ -61,10 +62,15 @@ def write_config(work, args, modules):
     transport = ";transport=tls" if args.tls else ""
     mediaenc = f";mediaenc={SRTP[args.srtp]}" if args.srtp else ""
     (work / "rec").mkdir(parents=True, exist_ok=True)
+    play, channels = args.play, 1
+    if args.codec in WIDE:
+        # Its sound has to have the codec's own rate and channels.
+        play, (rate, channels) = work / "play.wav", WIDE[args.codec]
+        subprocess.run([HERE / ".venv/bin/python", HERE / "tools/at_rate.py", args.play, play, str(rate), str(channels)], check=True)
     (work / "config").write_text("\n".join([
         "poll_method epoll", f"sip_listen {host}:{sip}", f"net_interface {LOOPBACK[family]}", f"rtp_ports {rtp}-{rtp + 7}", "rtp_stats yes",
-        f"audio_source aufile,{args.play}", f"audio_player aufile,{work / 'player.wav'}", "audio_alert aufile,/dev/null",
-        "audio_channels 1-1", "audio_srate 8000-48000", "jitter_buffer_delay 2-10", f"module_path {modules}",
+        f"audio_source aufile,{play}", f"audio_player aufile,{work / 'player.wav'}", "audio_alert aufile,/dev/null",
+        f"audio_channels {channels}-{channels}", "audio_srate 8000-48000", "opus_bitrate 64000", "jitter_buffer_delay 2-10", f"module_path {modules}",
         "module g711.so", "module g722.so", "module opus.so", "module srtp.so", "module aufile.so", "module sndfile.so", "module_tmp uuid.so", "module_tmp account.so",
         "module_app menu.so", "module_app ctrl_tcp.so", f"ctrl_tcp_listen 127.0.0.1:{control}", f"snd_path {work / 'rec'}",
         *([f"sip_cafile {args.tls}"] if args.tls else []), ""]))

@@ -266,7 +266,7 @@ pub const KEYS: &[Declaration] = &[
         "bots.*.audio.encoding",
         Kind::Text,
         Absent("the dialect's own"),
-        "`pcm` (also `linear16`, `slin`), `mulaw` (also `ulaw`, `g711_ulaw`) or `alaw`; smartpbx: `pcm16` or `g711_ulaw`.",
+        "`pcm` (also `linear16`, `slin`), `mulaw` (also `ulaw`, `g711_ulaw`) or `alaw`; smartpbx: `pcm16`, `g711_ulaw` or `opus`.",
     ),
     key("bots.*.audio.sample_rate", Kind::Whole, Absent("the dialect's own"), "Samples per second."),
     key(

@@ -1,7 +1,8 @@
 //! The end of `smartpbx` that holds the phone and faces an AI provider: says start, media, dtmf, hangup; hears media.
 
+use super::payload::Payload;
 use super::wire::MediaMessage;
-use super::{CAPABILITIES, encoding_word, hear_payload};
+use super::{CAPABILITIES, encoding_word};
 use crate::dialect::json::{expect_object, write_string, write_u64};
 use crate::dialect::registry::BotSideSettings;
 use crate::dialect::{Capability, Dialect, Malformed, Out, Wire, WireClass};
@@ -15,6 +16,7 @@ use crate::vocabulary::{
 #[derive(Debug)]
 pub struct SmartPbxBotSide {
     format: MediaFormat,
+    payload: Payload,
     stream: Stream,
 }
 
@@ -41,7 +43,8 @@ struct Ids {
 impl SmartPbxBotSide {
     /// An end that waits for its start.
     pub fn new(settings: &BotSideSettings) -> Self {
-        Self { format: settings.audio.format, stream: Stream::Waiting }
+        let format = settings.audio.format;
+        Self { format, payload: Payload::of(format), stream: Stream::Waiting }
     }
 
     fn start(&mut self, start: &CallStart, out: &mut Out<CallCommand>) {
@@ -126,7 +129,7 @@ impl Dialect for SmartPbxBotSide {
 
     fn encode_audio(&mut self, audio: &[u8], _now: Moment, out: &mut Out<CallCommand>) {
         if matches!(self.stream, Stream::Open(_)) {
-            super::write_media(audio, out);
+            self.payload.write(audio, out);
         }
     }
 
@@ -134,7 +137,7 @@ impl Dialect for SmartPbxBotSide {
         let Wire::Text(text) = wire else { return Err(super::BINARY) };
         expect_object(text)?;
         match serde_json::from_str::<MediaMessage<'_>>(text) {
-            Ok(message) if super::text_of(&message.event) == "media" => hear_payload(message.media, out),
+            Ok(message) if super::text_of(&message.event) == "media" => self.payload.hear(message.media, out),
             _ => match super::event_name(text)?.as_str() {
                 "media" => Err(Malformed::Field("media")),
                 _ => {

@@ -1,9 +1,11 @@
 //! `smartpbx`: the AI Provider protocol of seed 004, four JSON events with base64 audio both ways.
 //!
 //! What the vendor says and where it is silent stands in README.md beside this file. No clear, mark, digits to
-//! the phone or hang-up from the bot exist on this wire. Opus is not among the formats.
+//! the phone or hang-up from the bot exist on this wire. Opus is coded here: the call hears
+//! and says linear audio at 48000.
 
 mod bot_side;
+mod payload;
 mod phone_side;
 #[cfg(test)]
 mod tests;
@@ -11,16 +13,17 @@ mod wire;
 
 use std::time::Duration;
 
+use self::payload::OPUS;
 use super::envelope::audio::frame;
-use super::json::{Text, unreadable, write_base64};
+use super::json::{Text, unreadable};
 use super::registry::{AudioWish, DialectRow, MessageRow};
-use super::{Capability, Malformed, Out, WireAudio, WireClass};
+use super::{Capability, Malformed, WireAudio};
 use crate::media::{Encoding, MediaFormat};
 
 /// The row of the registry.
 pub const ROW: DialectRow = DialectRow {
     name: "smartpbx",
-    summary: "SmartPBX / FonoUC AI Provider: four JSON events, base64 audio at 24000 (pcm16) or 8000 (g711_ulaw)",
+    summary: "SmartPBX / FonoUC AI Provider: four JSON events, base64 audio at 24000 (pcm16), 8000 (g711_ulaw) or 48000 (opus)",
     default_audio: WireAudio { format: PCM16, frame: Duration::from_millis(20) },
     message_audio: None,
     capabilities: CAPABILITIES,
@@ -55,7 +58,11 @@ fn audio(wish: &AudioWish) -> Result<WireAudio, String> {
         let word = encoding_word(format);
         return Err(format!("audio encoding {word} at {rate} samples per second: {POSSIBLE}"));
     }
-    Ok(WireAudio { format, frame: frame(wish)? })
+    let frame = frame(wish)?;
+    if format == OPUS && frame != ROW.default_audio.frame {
+        return Err("audio frame: opus has packets of 20ms".to_owned());
+    }
+    Ok(WireAudio { format, frame })
 }
 
 /// The format that a name stands for; its rate is fixed (seed 004 "mediaFormat object").
@@ -63,6 +70,7 @@ fn format_of(encoding: &str) -> Option<MediaFormat> {
     Some(match encoding.to_ascii_lowercase().as_str() {
         "pcm16" | "pcm" | "linear16" | "slin" => PCM16,
         "g711_ulaw" | "ulaw" | "mulaw" | "pcmu" => MediaFormat::PCMU_8K,
+        "opus" if cfg!(feature = "opus") => OPUS,
         _ => return None,
     })
 }
@@ -71,41 +79,8 @@ fn format_of(encoding: &str) -> Option<MediaFormat> {
 fn encoding_word(format: MediaFormat) -> &'static str {
     match format.encoding {
         Encoding::Pcmu => "g711_ulaw",
+        Encoding::Linear16 if format == OPUS => "opus",
         Encoding::Linear16 | Encoding::Pcma => "pcm16",
-    }
-}
-
-/// Writes seed 004 "media", the same from both ends.
-fn write_media<T>(audio: &[u8], out: &mut Out<T>) {
-    out.text(WireClass::Audio, |to| {
-        to.extend_from_slice(br#"{"event":"media","media":{"payload":""#);
-        write_base64(to, audio);
-        to.extend_from_slice(br#""}}"#);
-    });
-}
-
-/// Hears the audio of seed 004 "media", unless it is a file's beginning.
-fn hear_payload<T>(media: Option<wire::Media<'_>>, out: &mut Out<T>) -> Result<(), Malformed> {
-    const FIELD: &str = "media.payload";
-    let payload = media.and_then(|media| media.payload).ok_or(Malformed::Missing(FIELD))?;
-    if let Some(container) = container(payload.raw()) {
-        return Err(Malformed::Audio(container));
-    }
-    out.hear_audio(|to| payload.decode(to)).map_err(|_| Malformed::Base64(FIELD))
-}
-
-/// The container whose first four bytes the base64 begins with: the seed's own example is WebM, played raw it is
-/// noise.
-fn container(base64: &str) -> Option<&'static str> {
-    // Four bytes fill five characters and the two upper bits of the sixth, which are ones in both.
-    let last = base64.as_bytes().get(5)?;
-    if !matches!(last, b'w'..=b'z' | b'0'..=b'9' | b'+' | b'/' | b'\\') {
-        return None;
-    }
-    match base64.as_bytes().get(..5)? {
-        b"GkXfo" => Some("WebM (EBML)"),
-        b"T2dnU" => Some("Ogg"),
-        _ => None,
     }
 }
 
@@ -124,5 +99,8 @@ const PCM16: MediaFormat = MediaFormat::linear16(24_000);
 /// What a binary message is: this wire carries JSON only.
 const BINARY: Malformed = Malformed::Audio("a binary message");
 
-const POSSIBLE: &str =
-    "possible are pcm16 at 24000 and g711_ulaw at 8000 (opus at 48000 is not, in this version)";
+const POSSIBLE: &str = if cfg!(feature = "opus") {
+    "possible are pcm16 at 24000, g711_ulaw at 8000 and opus at 48000"
+} else {
+    "possible are pcm16 at 24000 and g711_ulaw at 8000 (this program was built without opus)"
+};

@@ -1,7 +1,8 @@
 //! The end of `smartpbx` that is the AI provider and faces the PBX: says media, hears start, media, dtmf, hangup.
 
+use super::payload::Payload;
 use super::wire::{HangupMessage, MediaFormat as WireFormat, MediaMessage, StartMessage};
-use super::{CAPABILITIES, format_of, hear_payload, text_of};
+use super::{CAPABILITIES, format_of, text_of};
 use crate::dialect::envelope::digit;
 use crate::dialect::json::expect_object;
 use crate::dialect::registry::PhoneSideSettings;
@@ -16,6 +17,7 @@ use crate::vocabulary::{
 #[derive(Debug)]
 pub struct SmartPbxPhoneSide {
     format: MediaFormat,
+    payload: Payload,
     clock: WallClock,
     stream: Stream,
 }
@@ -34,7 +36,8 @@ enum Stream {
 impl SmartPbxPhoneSide {
     /// An end that waits for the PBX's start.
     pub fn new(settings: &PhoneSideSettings) -> Self {
-        Self { format: settings.audio.format, clock: settings.clock, stream: Stream::Waiting }
+        let format = settings.audio.format;
+        Self { format, payload: Payload::of(format), clock: settings.clock, stream: Stream::Waiting }
     }
 
     fn hear_start(&mut self, text: &str, out: &mut Out<CallEvent>) -> Result<(), Malformed> {
@@ -53,7 +56,9 @@ impl SmartPbxPhoneSide {
             other => other,
         };
         self.stream = Stream::Open;
-        self.format = format;
+        if format != self.format {
+            (self.format, self.payload) = (format, Payload::of(format));
+        }
         out.hear(CallEvent::Started(Box::new(CallStart {
             call_id: CallId::from_wire(id),
             stream_id: StreamId::from_wire(id),
@@ -76,7 +81,7 @@ impl SmartPbxPhoneSide {
         let Some(named) = named else { return Ok(self.format) };
         let format = match text_of(&named.encoding) {
             "" => self.format,
-            "opus" => return Err(Malformed::Audio("opus")),
+            "opus" if !cfg!(feature = "opus") => return Err(Malformed::Audio("opus")),
             word => format_of(word).ok_or(Malformed::Field("start.mediaFormat.encoding"))?,
         };
         let rate_fits = named.sample_rate.is_none_or(|rate| rate.0 == u64::from(format.sample_rate));
@@ -140,7 +145,7 @@ impl Dialect for SmartPbxPhoneSide {
 
     fn encode_audio(&mut self, audio: &[u8], _now: Moment, out: &mut Out<CallEvent>) {
         if self.stream == Stream::Open {
-            super::write_media(audio, out);
+            self.payload.write(audio, out);
         }
     }
 
@@ -150,7 +155,7 @@ impl Dialect for SmartPbxPhoneSide {
         match serde_json::from_str::<MediaMessage<'_>>(text) {
             Ok(message) if text_of(&message.event) == "media" => {
                 self.if_open("media")?;
-                hear_payload(message.media, out)
+                self.payload.hear(message.media, out)
             }
             _ => self.hear_event(text, out),
         }

@@ -11,7 +11,7 @@ use crate::dialect::laws::{
 };
 use crate::dialect::registry::AudioWish;
 use crate::dialect::{BotSide, Heard, Malformed, Out, PhoneSide, Wire, WireAudio};
-use crate::media::MediaFormat;
+use crate::media::{Level, MediaFormat, SineTone};
 use crate::vocabulary::{
     CallCommand, CallEvent, CallStart, Cause, DigitPress, EndedStream, HangUpWhen, Moment, PhoneNumber,
     REASONS, Reason,
@@ -239,7 +239,10 @@ fn broken_messages_say_what_is_broken_and_the_order_is_kept() {
         (r#"{"event":"hangup"}"#, Malformed::Unexpected("hangup")),
         (r#"{"event":"start"}"#, Malformed::Missing("start")),
         (r#"{"event":"start","start":{}}"#, Malformed::Missing("start.callId")),
-        (&start(r#"{"encoding":"opus","sampleRate":48000}"#), Malformed::Audio("opus")),
+        (
+            &start(r#"{"encoding":"opus","sampleRate":8000}"#),
+            Malformed::Field("start.mediaFormat.sampleRate"),
+        ),
         (&start(r#"{"encoding":"mp3"}"#), Malformed::Field("start.mediaFormat.encoding")),
         (
             &start(r#"{"encoding":"pcm16","sampleRate":8000}"#),
@@ -260,7 +263,7 @@ fn broken_messages_say_what_is_broken_and_the_order_is_kept() {
 }
 
 #[test]
-fn every_documented_audio_wish_is_granted_and_opus_names_what_is_possible() {
+fn every_documented_audio_wish_is_granted_and_others_are_told_what_is_possible() {
     let wish = |encoding: Option<&str>, sample_rate| {
         let wish = AudioWish { encoding: encoding.map(str::to_owned), sample_rate, frame: None };
         audio(&wish).map(|audio| audio.format)
@@ -270,13 +273,88 @@ fn every_documented_audio_wish_is_granted_and_opus_names_what_is_possible() {
     assert_eq!(wish(Some("g711_ulaw"), Some(8_000)), Ok(MediaFormat::PCMU_8K));
     assert_eq!(wish(None, Some(8_000)), Ok(MediaFormat::PCMU_8K));
     assert_eq!(wish(None, None), Ok(PCM16));
-    let possible =
-        "possible are pcm16 at 24000 and g711_ulaw at 8000 (opus at 48000 is not, in this version)";
-    assert_eq!(wish(Some("opus"), Some(48_000)), Err(format!("audio encoding \"opus\": {possible}")));
+    assert_eq!(wish(Some("opus"), Some(48_000)), Ok(MediaFormat::linear16(48_000)));
+    assert_eq!(wish(Some("opus"), None), Ok(MediaFormat::linear16(48_000)));
+    let possible = "possible are pcm16 at 24000, g711_ulaw at 8000 and opus at 48000";
+    assert_eq!(wish(Some("mp3"), None), Err(format!("audio encoding \"mp3\": {possible}")));
     assert_eq!(
         wish(Some("pcm16"), Some(8_000)),
         Err(format!("audio encoding pcm16 at 8000 samples per second: {possible}"))
     );
     let frame = AudioWish { frame: Some(Duration::from_millis(15)), ..AudioWish::default() };
     assert_eq!(audio(&frame).unwrap_err(), "audio frame: possible are 10ms to 200ms in steps of 10ms");
+    let packets = AudioWish {
+        encoding: Some("opus".into()),
+        frame: Some(Duration::from_millis(40)),
+        sample_rate: None,
+    };
+    assert_eq!(audio(&packets).unwrap_err(), "audio frame: opus has packets of 20ms");
+}
+
+/// Frames of a tone at 48 kHz, each said on its own.
+fn opus_frames() -> Vec<Vec<u8>> {
+    let mut tone = SineTone::new(48_000, 440.0, 8_000);
+    let frame = |_| {
+        let mut samples = [0; 960];
+        tone.fill(&mut samples);
+        samples.iter().flat_map(|sample| sample.to_le_bytes()).collect()
+    };
+    (0..20).map(frame).collect()
+}
+
+#[test]
+fn each_frame_of_opus_is_one_packet_and_is_heard_at_the_other_end() {
+    let audio = audio(&AudioWish { encoding: Some("opus".into()), ..AudioWish::default() }).unwrap();
+    let (mut bot_side, mut phone_side) = laws::ends(&ROW, audio);
+    let (mut says, mut hears) = (Out::new(), Out::new());
+    bot_side.encode(&CallEvent::Started(Box::new(start(audio.format))), Moment::START, &mut says);
+    let text = |out: &Out<CallCommand>| match out.messages().next() {
+        Some((_, Wire::Text(text))) => text.to_owned(),
+        other => panic!("{other:?}"),
+    };
+    assert!(text(&says).contains(r#""mediaFormat":{"encoding":"opus","sampleRate":48000}"#));
+    phone_side.decode(Wire::Text(&text(&says)), Moment::START, &mut hears).unwrap();
+    assert_eq!(phone_side.format(), MediaFormat::linear16(48_000));
+    let mut power = 0.0;
+    for frame in opus_frames() {
+        says.clear();
+        bot_side.encode_audio(&frame, Moment::START, &mut says);
+        let message = text(&says);
+        assert!(message.len() < 500, "{} bytes are no packet of speech", message.len());
+        hears.clear();
+        phone_side.decode(Wire::Text(&message), Moment::START, &mut hears).unwrap();
+        let heard = hears.heard().first().unwrap();
+        let Heard::Audio(span) = heard else { panic!("{heard:?}") };
+        let heard = hears.audio(span);
+        assert_eq!(heard.len(), frame.len());
+        power = Level::of_frame(MediaFormat::linear16(48_000), heard).mean_square;
+    }
+    let said = Level::of_frame(MediaFormat::linear16(48_000), &opus_frames()[19]).mean_square;
+    assert!((0.8..1.25).contains(&(power / said)), "{power} of {said}");
+}
+
+#[test]
+fn what_is_no_packet_of_opus_is_refused_and_a_short_last_frame_is_filled_up() {
+    let (_, mut phone_side) = laws::ends(&ROW, ROW.default_audio);
+    let mut out = Out::new();
+    let start =
+        r#"{"event":"start","start":{"callId":"c","mediaFormat":{"encoding":"opus","sampleRate":48000}}}"#;
+    phone_side.decode(Wire::Text(start), Moment::START, &mut out).unwrap();
+    for (payload, malformed) in [
+        ("GkXfo59ChoEBQveBAULygQRC84EIQoKEd2VibUKHgQCh", Malformed::Audio("WebM (EBML)")),
+        ("T2dnUwACAAAAAAAA", Malformed::Audio("Ogg")),
+        // 63 frames of 20 ms in one packet.
+        ("Cz8A", Malformed::Audio("no packet of opus")),
+        ("A*A=", Malformed::Base64("media.payload")),
+    ] {
+        let media = format!(r#"{{"event":"media","media":{{"payload":"{payload}"}}}}"#);
+        assert_eq!(
+            phone_side.decode(Wire::Text(&media), Moment::START, &mut out),
+            Err(malformed),
+            "{payload}"
+        );
+    }
+    out.clear();
+    phone_side.encode_audio(&[1; 100], Moment::START, &mut out);
+    assert_eq!(out.messages().count(), 1);
 }

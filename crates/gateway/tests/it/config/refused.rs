@@ -172,9 +172,9 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "line break",
     ),
     (
-        "[bots.a]\nurl = \"ws://h/\"\ndialect = \"smartpbx\"\naudio = { encoding = \"opus\" }",
-        "bots.a.audio.encoding",
-        "not in this version",
+        "[bots.a]\nurl = \"ws://h/\"\ndialect = \"smartpbx\"\naudio = { encoding = \"opus\", frame = \"40ms\" }",
+        "bots.a.audio.frame",
+        "packets of 20ms",
     ),
     (
         "[bots.a]\nurl = \"ws://h/\"\ndialect = \"ivr-solutions\"\naudio = { encoding = \"base64\" }",

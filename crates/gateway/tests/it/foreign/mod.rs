@@ -30,6 +30,7 @@ mod sound;
 mod support_archive;
 mod vendor;
 mod vendors_meet_bots;
+mod wideband_phones;
 
 use std::path::{Path, PathBuf};
 
