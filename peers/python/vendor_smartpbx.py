@@ -7,8 +7,10 @@ import secrets
 import time
 
 import numpy as np
+from av.error import FFmpegError
 
 from judge import audio_payload, const, parse_object, shape, short, text
+from opus import Opus
 from sound import mulaw_decode, mulaw_encode
 from vendorclient import VendorCall, main
 
@@ -20,7 +22,8 @@ class SmartPbx(VendorCall):
 
     def __init__(self, ws, args, log):
         self.mulaw = args.encoding == "g711_ulaw"
-        self.rate = 8000 if self.mulaw else 24000
+        self.opus = Opus() if args.encoding == "opus" else None
+        self.rate = {"g711_ulaw": 8000, "pcm16": 24000, "opus": 48000}[args.encoding]
         super().__init__(ws, args, log)
         self.ids = {"callId": f"call_{int(time.time() * 1000)}_{secrets.token_hex(12)}", "otherLegCallId": f"call_{secrets.token_hex(12)}"}
 
@@ -32,8 +35,9 @@ class SmartPbx(VendorCall):
         self.ready.set()
 
     async def send_frame(self, samples):
-        data = mulaw_encode(samples) if self.mulaw else samples.tobytes()
-        await self.send(json.dumps({"event": "media", "media": {"payload": base64.b64encode(data).decode()}}))
+        pieces = self.opus.encode(samples) if self.opus else [mulaw_encode(samples) if self.mulaw else samples.tobytes()]
+        for data in pieces:
+            await self.send(json.dumps({"event": "media", "media": {"payload": base64.b64encode(data).decode()}}))
 
     async def send_digit(self, digit):
         await self.say({"event": "dtmf", "dtmf": self.ids | {"digit": digit, "duration": 100}})
@@ -47,7 +51,15 @@ class SmartPbx(VendorCall):
             judge.violation(f"unknown message {short(msg)}: a bot sends media and nothing else")
         elif shape(judge, "media", msg, MEDIA):
             data = audio_payload(judge, "media.payload", msg["media"]["payload"])
-            if self.mulaw:
+            if self.opus:
+                try:
+                    samples = self.opus.decode(data)
+                except FFmpegError as error:
+                    judge.violation(f"media.payload is no packet of opus: {error}")
+                    return
+                judge.expect(len(samples) == 960, f"a packet of {len(samples)} samples, expected 20 ms")
+                self.heard_audio(len(data), samples)
+            elif self.mulaw:
                 self.heard_audio(len(data), mulaw_decode(data))
             elif judge.expect(len(data) % 2 == 0, "media.payload: half a sample"):
                 self.heard_audio(len(data), np.frombuffer(data, "<i2"))

@@ -30,7 +30,7 @@ def arguments(dialect):
     p.add_argument("--hangup-by", choices=("caller", "bot"), default="caller")
     p.add_argument("--end", choices=("stop", "close", "reset"), default="stop", help="how the caller goes")
     p.add_argument("--start-shape", choices=("seed", "live"), default="seed", help="ozonetel only")
-    p.add_argument("--encoding", default="pcm16", choices=("pcm16", "g711_ulaw"), help="smartpbx only")
+    p.add_argument("--encoding", default="pcm16", choices=("pcm16", "g711_ulaw", "opus"), help="smartpbx only")
     p.add_argument("--other-ucid", action="store_true", help="ozonetel only: the stop names another ucid")
     p.add_argument("--no-cdr", action="store_true", help="incoming-call only: seed 003's vendor")
     p.add_argument("--wait-ms", type=float, default=0, help="silence between the connection and the first message")

@@ -92,7 +92,7 @@ impl fmt::Debug for OpusDecoder {
 
 /// Enough for speech at up to 16 kHz, and at more.
 const BITS_PER_SECOND: u32 = 32_000;
-const BITS_PER_SECOND_WIDE: u32 = 48_000;
+const BITS_PER_SECOND_WIDE: u32 = 64_000;
 /// Of 10: beyond it a second of speech costs more than is heard.
 const COMPLEXITY: u8 = 5;
 /// What the coder spends its redundancy for.
