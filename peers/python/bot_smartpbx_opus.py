@@ -16,7 +16,7 @@ class SmartPbxOpus(BotCall):
 
     def __init__(self, *args):
         super().__init__(*args)
-        self.opus = Opus()
+        self.judge.rate, self.opus = self.rate, Opus()
 
     async def on_text(self, message):
         judge = self.judge
