@@ -5,6 +5,7 @@
 
 pub mod call;
 pub mod dialect;
+pub mod mapping;
 pub mod rtp;
 pub mod sdp;
 pub mod sip;

@@ -6,6 +6,8 @@ use std::path::Path;
 mod call;
 #[path = "../../../../fuzz/src/dialect.rs"]
 mod dialect;
+#[path = "../../../../fuzz/src/mapping.rs"]
+mod mapping;
 #[path = "../../../../fuzz/src/rtp.rs"]
 mod rtp;
 #[path = "../../../../fuzz/src/srtp.rs"]
@@ -48,6 +50,11 @@ fn dialect_inputs_are_heard_in_portions_or_refused_and_answered_in_json() {
             dialect::exercise(row.name, input)
         });
     }
+}
+
+#[test]
+fn mapping_inputs_are_refused_at_a_place_or_write_bounded_json() {
+    replay("mapping", mapping::exercise);
 }
 
 #[test]

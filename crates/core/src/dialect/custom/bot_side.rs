@@ -11,6 +11,7 @@ use super::slot::{Identity, Matter};
 use super::speech::Speech;
 use crate::dialect::envelope::destination::{is_bot_url, phones};
 use crate::dialect::envelope::pick::{Picked, pick};
+use crate::dialect::envelope::{hear_binary, hear_payload};
 use crate::dialect::json::expect_object;
 use crate::dialect::registry::BotSideSettings;
 use crate::dialect::{Capability, Dialect, Malformed, Out, Wire};
@@ -132,12 +133,7 @@ impl Dialect for CustomBotSide {
     fn decode(&mut self, wire: Wire<'_>, _now: Moment, out: &mut Out<CallCommand>) -> Result<(), Malformed> {
         let text = match wire {
             Wire::Text(text) => text,
-            Wire::Binary(audio) => {
-                return out.hear_audio(|to| {
-                    to.extend_from_slice(audio);
-                    Ok(())
-                });
-            }
+            Wire::Binary(audio) => return hear_binary(audio, out),
         };
         expect_object(text)?;
         let mut found = [Picked::default(); super::ANSWER_PATHS_MAX];
@@ -149,10 +145,7 @@ impl Dialect for CustomBotSide {
         };
         let field = field_of(answer.what);
         out.hear(match answer.what {
-            Meaning::Audio => {
-                let audio = value.base64(field)?.ok_or(Malformed::Missing(field))?;
-                return out.hear_audio(|to| audio.decode(to)).map_err(|_| Malformed::Base64(field));
-            }
+            Meaning::Audio => return hear_payload(value, field, out),
             Meaning::Clear => CallCommand::Clear,
             Meaning::HangUp => CallCommand::HangUp(HangUpWhen::AfterPlayout),
             Meaning::Mark => mark(value, field)?,

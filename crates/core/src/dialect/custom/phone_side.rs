@@ -10,6 +10,7 @@ use super::mapping::{Mapping, Meaning};
 use super::slot::{Identity, Matter, Slot};
 use super::speech::Speech;
 use super::wire::Reading;
+use crate::dialect::envelope::hear_binary;
 use crate::dialect::json::expect_object;
 use crate::dialect::registry::PhoneSideSettings;
 use crate::dialect::{Capability, Dialect, Malformed, Out, Wire};
@@ -113,7 +114,8 @@ impl CustomPhoneSide {
 
     fn hear_text(&mut self, text: &str, out: &mut Out<CallEvent>) -> Result<(), Malformed> {
         let mapping = self.mapping.clone();
-        let Some((shape, reading)) = shape(&mapping, text)? else {
+        let is_open = matches!(self.stream, Stream::Open(_));
+        let Some((shape, reading)) = shape(&mapping, text, is_open)? else {
             out.hear(CallEvent::Unknown(RawMessage::new(text)));
             return Ok(());
         };
@@ -210,10 +212,7 @@ impl Dialect for CustomPhoneSide {
             }
             Wire::Binary(audio) => {
                 self.arrive(Shape::Audio, None, out)?;
-                out.hear_audio(|to| {
-                    to.extend_from_slice(audio);
-                    Ok(())
-                })
+                hear_binary(audio, out)
             }
         }
     }
@@ -237,8 +236,12 @@ impl Shape {
 }
 
 /// The shape of a message: the first whose signs it bears and whose own value it holds. Audio comes first: it is what
-/// comes most.
-fn shape<'t, 'a>(mapping: &'t Mapping, text: &'a str) -> Result<Option<(Shape, Reading<'t, 'a>)>, Malformed> {
+/// comes most, and of an open call nothing else is read with it.
+fn shape<'t, 'a>(
+    mapping: &'t Mapping,
+    text: &'a str,
+    is_open: bool,
+) -> Result<Option<(Shape, Reading<'t, 'a>)>, Malformed> {
     let shapes = [
         (Shape::Audio, &mapping.input_audio, Some(Slot::Audio)),
         (Shape::Digit, &mapping.input_digit, Some(Slot::Digit)),
@@ -249,7 +252,9 @@ fn shape<'t, 'a>(mapping: &'t Mapping, text: &'a str) -> Result<Option<(Shape, R
     let mut missing = None;
     for (shape, template, own) in shapes {
         let Some(template) = template else { continue };
-        let Some(reading) = template.read(text)? else { continue };
+        let reading =
+            if is_open && shape == Shape::Audio { template.read_audio(text) } else { template.read(text) };
+        let Some(reading) = reading? else { continue };
         if own.is_none_or(|own| !template.has(own) || reading.has(own)) {
             return Ok(Some((shape, reading)));
         }

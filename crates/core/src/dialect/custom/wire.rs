@@ -20,6 +20,8 @@ pub struct Template {
     literals: Box<str>,
     pieces: Box<[Piece]>,
     fields: Box<[Field]>,
+    /// How many of the first fields are needed to hear audio in a call that is on: the signs and the audio itself.
+    audio_fields: usize,
     /// Where each field stands.
     paths: Box<[Path]>,
 }
@@ -89,7 +91,10 @@ impl Template {
         }
         let fields = compiler.fields(&json).map_err(|error| vec![error])?;
         let (paths, fields): (Vec<_>, Vec<_>) = fields.into_iter().unzip();
-        Ok(Self { literals, pieces, fields: fields.into(), paths: paths.into() })
+        let is_needed =
+            |field: &&Field| matches!(field, Field::Sign(_) | Field::Slot { slot: Slot::Audio, .. });
+        let audio_fields = fields.iter().take_while(is_needed).count();
+        Ok(Self { literals, pieces, fields: fields.into(), audio_fields, paths: paths.into() })
     }
 
     /// Whether that placeholder stands in it.
@@ -128,8 +133,25 @@ impl Template {
     /// # Errors
     /// [`Malformed::NotJson`]. The caller has asked `expect_object` before.
     pub fn read<'t, 'a>(&'t self, text: &'a str) -> Result<Option<Reading<'t, 'a>>, Malformed> {
+        self.read_fields(text, self.fields.len())
+    }
+
+    /// Reads no more of a message than its audio.
+    ///
+    /// # Errors
+    /// As [`Template::read`].
+    pub fn read_audio<'t, 'a>(&'t self, text: &'a str) -> Result<Option<Reading<'t, 'a>>, Malformed> {
+        self.read_fields(text, self.audio_fields)
+    }
+
+    fn read_fields<'t, 'a>(
+        &'t self,
+        text: &'a str,
+        count: usize,
+    ) -> Result<Option<Reading<'t, 'a>>, Malformed> {
         let mut picked = [Picked::default(); PATHS_MAX];
-        pick(text, &self.paths, picked.get_mut(..self.paths.len()).unwrap_or_default())?;
+        let paths = self.paths.get(..count).unwrap_or_default();
+        pick(text, paths, picked.get_mut(..paths.len()).unwrap_or_default())?;
         let signed = self.fields.iter().zip(&picked).all(|(field, picked)| match field {
             Field::Slot { .. } => true,
             Field::Sign(sign) => picked.raw().is_some_and(|raw| is_same(raw, sign)),
@@ -349,6 +371,8 @@ impl Compiler<'_> {
             Some(kind) => vec![kind],
             None => signs.into_iter().take(PATHS_MAX - SLOTS_MAX).collect(),
         };
+        // Audio is what comes: it is found by the first of the paths.
+        slots.sort_by_key(|(.., field)| !matches!(field, Field::Slot { slot: Slot::Audio, .. }));
         let slots = slots.into_iter().map(|(_, path, field)| (path, field));
         Ok(signs.into_iter().chain(slots).collect())
     }

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::Malformed;
 use super::json::{Number, Text};
+use super::{Malformed, Out};
 use crate::vocabulary::{CallEvent, Digit, DigitPress};
+use pick::Picked;
 
 /// `{"event":"dtmf","dtmf":{"digit":…,"duration":…}}` (seed 000 §5.4, seed 004 "dtmf").
 #[derive(Debug, Deserialize)]
@@ -26,6 +27,24 @@ struct Dtmf<'a> {
     #[serde(borrow)]
     digit: Option<Text<'a>>,
     duration: Option<Number>,
+}
+
+/// Hears the base64 audio that stood at a path; `name` is blamed where it is missing or wrong.
+pub(super) fn hear_payload<T>(
+    payload: Picked<'_>,
+    name: &'static str,
+    out: &mut Out<T>,
+) -> Result<(), Malformed> {
+    let payload = payload.base64(name)?.ok_or(Malformed::Missing(name))?;
+    out.hear_audio(|to| payload.decode(to)).map_err(|_| Malformed::Base64(name))
+}
+
+/// Hears a binary message of audio.
+pub(super) fn hear_binary<T>(audio: &[u8], out: &mut Out<T>) -> Result<(), Malformed> {
+    out.hear_audio(|to| {
+        to.extend_from_slice(audio);
+        Ok(())
+    })
 }
 
 /// Reads a pressed key; a length of nothing is no length.

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::commands;
-use super::wire::{AudioMessage, Head, MarkMessage};
+use super::wire::MarkMessage;
 use super::{CAPABILITIES, MARK_NAME_BYTES_MAX, encoding_word, field};
-use crate::dialect::json::{Base64Text, Text, expect_object, write_base64, write_string, write_u64};
+use crate::dialect::envelope::{hear_binary, hear_payload};
+use crate::dialect::json::{Text, write_base64, write_string, write_u64};
 use crate::dialect::registry::{BotSideSettings, RefusalWish};
 use crate::dialect::{Capability, Dialect, Malformed, Out, Wire, WireClass};
 use crate::media::MediaFormat;
@@ -216,25 +217,16 @@ impl Dialect for IvrBotSide {
     fn decode(&mut self, wire: Wire<'_>, _now: Moment, out: &mut Out<CallCommand>) -> Result<(), Malformed> {
         let text = match wire {
             Wire::Text(text) => text,
-            Wire::Binary(audio) => {
-                return out.hear_audio(|to| {
-                    to.extend_from_slice(audio);
-                    Ok(())
-                });
-            }
+            Wire::Binary(audio) => return hear_binary(audio, out),
         };
-        expect_object(text)?;
-        if let Ok(message) = serde_json::from_str::<AudioMessage<'_>>(text) {
-            match (name_of(&message.event), name_of(&message.kind)) {
-                ("media", _) => {
-                    let payload = message.media.and_then(|media| media.payload);
-                    return hear_payload(payload, "media.payload", out);
-                }
-                (_, "response.audio.delta") => return hear_payload(message.delta, "delta", out),
-                _ => {}
-            }
+        let [event, kind, payload, delta] = super::message(text)?;
+        if event.is_text("media") {
+            return hear_payload(payload, "media.payload", out);
         }
-        hear_command(text, out)
+        if kind.is_text("response.audio.delta") {
+            return hear_payload(delta, "delta", out);
+        }
+        hear_command(text, &super::name(event, kind)?, out)
     }
 
     fn capabilities(&self) -> &'static [Capability] {
@@ -258,9 +250,12 @@ impl Ids {
 }
 
 /// Hears a message that is not audio.
-fn hear_command(text: &str, out: &mut Out<CallCommand>) -> Result<(), Malformed> {
-    let head: Head<'_> = super::head(text)?;
-    let command = match (name_of(&head.event), name_of(&head.kind)) {
+fn hear_command(
+    text: &str,
+    [event, kind]: &[Option<Text<'_>>; 2],
+    out: &mut Out<CallCommand>,
+) -> Result<(), Malformed> {
+    let command = match (name_of(event), name_of(kind)) {
         ("mark", _) => mark(text)?,
         ("clear", _) | (_, "audio.clear") => CallCommand::Clear,
         (_, "session.hangup") => CallCommand::HangUp(HangUpWhen::AfterPlayout),
@@ -269,8 +264,6 @@ fn hear_command(text: &str, out: &mut Out<CallCommand>) -> Result<(), Malformed>
         (_, "session.transfer_ws") => commands::transfer_ws(text)?,
         (_, "session.flow_transfer") => commands::flow_transfer(text)?,
         (_, "session.transfer_extension") => commands::transfer_extension(text)?,
-        ("media", _) => return Err(Malformed::Field("media")),
-        (_, "response.audio.delta") => return Err(Malformed::Field("delta")),
         _ => CallCommand::Unknown(RawMessage::new(text)),
     };
     out.hear(command);
@@ -284,15 +277,6 @@ fn mark(text: &str) -> Result<CallCommand, Malformed> {
         return Err(Malformed::Field("mark.name"));
     }
     Ok(CallCommand::Mark { name: name.as_str().into() })
-}
-
-fn hear_payload(
-    payload: Option<Base64Text<'_>>,
-    field: &'static str,
-    out: &mut Out<CallCommand>,
-) -> Result<(), Malformed> {
-    let payload = payload.ok_or(Malformed::Missing(field))?;
-    out.hear_audio(|to| payload.decode(to)).map_err(|_| Malformed::Base64(field))
 }
 
 /// Writes the beginning of a numbered event, up to and with its stream.

@@ -11,6 +11,8 @@ mod tests;
 mod wire;
 
 use super::envelope::audio;
+use super::envelope::pick::{Picked, pick};
+use super::json::Text;
 use super::registry::{DialectRow, MessageRow};
 use super::{Capability, Malformed, json};
 use crate::media::{Encoding, MediaFormat};
@@ -87,14 +89,19 @@ fn encoding_word(format: MediaFormat) -> &'static str {
     }
 }
 
-/// Reads what kind of message `text` is.
-fn head(text: &str) -> Result<wire::Head<'_>, Malformed> {
-    let head: wire::Head<'_> =
-        serde_json::from_str(text).map_err(|error| json::unreadable(&error, "event or type"))?;
-    if head.event.is_none() && head.kind.is_none() {
-        return Err(Malformed::Missing("event"));
-    }
-    Ok(head)
+/// Picks what a message says of its kind, and its audio: `event`, `type`, `media.payload`, `delta`.
+fn message(text: &str) -> Result<[Picked<'_>; 4], Malformed> {
+    json::expect_object(text)?;
+    let mut found = [Picked::default(); 4];
+    pick(text, &wire::MESSAGE, &mut found)?;
+    Ok(found)
+}
+
+/// The name of a message that has one.
+fn name<'a>(event: Picked<'a>, kind: Picked<'a>) -> Result<[Option<Text<'a>>; 2], Malformed> {
+    const FIELD: &str = "event or type";
+    let names = [event.text(FIELD)?, kind.text(FIELD)?];
+    if names.iter().all(Option::is_none) { Err(Malformed::Missing("event")) } else { Ok(names) }
 }
 
 /// Appends `name` (with its separators) and a ready-made JSON string.

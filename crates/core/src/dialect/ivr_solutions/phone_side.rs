@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::wire::{AudioMessage, ErrorMessage, Head, MarkMessage, MediaFormat as WireFormat, Start};
+use super::wire::{ErrorMessage, MarkMessage, MediaFormat as WireFormat, Start};
 use super::wire::{StartMessage, StopMessage};
 use super::{CAPABILITIES, MARK_NAME_BYTES_MAX, field, format_of};
 use crate::dialect::envelope::audio::is_possible;
-use crate::dialect::envelope::digit;
-use crate::dialect::json::{Text, expect_object, write_base64, write_string};
+use crate::dialect::envelope::{digit, hear_binary, hear_payload};
+use crate::dialect::json::{Text, write_base64, write_string};
 use crate::dialect::registry::PhoneSideSettings;
 use crate::dialect::{Capability, Dialect, Malformed, Out, Wire, WireClass};
 use crate::media::MediaFormat;
@@ -101,12 +101,16 @@ impl IvrPhoneSide {
         is_possible(format).then_some(format).ok_or(Malformed::Field("start.media_format.sample_rate"))
     }
 
-    fn hear_event(&mut self, text: &str, now: Moment, out: &mut Out<CallEvent>) -> Result<(), Malformed> {
-        let head: Head<'_> = super::head(text)?;
-        let event = match text_of(&head.event) {
+    fn hear_event(
+        &mut self,
+        text: &str,
+        name: &str,
+        now: Moment,
+        out: &mut Out<CallEvent>,
+    ) -> Result<(), Malformed> {
+        let event = match name {
             "connected" => return Ok(()),
             "start" => return self.hear_start(text, out),
-            "media" => return Err(Malformed::Field("media")),
             "dtmf" => self.if_open("dtmf").and_then(|()| digit(text))?,
             "mark" => self.if_open("mark").and_then(|()| mark(text))?,
             "clear" => {
@@ -204,22 +208,16 @@ impl Dialect for IvrPhoneSide {
             Wire::Text(text) => text,
             Wire::Binary(audio) => {
                 self.if_open("binary audio")?;
-                return out.hear_audio(|to| {
-                    to.extend_from_slice(audio);
-                    Ok(())
-                });
+                return hear_binary(audio, out);
             }
         };
-        expect_object(text)?;
-        match serde_json::from_str::<AudioMessage<'_>>(text) {
-            Ok(message) if text_of(&message.event) == "media" => {
-                self.if_open("media")?;
-                let payload = message.media.and_then(|media| media.payload);
-                let payload = payload.ok_or(Malformed::Missing("media.payload"))?;
-                out.hear_audio(|to| payload.decode(to)).map_err(|_| Malformed::Base64("media.payload"))
-            }
-            _ => self.hear_event(text, now, out),
+        let [event, kind, payload, _] = super::message(text)?;
+        if event.is_text("media") {
+            self.if_open("media")?;
+            return hear_payload(payload, "media.payload", out);
         }
+        let [event, _] = super::name(event, kind)?;
+        self.hear_event(text, text_of(&event), now, out)
     }
 
     fn capabilities(&self) -> &'static [Capability] {

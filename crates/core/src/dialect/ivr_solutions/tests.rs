@@ -231,7 +231,7 @@ fn broken_messages_say_what_is_broken_and_unknown_ones_are_kept() {
         ("{}", Malformed::Missing("event")),
         (r#"{"event":{}}"#, Malformed::Field("event or type")),
         (r#"{"event":"media"}"#, Malformed::Missing("media.payload")),
-        (r#"{"event":"media","media":7}"#, Malformed::Field("media")),
+        (r#"{"event":"media","media":7}"#, Malformed::Missing("media.payload")),
         (r#"{"event":"media","media":{"payload":"AA*="}}"#, Malformed::Base64("media.payload")),
         (r#"{"type":"response.audio.delta"}"#, Malformed::Missing("delta")),
         (r#"{"type":"response.audio.delta","delta":"A"}"#, Malformed::Base64("delta")),

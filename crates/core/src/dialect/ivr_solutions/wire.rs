@@ -9,35 +9,11 @@ use std::marker::PhantomData;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::dialect::json::{Base64Text, Number, Text};
+use crate::dialect::json::{Number, Text};
 
-/// What a message says of its kind: `event` from the platform, `type` from a bot.
-#[derive(Debug, Deserialize)]
-pub struct Head<'a> {
-    #[serde(borrow)]
-    pub event: Option<Text<'a>>,
-    #[serde(borrow, rename = "type")]
-    pub kind: Option<Text<'a>>,
-}
-
-/// A message with audio in one of its two shapes (§5.3 and §6.1); others fit in too, without it.
-#[derive(Debug, Deserialize)]
-pub struct AudioMessage<'a> {
-    #[serde(borrow)]
-    pub event: Option<Text<'a>>,
-    #[serde(borrow, rename = "type")]
-    pub kind: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub delta: Option<Base64Text<'a>>,
-    #[serde(borrow)]
-    pub media: Option<Media<'a>>,
-}
-
-#[derive(Debug, Deserialize)]
-pub struct Media<'a> {
-    #[serde(borrow)]
-    pub payload: Option<Base64Text<'a>>,
-}
+/// Where every message says its kind (`event` from the platform, `type` from a bot), and where audio stands in its
+/// two shapes (§5.3 and §6.1).
+pub const MESSAGE: [&[&str]; 4] = [&["event"], &["type"], &["media", "payload"], &["delta"]];
 
 /// §5.2.
 #[derive(Debug, Deserialize)]
