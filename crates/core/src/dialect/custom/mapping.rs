@@ -184,7 +184,7 @@ impl Reader<'_> {
     fn path(&mut self, key: &str, text: &str) -> Option<Path> {
         let cure = "names with dots between them, as in response.audio or data.0.audio";
         let error = match Path::parse(text) {
-            Ok(path) if KIND_NAMES.contains(&path.first()) => {
+            Ok(path) if path.len() == 1 && KIND_NAMES.contains(&path.first()) => {
                 (0, "the path leads to what tells the messages apart".to_owned())
             }
             Ok(path) => return Some(path),
@@ -222,10 +222,16 @@ impl Reader<'_> {
         };
         let (kind, path) = match self.keys.get(key)? {
             Value::Null => return None,
+            Value::String(kind) if kind.trim().is_empty() => return None,
             Value::String(kind) => (Some(kind.clone()), None),
             Value::Object(table) => {
                 if let Some(unknown) = table.keys().find(|name| !matches!(name.as_str(), "match" | "path")) {
                     self.refuse(&format!("{key}.{unknown}"), "the key is not known here", cure);
+                    return None;
+                }
+                let is_text = |value: &Value| value.is_string() || value.is_null();
+                if let Some((name, _)) = table.iter().find(|(_, value)| !is_text(value)) {
+                    self.refuse(&format!("{key}.{name}"), "the value is not a text", cure);
                     return None;
                 }
                 let text = |name: &str| table.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -265,9 +271,12 @@ impl Reader<'_> {
     /// Gives every answer the place of its path and the message that the other end writes.
     fn compile(&mut self, wishes: Vec<Wish>, kind_name: &str) -> (Box<[Answer]>, Box<[Path]>) {
         let mut paths: Vec<Path> = KIND_NAMES.iter().map(|name| Path::new(&[(*name).into()])).collect();
-        let mut answers = Vec::new();
+        let mut answers: Vec<Answer> = Vec::new();
         for wish in wishes {
             let (value, slot) = value_of(wish.what);
+            // The path may begin with one of the two names; the kind then stands under the other.
+            let is_taken = |name: &&str| wish.path.as_ref().is_none_or(|path| path.first() != *name);
+            let kind_name = [kind_name].into_iter().chain(KIND_NAMES).find(is_taken).unwrap_or(kind_name);
             let mut text = wish.path.as_ref().map_or_else(|| "{}".to_owned(), |path| path.wrap(value));
             if let Some(kind) = &wish.kind {
                 let comma = if wish.path.is_some() { "," } else { "" };
@@ -287,6 +296,8 @@ impl Reader<'_> {
                 Err(_) => self.refuse(wish.key, "{{…}} cannot stand here", "write the plain word"),
             }
         }
+        // What any message may be is asked last: what bears a kind of its own means that.
+        answers.sort_by_key(|answer| answer.kind.is_none());
         (answers.into(), paths.into())
     }
 }

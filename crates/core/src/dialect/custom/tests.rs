@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{MAPPING_EXAMPLE, MAPPING_KEYS, Mapping, ROW};
 use crate::dialect::laws::{Part, any_near_message, carry, feed_both_ends, start};
 use crate::dialect::registry::{BotSideSettings, PhoneSideSettings, RecordWish, RefusalWish};
-use crate::dialect::{BotSide, Out, PhoneSide, Wire};
+use crate::dialect::{BotSide, Heard, Out, PhoneSide, Wire};
 use crate::vocabulary::{
     CallCommand, CallEvent, CallStart, Cause, DialDigits, Digit, DigitPress, EndedStream, HangUpWhen,
     MarkOutcome, Moment, PhoneNumber, Reason, WallClock,
@@ -85,6 +85,7 @@ fn a_mapping_that_cannot_work_is_refused() {
         ("outputMark", json!({"match": "speech", "path": "data.0.audio"}), "outputMark: the same messages"),
         ("outputClear", json!("bye"), "outputHangup: the same messages as those of outputClear"),
         ("outputAudioPath", json!("type"), "outputAudioPath: the path leads to what tells"),
+        ("outputClear", json!({"match": "x", "path": 5}), "outputClear.path: the value is not a text"),
         ("outputAudioPath", json!("a.99"), "outputAudioPath: column 3: the path asks for an item"),
         ("outputHangup", json!("{{x}}"), "outputHangup: {{…}} cannot stand here"),
         ("inputStop", json!(format!("{{\"a\":\"{}\"}}", "x".repeat(65_600))), "inputStop: the message could"),
@@ -99,7 +100,7 @@ fn a_mapping_that_cannot_work_is_refused() {
 #[test]
 fn what_is_null_empty_or_another_key_is_absent_and_an_object_is_a_template_too() {
     let mapping = Mapping::from_json(&keys(json!({
-        "url": 7, "inputTemplate": {"audio": "{{audio}}"}, "outputMessageType": "", "outputClear": null,
+        "url": 7, "inputTemplate": {"audio": "{{audio}}"}, "outputMessageType": "", "outputClear": null, "outputHangup": "",
     })));
     let (mut bot, _) = ends(&Arc::new(mapping.unwrap()));
     let mut out = Out::new();
@@ -117,6 +118,66 @@ fn the_example_has_every_key_and_carries_all_that_the_dialect_can() {
     assert_eq!(example.len(), MAPPING_KEYS.len());
     assert!(MAPPING_KEYS.iter().all(|key| example.contains_key(*key)));
     assert_eq!(&*Mapping::example().capabilities, ROW.capabilities);
+}
+
+/// The commands and audio that a bot's message means.
+fn heard(mapping: Value, text: &str) -> Vec<Part<CallCommand>> {
+    let mapping = Arc::new(Mapping::from_json(&keys(mapping)).unwrap());
+    let (mut bot, mut out) = (ends(&mapping).0, Out::new());
+    bot.encode(&CallEvent::Started(Box::new(nasty_start())), Moment::START, &mut out);
+    bot.decode(Wire::Text(text), Moment::START, &mut out).unwrap();
+    let part = |heard: &Heard<CallCommand>| match heard {
+        Heard::Audio(span) => Part::Audio(out.audio(span).to_vec()),
+        Heard::Item(command) => Part::Item(command.clone()),
+    };
+    out.heard().iter().map(part).collect()
+}
+
+#[test]
+fn a_placeholder_that_is_a_name_of_an_object_is_text() {
+    let template = r#"{"a":"{{audio}}", {{sequence}} : {"{{chunk}}":1, "{{caller}}" :2}}"#;
+    let mapping = Mapping::from_json(&keys(json!({ "inputTemplate": template }))).unwrap();
+    let (mut bot, mut out) = (ends(&Arc::new(mapping)).0, Out::new());
+    bot.encode(&CallEvent::Started(Box::new(nasty_start())), Moment::START, &mut out);
+    bot.encode_audio(&[1, 2], Moment::START, &mut out);
+    let Some((_, Wire::Text(text))) = out.messages().next() else { panic!("no message") };
+    let caller = nasty_start().from;
+    let expected = json!({ "a": "AQI=", "1": { "1": 1, caller.as_str(): 2 } });
+    assert_eq!(serde_json::from_str::<Value>(text).unwrap(), expected, "{text}");
+}
+
+#[test]
+fn audio_without_a_kind_leaves_the_messages_that_have_one_to_their_meaning() {
+    let mapping = || {
+        json!({
+            "messageType": "binary", "outputAudioPath": "data",
+            "outputMark": { "match": "mark", "path": "data" }, "outputHangup": "bye",
+        })
+    };
+    assert_eq!(heard(mapping(), r#"{"type":"speech","data":"AQI="}"#), [Part::Audio(vec![1, 2])]);
+    let mark = Part::Item(CallCommand::Mark { name: "m 1".into() });
+    assert_eq!(heard(mapping(), r#"{"type":"mark","data":"m 1"}"#), [mark]);
+    let bye = Part::Item(CallCommand::HangUp(HangUpWhen::AfterPlayout));
+    assert_eq!(heard(mapping(), r#"{"event":"bye","data":"AQI="}"#), [bye]);
+}
+
+#[test]
+fn a_path_may_lead_through_an_object_that_is_called_event() {
+    let mapping = json!({
+        "inputTemplate": "{\"event\":{\"in\":\"{{audio}}\"}}", "outputAudioPath": "event.out.content",
+        "outputClear": { "match": "x", "path": "event.stop" },
+    });
+    assert_eq!(heard(mapping, r#"{"event":{"out":{"content":"AQI="}}}"#), [Part::Audio(vec![1, 2])]);
+    let taken = json!({
+        "inputTemplate": "{\"event\":\"in\",\"a\":\"{{audio}}\"}", "outputAudioPath": "event.out",
+        "outputMessageType": "speech",
+    });
+    let mapping = Arc::new(Mapping::from_json(&keys(taken)).unwrap());
+    let (mut bot, mut phone) = ends(&mapping);
+    let started = CallEvent::Started(Box::new(nasty_start()));
+    carry(&mut *bot, &mut *phone, &[Part::Item(started), Part::Audio(vec![1, 2])]);
+    let said = carry(&mut *phone, &mut *bot, &[Part::Audio(vec![3, 4])]);
+    assert_eq!(said, [Part::Audio(vec![3, 4])]);
 }
 
 /// A start whose number tries to leave its string.

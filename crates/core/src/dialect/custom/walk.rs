@@ -45,6 +45,8 @@ pub fn walk(json: &str, mut visit: impl FnMut(&[Box<str>], Range<usize>, Token))
                 (Some(Some(item)), Some(step)) => {
                     *item += 1;
                     *step = item.to_string().into();
+                    // An empty object before this item has left its own expectation.
+                    expects_name = false;
                 }
                 _ => expects_name = true,
             },
@@ -94,14 +96,14 @@ mod tests {
 
     #[test]
     fn every_scalar_is_visited_with_its_path_and_its_place() {
-        let json = r#"{"a":[1,{"b\"":"x\\"},[]],"c":{},"d": true }"#;
+        let json = r#"{"a":[1,{"b\"":"x\\"},[],{},"y"],"c":{},"d": true }"#;
         let mut seen = Vec::new();
         walk(json, |steps, range, token| {
             if token != Token::Name {
                 seen.push((steps.join("/"), &json[range]));
             }
         });
-        let expected = [("a/0", "1"), ("a/1/b\"", r#""x\\""#), ("d", "true")];
+        let expected = [("a/0", "1"), ("a/1/b\"", r#""x\\""#), ("a/4", r#""y""#), ("d", "true")];
         assert_eq!(seen, expected.map(|(path, text)| (path.to_owned(), text)));
     }
 }

@@ -209,8 +209,12 @@ impl fmt::Debug for Template {
     }
 }
 
-/// Whether two JSON values are the same, however they are written.
+/// Whether a value is the sign, which is no object and no array, however they are written.
 fn is_same(raw: &str, sign: &str) -> bool {
+    // Before a tree is made of a whole message.
+    if raw.starts_with(['{', '[']) {
+        return false;
+    }
     let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
     let is_plain = |text: &str| text.starts_with('"') && !text.contains('\\');
     raw == sign || (!(is_plain(raw) && is_plain(sign)) && value(raw) == value(sign))
@@ -321,9 +325,11 @@ impl Compiler<'_> {
         for mark in self.marks {
             let Range { start, end } = mark.range;
             let whole = mark.string == Some(start) && json[end..].starts_with('"');
-            let is_key = json[end..].get(1..).is_some_and(|rest| rest.trim_start().starts_with(':'));
-            let is_bare = mark.slot.is_bare() && !mark.as_text;
-            if whole && is_bare && !is_key {
+            let behind = json[end..].strip_prefix('"').filter(|_| whole).unwrap_or(&json[end..]);
+            // A name of an object is text, whatever its placeholder.
+            let is_key = (whole || mark.string.is_none()) && behind.trim_start().starts_with(':');
+            let is_bare = mark.slot.is_bare() && !mark.as_text && !is_key;
+            if whole && is_bare {
                 literal(&self.text[from..start - 1], &mut pieces);
                 pieces.push(Piece::Slot(mark.slot));
                 from = end + 1;

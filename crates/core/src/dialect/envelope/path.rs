@@ -47,6 +47,11 @@ impl Path {
         Ok(Self(steps.into()))
     }
 
+    /// How many steps it has.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The first name.
     pub fn first(&self) -> &str {
         self.step(0).unwrap_or_default()
