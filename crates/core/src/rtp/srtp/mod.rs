@@ -94,7 +94,9 @@ impl SrtpSession {
             let new = Keyed::new(&keys.theirs, keys.their_mki);
             self.before = Some(Box::new(std::mem::replace(&mut self.inbound, new)));
             for source in &mut self.sources {
-                (source.before, source.rtp, source.rtcp) = (source.rtp.take(), None, None);
+                // Of one that was silent under these keys the ones before tell where it stands.
+                source.before = source.rtp.take().or(source.before);
+                source.rtcp = None;
             }
         }
         let mut ours = OurStream::GoesOn;

@@ -287,6 +287,22 @@ fn the_same_keys_go_on_and_new_ones_begin_with_what_is_under_way_still_heard() {
 }
 
 #[test]
+fn a_phone_that_was_silent_under_one_key_is_heard_under_the_next() {
+    let suite = SrtpSuite::AesCm128Sha1Tag80;
+    let (mut phone, mut ours) = pair(suite);
+    for sequence in 65_530..65_540u32 {
+        assert!(ours.unprotect(&protected(&mut phone, packet(7, sequence as u16))).is_some());
+    }
+    // A hold and its end, each with a key of its own; the phone's rollover counter stays.
+    assert_eq!(ours.rekey(keys(suite, 2, 3)), OurStream::GoesOn);
+    assert_eq!(ours.rekey(keys(suite, 2, 4)), OurStream::GoesOn);
+    assert_eq!(phone.rekey(keys(suite, 4, 2)), OurStream::BeginsAnew);
+    phone.outbound.rtp = Some(65_536 + 3);
+    assert!(ours.unprotect(&protected(&mut phone, packet(7, 4))).is_some());
+    assert!(ours.unprotect(&protected(&mut phone, packet(7, 5))).is_some());
+}
+
+#[test]
 fn a_key_identifier_is_taken_off_and_another_one_is_not_ours() {
     for suite in [SrtpSuite::AesCm128Sha1Tag80, SrtpSuite::AeadAes128Gcm] {
         let mki = Some(Mki { value: 0x0102, length: 2 });
