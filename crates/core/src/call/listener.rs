@@ -98,6 +98,11 @@ impl Listener {
     /// The phone's format changed.
     pub(super) fn set_phone(&mut self, phone: MediaFormat) {
         if phone != self.phone {
+            let (from, to) = (u64::from(self.phone.sample_rate.max(1)), u64::from(phone.sample_rate));
+            let counted = [&mut self.ahead_samples, &mut self.heard_samples, &mut self.concealed_samples];
+            let counted = counted.into_iter().chain([&mut self.clock_samples, &mut self.comfort_samples]);
+            // What was counted goes on in the new rate.
+            counted.for_each(|samples| *samples = samples.saturating_mul(to) / from);
             self.phone = phone;
             self.converter = Converter::new(phone, self.bot.format).ok();
             self.concealer = Concealer::new(phone);
@@ -394,6 +399,21 @@ mod tests {
         let mut listener = Listener::new(MediaFormat::PCMU_8K, bot);
         listener.start(Moment::START);
         listener
+    }
+
+    #[test]
+    fn what_was_heard_at_one_rate_lasts_as_long_when_the_phone_changes_to_another() {
+        let mut listener = listener();
+        listener.set_phone(MediaFormat::linear16(48_000));
+        for at in (20..=1_000).step_by(20) {
+            listener.hear(&[0; 1_920], Moment::from_millis(at));
+        }
+        listener.conceal(4_800, Moment::from_millis(1_100), &mut |_| false);
+        listener.set_phone(MediaFormat::PCMU_8K);
+        let mut counters = Counters::default();
+        listener.count(&mut counters);
+        assert_eq!((counters.heard_ms, counters.concealed_ms), (1_000, 100));
+        assert_eq!(listener.lead(Moment::from_millis(1_000)), Duration::ZERO);
     }
 
     fn frames(listener: &mut Listener) -> usize {

@@ -86,7 +86,7 @@ pub struct RtpReceiver {
 #[derive(Debug)]
 struct Stream {
     payloads: Vec<(u8, LineCodec)>,
-    telephone_event: Option<u8>,
+    telephone_event: Option<(u8, u32)>,
     events: EventReceiver,
     ptime: Duration,
     /// The timestamp that follows what was heard.
@@ -111,7 +111,7 @@ impl RtpReceiver {
             reorder: Reorder::new(),
             stream: Stream {
                 payloads: settings.payloads,
-                telephone_event: settings.telephone_event.map(|event| event.0),
+                telephone_event: settings.telephone_event,
                 events: EventReceiver::new(clock_rate),
                 ptime: settings.ptime,
                 expected: None,
@@ -246,8 +246,8 @@ impl RtpReceiver {
         self.relatch(settings.remote);
         self.statistics.interrupted();
         let stream = &mut self.stream;
-        if let Some((payload_type, clock_rate)) = settings.telephone_event
-            && stream.telephone_event != Some(payload_type)
+        if let Some((_, clock_rate)) = settings.telephone_event
+            && stream.telephone_event != settings.telephone_event
         {
             stream.events.reset(&mut |digit, duration| hear(RtpEvent::Digit { digit, duration }));
             stream.events = EventReceiver::new(clock_rate);
@@ -255,8 +255,13 @@ impl RtpReceiver {
         if stream.payloads != settings.payloads {
             self.reorder.flush(&mut |released| stream.take(now, released, hear));
         }
+        let clock = |payloads: &[(u8, LineCodec)]| payloads.first().map(|first| first.1.clock_rate());
+        if clock(&stream.payloads) != clock(&settings.payloads) {
+            // Timestamps of two clocks tell no time between them.
+            (stream.expected, stream.last, stream.missing) = (None, None, 0);
+        }
         stream.payloads = settings.payloads;
-        stream.telephone_event = settings.telephone_event.map(|event| event.0);
+        stream.telephone_event = settings.telephone_event;
         stream.ptime = settings.ptime;
     }
 
@@ -345,7 +350,7 @@ impl Stream {
 
     fn take_packet(&mut self, now: Moment, packet: &RtpPacket<'_>, hear: &mut impl FnMut(RtpEvent<'_>)) {
         let RtpPacket { header, payload, .. } = *packet;
-        if self.telephone_event == Some(header.payload_type) {
+        if self.is_event(header.payload_type) {
             let mut tell = |digit, duration| hear(RtpEvent::Digit { digit, duration });
             return self.events.handle(now, header.timestamp, payload, &mut tell);
         }
@@ -409,9 +414,11 @@ impl Stream {
     }
 
     fn knows(&self, payload_type: u8) -> bool {
-        payload_type == COMFORT_NOISE
-            || self.telephone_event == Some(payload_type)
-            || self.codec_of(payload_type).is_some()
+        payload_type == COMFORT_NOISE || self.is_event(payload_type) || self.codec_of(payload_type).is_some()
+    }
+
+    fn is_event(&self, payload_type: u8) -> bool {
+        self.telephone_event.is_some_and(|event| event.0 == payload_type)
     }
 
     fn codec_of(&self, payload_type: u8) -> Option<LineCodec> {

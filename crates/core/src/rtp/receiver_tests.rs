@@ -291,6 +291,35 @@ fn a_new_negotiation_changes_the_codec_and_keeps_the_source() {
     assert_eq!(bench.receiver.remote(), bench.source);
 }
 
+#[test]
+fn an_agreement_on_another_clock_ends_the_time_of_the_one_before_also_for_keys() {
+    let mut bench = Bench::new();
+    bench.frame(1);
+    let settings = RtpReceiveSettings {
+        remote: bench.source,
+        signalling: None,
+        payloads: vec![(111, LineCodec::Opus)],
+        telephone_event: Some((101, 48_000)),
+        ptime: Duration::from_millis(20),
+    };
+    bench.receiver.renegotiate(Moment::START, settings, &mut |_| panic!("nothing was held"));
+    let event = EventPayload { event: 5, end: true, volume: 10, duration: 4_800 }.to_bytes();
+    let header = RtpHeader { marker: true, payload_type: 101, sequence: 2, timestamp: 2_000_000, ssrc: 1 };
+    let mut bytes = Vec::new();
+    header.write(&event, &mut bytes);
+    bench.datagram(&bytes);
+    let header = RtpHeader { payload_type: 111, sequence: 3, timestamp: 2_004_800, ..header };
+    // One frame of 20 ms, by its first byte.
+    header.write(&[0x08; 3], &mut bytes);
+    let mut ticks = Vec::new();
+    let hear = &mut |event: RtpEvent<'_>| match event {
+        RtpEvent::Audio { ticks: heard, .. } => ticks.push(heard),
+        other => panic!("{other:?}"),
+    };
+    bench.receiver.handle_packet(Moment::START, bench.source, &bytes, hear);
+    assert_eq!((bench.heard(), ticks), ("1:160 5:100ms".to_owned(), vec![960]));
+}
+
 proptest! {
     #[test]
     fn any_loss_order_and_doubling_conserves_time_and_tells_every_frame_at_most_once(
