@@ -142,7 +142,12 @@ impl Call {
                 country: settings.country,
                 direction: settings.direction,
                 clock: settings.clock,
-                custom: settings.custom,
+                custom: settings
+                    .custom
+                    .into_iter()
+                    .filter(|pair| setup::fits(pair))
+                    .take(CUSTOM_MAX)
+                    .collect(),
             },
             deadlines: settings.deadlines,
             fallback: settings.fallback,

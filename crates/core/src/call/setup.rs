@@ -31,7 +31,7 @@ impl Call {
         self.fit_line_to_bot();
         self.choose_digits();
         self.names.custom.retain(|(name, _)| custom.iter().all(|(newer, _)| newer != name));
-        self.names.custom.extend(custom.into_iter().filter(|pair| fits(&pair)).take(CUSTOM_MAX));
+        self.names.custom.extend(custom.into_iter().filter(fits).take(CUSTOM_MAX));
         self.connect_bot(now);
     }
 
@@ -66,7 +66,7 @@ impl Call {
         }
         self.names.from = start.from.clone();
         self.names.to = start.to.clone();
-        self.names.custom.extend(start.custom.iter().filter(fits).take(CUSTOM_MAX).cloned());
+        self.names.custom.extend(start.custom.iter().filter(|pair| fits(pair)).take(CUSTOM_MAX).cloned());
         self.reach_bot(now);
     }
 
@@ -164,11 +164,11 @@ impl Call {
 }
 
 /// Whether a free name and its value are of a size that can go along for a whole call.
-fn fits((name, value): &&(String, String)) -> bool {
+pub(super) fn fits((name, value): &(String, String)) -> bool {
     name.len() <= CUSTOM_BYTES_MAX && value.len() <= CUSTOM_BYTES_MAX
 }
 
-/// Free names of a vendor's start, and those that come with a bot, that go along.
+/// Free names of a vendor's start, of a SIP call, and those that come with a bot, that go along.
 pub const CUSTOM_MAX: usize = 64;
 
 /// Bytes of a free name, and of its value; longer ones stay behind.

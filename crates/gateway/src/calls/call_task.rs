@@ -375,6 +375,8 @@ impl Ends {
             Output::NextBotTakesOver => {
                 if let Some(media) = self.succession.take_over(&mut self.bot, clock.now()) {
                     self.bot_media = media;
+                    // What found no room was the former's.
+                    self.bot_overflown = false;
                     info!(media = %format_args!("{} → {media}", self.phone.describe()), "call handed over");
                     self.reread = true;
                 }

@@ -25,7 +25,7 @@ use patchcord_sip::SipTrace;
 
 pub use self::ladder::ladder;
 pub use self::lines::{Flow, WireLine, WireName, file_of, read};
-pub use self::redaction::{masked, without_numbers};
+pub use self::redaction::{masked, shape_of_text, without_numbers};
 use self::writer::{Captured, Entry, Writer};
 use crate::clock::unix_ms;
 use crate::tasks::spawn_thread;

@@ -78,7 +78,7 @@ impl Fields {
         for (key, value) in object.into_iter().filter(|(_, value)| !is_absent(value)) {
             let spelling = plain(&key);
             let known = KEYS.iter().find(|(_, spellings)| spellings.contains(&spelling.as_str()));
-            let mapping = MAPPING_KEYS.iter().find(|name| plain(name) == spelling);
+            let mapping = MAPPING_KEYS.iter().find(|name| plain_letters(name).eq(spelling.chars()));
             let (name, earlier) = match (known, mapping) {
                 (Some((name, _)), _) => (*name, fields.known.insert(name, value)),
                 (None, Some(name)) => (*name, fields.mapping.insert((*name).to_owned(), value)),
@@ -232,10 +232,12 @@ impl Fields {
         for (key, value) in self.object("audioFormat")? {
             match (plain(&key).as_str(), value) {
                 (_, Value::Null) => {}
-                ("encoding", Value::String(text)) => encoding = Some(text.to_ascii_lowercase()),
+                ("encoding", Value::String(text)) if is_word(&text) => {
+                    encoding = Some(text.to_ascii_lowercase());
+                }
                 ("samplerate", value) => sample_rate = Some(rate(&value)?),
                 ("encoding", _) => {
-                    return Err(BadAnswer("`audioFormat.encoding` is not a string".to_owned()));
+                    return Err(BadAnswer("`audioFormat.encoding` is not the name of one".to_owned()));
                 }
                 _ => self.note(format!("the unknown key `audioFormat.{}` is ignored", shown(&key))),
             }
@@ -255,7 +257,17 @@ fn rate(value: &Value) -> Result<u32, BadAnswer> {
 
 /// A key as it is compared: in lower case, without `_` and `-`.
 fn plain(key: &str) -> String {
-    key.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect()
+    plain_letters(key).collect()
+}
+
+fn plain_letters(key: &str) -> impl Iterator<Item = char> + '_ {
+    key.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase)
+}
+
+/// Whether a text may be repeated where a person reads it: a short word, and no number of anybody.
+fn is_word(text: &str) -> bool {
+    let is_plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "_-./".contains(c));
+    is_plain && text.len() <= WORD_BYTES_SHOWN && !text.starts_with(|c: char| c.is_ascii_digit())
 }
 
 fn is_absent(value: &Value) -> bool {
@@ -286,6 +298,8 @@ const KEYS: &[(&str, &[&str])] = &[
 const DEFAULT_DIALECT: &str = "ivr-solutions";
 /// Sentences about one answer.
 pub const NOTES_MAX: usize = 8;
+/// Bytes of a name of an encoding.
+const WORD_BYTES_SHOWN: usize = 16;
 /// Characters of a key from outside that are shown.
 const KEY_CHARS_SHOWN_MAX: usize = 40;
 /// Characters of a mapping's problem that are shown: it may name a placeholder from outside.

@@ -106,6 +106,28 @@ fn what_changes_nothing_is_noted_by_its_name_only() {
 }
 
 #[test]
+fn what_an_answer_says_never_becomes_a_line_of_the_log() {
+    let evil = "x\n2026-11-20T12:00:00Z ERROR 919876543210 ".repeat(100);
+    let url = "ws://h/";
+    for answer in [
+        serde_json::json!({"url": url, "audioFormat": {"encoding": evil}}),
+        serde_json::json!({"url": url, "dialect": "smartpbx", "audioFormat": {"encoding": evil}}),
+        serde_json::json!({"url": url, "dialect": "ozonetel", "audioFormat": {"encoding": "919876543210"}}),
+        serde_json::json!({"url": url, "wsHeaders": {format!("sec-{evil}"): "x"}}),
+        serde_json::json!({"url": url, "wsHeaders": {evil.as_str(): "x"}}),
+        serde_json::json!({"url": url, "wsHeaders": {"X-A": evil}}),
+        serde_json::json!({"url": url, "dialect": evil}),
+        serde_json::json!({"url": url, "messageType": "json", "inputTemplate": format!("{{{{{evil}}}}}")}),
+        serde_json::json!({"url": evil}),
+        serde_json::json!({"bot": evil}),
+    ] {
+        let told = refused(&answer.to_string());
+        assert!(!told.contains('\n') && told.len() < 400, "{told}");
+        assert!(answer["audioFormat"].is_null() || !told.contains("9876543210"), "{told}");
+    }
+}
+
+#[test]
 fn what_is_known_and_wrong_spoils_the_answer_without_being_repeated() {
     for (answer, word) in [
         ("hunter2", "not a JSON object"),

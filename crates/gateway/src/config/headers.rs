@@ -38,7 +38,7 @@ pub fn check(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Refus
     if RESERVED.contains(&lower.as_str()) || RESERVED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix))
     {
         return Err(Refusal::new(
-            format!("the header {lower} belongs to the connection"),
+            "this header belongs to the connection",
             "leave it out: it is set by the WebSocket handshake",
         ));
     }

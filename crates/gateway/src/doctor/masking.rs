@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::calls::wire_log::{masked, without_numbers};
+use crate::calls::wire_log::{masked, shape_of_text, without_numbers};
 use crate::config::ShownKey;
 
 /// A record without the numbers of its parties, and whatever else is somebody's.
@@ -30,9 +30,51 @@ pub fn keys(shown: &[ShownKey]) -> Vec<ShownKey> {
         if NUMBERS.contains(&key.name.as_str()) {
             key.value = all_masked(&key.value);
         }
+        if key.name == MAPPING {
+            key.value = templates("", &key.value);
+        }
         key
     };
     shown.iter().map(mask).collect()
+}
+
+/// A mapping with the shape of its templates: what they say to a bot is somebody's, and may hold a key of the engine.
+fn templates(name: &str, value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            fields.iter().map(|(name, field)| (name.clone(), templates(name, field))).collect()
+        }
+        Value::String(text) if PLAIN.contains(&name) => text.as_str().into(),
+        Value::String(text) => match serde_json::from_str::<Value>(text) {
+            Ok(template) => {
+                let mut shown = shape_of_text(text);
+                show_placeholders(&mut shown, &template);
+                shown.to_string().into()
+            }
+            Err(_) => masked(text).into(),
+        },
+        other => other.clone(),
+    }
+}
+
+/// Puts back what only stands for something else.
+fn show_placeholders(shown: &mut Value, template: &Value) {
+    match (shown, template) {
+        (Value::Object(shown), Value::Object(template)) => {
+            for (name, value) in template {
+                if let Some(shown) = shown.get_mut(name) {
+                    show_placeholders(shown, value);
+                }
+            }
+        }
+        (shown @ Value::String(_), Value::String(text)) => {
+            let name = text.strip_prefix("{{").and_then(|text| text.strip_suffix("}}"));
+            if name.is_some_and(|name| name.chars().all(|c| c.is_ascii_alphabetic())) {
+                *shown = text.as_str().into();
+            }
+        }
+        _ => {}
+    }
 }
 
 fn all_masked(value: &Value) -> Value {
@@ -70,10 +112,14 @@ const PRIVATE: &[&str] =
     &["from", "to", "phone_leg_id", "digits", "text", "transcript", "custom", "headers", "caller", "callee"];
 
 /// What the archive's reader compares, all of it our own.
-const IDS: &[&str] = &["call_id", "stream_id"];
+const IDS: &[&str] = &["call_id", "stream_id", "stream_ids"];
 
 /// Keys of the configuration that hold numbers, short ones too.
 const NUMBERS: &[&str] = &["number", "username", "caller_ids"];
+
+/// The key of the configuration that holds templates, and those of its keys that hold none.
+const MAPPING: &str = "mapping";
+const PLAIN: &[&str] = &["messageType", "outputMessageType", "outputAudioPath", "match", "path"];
 
 const ENDS_OF_AUTHORITY: &[char] = &['/', '?', '#', ' ', '"', '\'', '\n', ')', ','];
 const ENDS_OF_URL: &[char] = &[' ', '"', '\'', '\n', ')', ','];
@@ -89,6 +135,7 @@ mod tests {
             "call_id": "call_1707204900000_aa", "stream_id": "1707204900.1", "from": "1001", "to": "+919876543210",
             "phone_leg_id": "9876543210@pbx", "bot": "sales", "ended_at": "2024-02-06T07:35:01.500Z",
             "counters": {"played_ms": 12345678}, "note": "rang 919876543210", "legs": [{"to": "101"}],
+            "stream_ids": ["1707204900.1", "1707204900.2"],
         });
         assert_eq!(
             record(&call),
@@ -97,8 +144,28 @@ mod tests {
                 "to": "<13 characters>", "phone_leg_id": "<14 characters>", "bot": "sales",
                 "ended_at": "2024-02-06T07:35:01.500Z", "counters": {"played_ms": 12345678},
                 "note": "rang <12 digits>", "legs": [{"to": "<3 digits>"}],
+                "stream_ids": ["1707204900.1", "1707204900.2"],
             })
         );
+    }
+
+    #[test]
+    fn a_mapping_keeps_its_paths_and_placeholders_and_loses_what_its_templates_say() {
+        let mapping = json!({
+            "messageType": "json", "outputMessageType": "response.audio.delta", "outputAudioPath": "delta",
+            "inputTemplate": r#"{"type":"append","audio":"{{audio}}","n":"call {{sequence}}"}"#,
+            "sessionStartMessage": r#"{"type":"setup","token":"hunter2","session":{"instructions":"You are Asha"}}"#,
+            "outputHangup": {"match": "bye", "path": "a.b"}, "inputStop": "hunter2 {{callId}}",
+        });
+        let shown = templates("", &mapping);
+        assert!(!shown.to_string().contains("hunter2") && !shown.to_string().contains("Asha"), "{shown}");
+        for plain in ["messageType", "outputMessageType", "outputAudioPath", "outputHangup"] {
+            assert_eq!(shown[plain], mapping[plain]);
+        }
+        let input: Value = serde_json::from_str(shown["inputTemplate"].as_str().unwrap()).unwrap();
+        assert_eq!(input, json!({"type": "append", "audio": "{{audio}}", "n": "<17 characters>"}));
+        let start = shown["sessionStartMessage"].as_str().unwrap();
+        assert!(start.contains(r#""type":"setup""#) && start.contains("instructions"), "{start}");
     }
 
     #[test]

@@ -78,7 +78,7 @@ fn of_v4(address: Ipv4Addr) -> AddressKind {
 }
 
 fn of_v6(address: Ipv6Addr) -> AddressKind {
-    if address == CLOUD_METADATA {
+    if CLOUD_METADATA.contains(&address) {
         return AddressKind::Metadata;
     }
     match address.segments() {
@@ -107,8 +107,13 @@ fn embedded(address: Ipv6Addr) -> AddressKind {
     of_v4(Ipv4Addr::new(a, b, c, d))
 }
 
-/// Amazon's metadata over IPv6.
-const CLOUD_METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+/// Metadata over IPv6: Amazon's, its credentials for pods, Google's, Oracle's.
+const CLOUD_METADATA: [Ipv6Addr; 4] = [
+    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
+    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23),
+    Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
+    Ipv6Addr::new(0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe),
+];
 
 #[cfg(test)]
 mod tests {
@@ -136,6 +141,8 @@ mod tests {
             (Metadata, "169.254.169.254", "169.254.169.254"),
             (Metadata, "100.100.100.200", "fd00:ec2::254"),
             (Metadata, "192.0.0.192", "168.63.129.16"),
+            (Metadata, "fd00:ec2::23", "fd20:ce::254"),
+            (Metadata, "fd00:c1::a9fe:a9fe", "::ffff:169.254.169.254"),
             (Special, "::", "::"),
             (Loopback, "::1", "::1"),
             (Loopback, "::127.0.0.1", "::ffff:127.0.0.1"),

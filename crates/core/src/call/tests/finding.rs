@@ -116,3 +116,16 @@ fn what_comes_with_the_bot_replaces_what_was_there_and_stays_within_its_bounds()
         start.contains(&format!("\"k{}\"", CUSTOM_MAX - 1)) && !start.contains(&format!("\"k{CUSTOM_MAX}\""))
     );
 }
+
+#[test]
+fn what_a_caller_sends_along_stays_within_the_same_bounds() {
+    let rtp = RtpIdentity { ssrc: 7, sequence: 1, timestamp: 0 };
+    let phone = PhoneSettings::Sip { rtp, media: Some(media()), early_media: false };
+    let mut custom = vec![("x-long".to_owned(), "x".repeat(CUSTOM_BYTES_MAX + 1))];
+    custom.extend((0..CUSTOM_MAX + 9).map(|n| (format!("x-{n}"), "v".to_owned())));
+    let mut desk = Desk::with_custom(phone, remote("ivr-solutions"), Fallback::Sorry, custom);
+    desk.input(Input::BotConnected);
+    let start = desk.to_bot()[1];
+    assert!(!start.contains("x-long") && start.contains("\"x-0\""), "{start}");
+    assert!(!start.contains(&format!("\"x-{CUSTOM_MAX}\"")), "{start}");
+}

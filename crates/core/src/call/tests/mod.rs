@@ -89,6 +89,15 @@ impl Desk {
     }
 
     fn new(phone: PhoneSettings, bot: BotSettings, fallback: Fallback) -> Self {
+        Self::with_custom(phone, bot, fallback, Vec::new())
+    }
+
+    fn with_custom(
+        phone: PhoneSettings,
+        bot: BotSettings,
+        fallback: Fallback,
+        custom: Vec<(String, String)>,
+    ) -> Self {
         let now = Moment::from_millis(1_000);
         let settings = CallSettings {
             call_id: CallId::new(1_707_204_900_000, [7; 12]),
@@ -100,7 +109,7 @@ impl Desk {
             country: None,
             direction: Direction::Inbound,
             clock: WallClock::new(1_707_204_900_000, now),
-            custom: Vec::new(),
+            custom,
             phone,
             bot,
             fallback,

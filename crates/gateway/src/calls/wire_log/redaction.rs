@@ -28,6 +28,11 @@ pub fn text(message: &str) -> Redacted {
     Redacted { shown, audio }
 }
 
+/// What may be shown of a text that is a message, or is to become one.
+pub fn shape_of_text(message: &str) -> Value {
+    text(message).shown
+}
+
 /// The shape of a WebSocket's binary message.
 pub fn binary(bytes: usize) -> Redacted {
     Redacted { shown: Value::String(format!("<{bytes} bytes>")), audio: true }
@@ -69,7 +74,7 @@ fn shape(key: &str, value: Value, audio: &mut bool) -> Value {
         Value::Null | Value::Bool(_) => value,
         Value::Number(_) if COUNTS.contains(&key) => value,
         Value::Number(_) => Value::from("<number>"),
-        Value::String(text) => Value::String(shape_of_text(key, &text, audio)),
+        Value::String(text) => Value::String(shape_of_value(key, &text, audio)),
         Value::Array(list) if list.len() >= SAMPLES_FEWEST && list.iter().all(Value::is_number) => {
             *audio = true;
             Value::String(format!("<{} numbers>", list.len()))
@@ -95,7 +100,7 @@ fn shape(key: &str, value: Value, audio: &mut bool) -> Value {
     }
 }
 
-fn shape_of_text(key: &str, text: &str, audio: &mut bool) -> String {
+fn shape_of_value(key: &str, text: &str, audio: &mut bool) -> String {
     if WORDS.contains(&key) && is_word(text) {
         return text.to_owned();
     }

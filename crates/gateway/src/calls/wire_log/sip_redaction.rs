@@ -90,7 +90,8 @@ fn shown_uri(text: &str) -> String {
     let Ok(uri) = SipUri::parse(text) else { return masked(text) };
     let at = if uri.user.is_empty() || uri.host.is_empty() { "" } else { "@" };
     let user = format!("{}{at}", masked(&uri.user));
-    let host = if uri.host.contains(':') { format!("[{}]", uri.host) } else { uri.host.clone() };
+    // Where a URI has no user, a number stands in the host's place.
+    let host = if uri.host.contains(':') { format!("[{}]", uri.host) } else { without_numbers(&uri.host) };
     let port = uri.port.map_or(String::new(), |port| format!(":{port}"));
     let mut shown = format!("{}:{user}{host}{port}", uri.scheme);
     for name in PARAMETERS {
@@ -272,6 +273,15 @@ mod tests {
         ] {
             assert!(shown.contains(kept), "{kept} not in {shown}");
         }
+    }
+
+    #[test]
+    fn a_number_in_the_place_of_a_host_is_masked() {
+        let text = "INVITE sip:18001234567 SIP/2.0\r\nFrom: <sip:9876543210;user=phone>;tag=1\r\n\
+                    To: sip:18001234567\r\nRoute: <sip:10.11.12.13:5060;lr>\r\n\r\n";
+        let shown = sip(&text.to_owned().into());
+        assert!(!shown.contains("8001234567") && !shown.contains("9876543210"), "{shown}");
+        assert!(shown.contains("Route: <sip:10.11.12.13:5060;lr>"), "{shown}");
     }
 
     #[test]

@@ -119,3 +119,40 @@ fn the_oldest_calls_give_way_and_a_call_that_has_had_its_share_gets_no_more() {
     assert!(!wire.join(format!("call_{}.jsonl", CALLS_KEPT_MAX - 1)).exists());
     assert_eq!((log.written(), log.dropped()), (1, 1));
 }
+
+#[test]
+fn calls_that_are_being_written_keep_their_files_and_those_that_find_no_room_are_left_out_whole() {
+    let folder = ScratchFolder::new().unwrap();
+    let (log, thread) = WireLog::open(folder.path()).unwrap();
+    let tap = |n: usize| WireTap { log: log.clone(), call: format!("call_{n}").into() };
+    for round in 0..3 {
+        for n in 0..CALLS_KEPT_MAX + 20 {
+            tap(n).message(WireName::Bot, Flow::In, "custom", Wire::Text("{}"));
+        }
+        while log.written() + log.dropped() < (round + 1) * (CALLS_KEPT_MAX as u64 + 20) {
+            std::thread::yield_now();
+        }
+    }
+    thread.join();
+    assert_eq!((log.written(), log.dropped()), (3 * CALLS_KEPT_MAX as u64, 60));
+    let kept: Vec<_> =
+        (0..CALLS_KEPT_MAX + 20).filter_map(|n| read(folder.path(), &format!("call_{n}")).ok()).collect();
+    assert_eq!((kept.len(), kept.iter().all(|lines| lines.len() == 3)), (CALLS_KEPT_MAX, true));
+}
+
+#[test]
+fn messages_that_no_call_claims_are_forgotten_oldest_first_when_they_are_too_large_together() {
+    let folder = ScratchFolder::new().unwrap();
+    let (log, thread) = WireLog::open(folder.path()).unwrap();
+    let large = [b"OPTIONS sip:a@b SIP/2.0\r\n\r\n".as_slice(), &[b'x'; 60_000]].concat();
+    for n in 0..100 {
+        log.sip(&trace(&format!("stranger-{n}"), &large));
+    }
+    for n in 0..100 {
+        log.claim(&call(n), &format!("stranger-{n}"));
+    }
+    thread.join();
+    let kept = (0..100).filter(|n| read(folder.path(), call(*n).as_str()).is_ok()).collect::<Vec<_>>();
+    assert_eq!(kept, (100 - kept.len() as u8..100).collect::<Vec<_>>());
+    assert!((60..=70).contains(&kept.len()), "{kept:?}");
+}

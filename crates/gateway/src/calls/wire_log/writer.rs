@@ -1,13 +1,13 @@
 //! The thread of the wire log: gives SIP messages to their calls, redacts, appends, keeps the folder within bounds.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -60,6 +60,10 @@ pub struct Writer {
     bindings: VecDeque<(Box<str>, Arc<str>)>,
     /// SIP messages that no call has claimed, oldest Call-ID first.
     unclaimed: VecDeque<(Box<str>, Vec<WireLine>)>,
+    /// What they have on the wire.
+    unclaimed_bytes: usize,
+    /// Calls that began while others had all the room.
+    left_out: BTreeSet<Arc<str>>,
     is_failing: bool,
 }
 
@@ -68,7 +72,15 @@ type Batch = BTreeMap<Arc<str>, (Vec<u8>, u64)>;
 
 impl Writer {
     pub fn new(folder: PathBuf, tally: Arc<Tally>) -> Self {
-        Self { folder, tally, bindings: VecDeque::new(), unclaimed: VecDeque::new(), is_failing: false }
+        Self {
+            folder,
+            tally,
+            bindings: VecDeque::new(),
+            unclaimed: VecDeque::new(),
+            unclaimed_bytes: 0,
+            left_out: BTreeSet::new(),
+            is_failing: false,
+        }
     }
 
     pub fn run(mut self, entries: &Receiver<Entry>) {
@@ -108,6 +120,7 @@ impl Writer {
             Entry::Bind { sip, call } => {
                 if let Some(at) = self.unclaimed.iter().position(|(kept, _)| *kept == sip) {
                     let lines = self.unclaimed.remove(at).map(|(_, lines)| lines).unwrap_or_default();
+                    self.unclaimed_bytes -= weight_of(&lines);
                     lines.iter().for_each(|line| note(batch, &call, line));
                 }
                 if self.bindings.len() >= BINDINGS_MAX {
@@ -120,19 +133,23 @@ impl Writer {
     }
 
     fn keep_unclaimed(&mut self, sip: Box<str>, line: WireLine) {
+        let bytes = weight_of(std::slice::from_ref(&line));
         match self.unclaimed.iter_mut().find(|(kept, _)| *kept == sip) {
             Some((_, lines)) if lines.len() < UNCLAIMED_LINES_MAX => lines.push(line),
-            Some(_) => drop(self.tally.dropped.fetch_add(1, Ordering::Relaxed)),
-            None => {
-                if self.unclaimed.len() >= UNCLAIMED_MAX {
-                    self.unclaimed.pop_front();
-                }
-                self.unclaimed.push_back((sip, vec![line]));
+            Some(_) => {
+                self.tally.dropped.fetch_add(1, Ordering::Relaxed);
+                return;
             }
+            None => self.unclaimed.push_back((sip, vec![line])),
+        }
+        self.unclaimed_bytes += bytes;
+        while self.unclaimed.len() > UNCLAIMED_MAX || self.unclaimed_bytes > UNCLAIMED_BYTES_MAX {
+            let Some((_, lines)) = self.unclaimed.pop_front() else { return };
+            self.unclaimed_bytes -= weight_of(&lines);
         }
     }
 
-    fn append(&mut self, call: &str, lines: &[u8], count: u64) {
+    fn append(&mut self, call: &Arc<str>, lines: &[u8], count: u64) {
         match self.try_append(call, lines) {
             Ok(true) => {
                 self.tally.written.fetch_add(count, Ordering::Relaxed);
@@ -149,13 +166,18 @@ impl Writer {
     }
 
     /// Returns whether the call's file had room.
-    fn try_append(&self, call: &str, lines: &[u8]) -> io::Result<bool> {
+    fn try_append(&mut self, call: &Arc<str>, lines: &[u8]) -> io::Result<bool> {
         let path = self.folder.join(format!("{call}.{EXTENSION}"));
         let room = match fs::metadata(&path) {
             Ok(known) => CALL_BYTES_MAX.saturating_sub(known.len()),
+            Err(_) if self.left_out.contains(call) => 0,
+            Err(_) if self.make_room()? => CALL_BYTES_MAX,
             Err(_) => {
-                self.make_room()?;
-                CALL_BYTES_MAX
+                if self.left_out.len() >= LEFT_OUT_MAX {
+                    self.left_out.clear();
+                }
+                self.left_out.insert(call.clone());
+                0
             }
         };
         if lines.len() as u64 > room {
@@ -165,8 +187,9 @@ impl Writer {
         Ok(true)
     }
 
-    /// Removes the oldest files until another call fits.
-    fn make_room(&self) -> io::Result<()> {
+    /// Removes the oldest files until another call fits; false where all that is left is being written: half of
+    /// every call helps nobody.
+    fn make_room(&self) -> io::Result<bool> {
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
             let (path, known) = entry.and_then(|entry| Ok((entry.path(), entry.metadata()?)))?;
@@ -177,14 +200,18 @@ impl Writer {
         files.sort();
         let mut bytes: u64 = files.iter().map(|file| file.1).sum();
         let mut count = files.len();
-        for (_, length, path) in files {
+        let quiet_since = SystemTime::now() - QUIET_BEFORE_REMOVAL;
+        for (written, length, path) in files {
             if count < CALLS_KEPT_MAX && bytes + CALL_BYTES_MAX <= BYTES_KEPT_MAX {
                 break;
+            }
+            if written > quiet_since {
+                return Ok(false);
             }
             fs::remove_file(path)?;
             (count, bytes) = (count - 1, bytes - length);
         }
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -213,6 +240,11 @@ impl Message {
     }
 }
 
+/// What lines have on the wire, and a little for each.
+fn weight_of(lines: &[WireLine]) -> usize {
+    lines.iter().map(|line| line.bytes + ENTRY_BYTES).sum()
+}
+
 fn note(batch: &mut Batch, call: &Arc<str>, line: &WireLine) {
     let (lines, count) = batch.entry(call.clone()).or_default();
     // Strings and numbers only: serialisation into memory has nothing to fail at.
@@ -233,3 +265,9 @@ const BINDINGS_MAX: usize = 2_048;
 /// Call-IDs whose messages wait for their call, and messages of each.
 const UNCLAIMED_MAX: usize = 256;
 const UNCLAIMED_LINES_MAX: usize = 16;
+/// Bytes on the wire of all of them.
+const UNCLAIMED_BYTES_MAX: usize = 4 << 20;
+/// Calls that are remembered to have found no room.
+const LEFT_OUT_MAX: usize = 2_048;
+/// A call that has left no message for so long is over, or can spare what it has left.
+const QUIET_BEFORE_REMOVAL: Duration = Duration::from_secs(60);
