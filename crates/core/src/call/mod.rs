@@ -142,12 +142,7 @@ impl Call {
                 country: settings.country,
                 direction: settings.direction,
                 clock: settings.clock,
-                custom: settings
-                    .custom
-                    .into_iter()
-                    .filter(|pair| setup::fits(pair))
-                    .take(CUSTOM_MAX)
-                    .collect(),
+                custom: settings.custom.into_iter().filter(setup::fits).take(CUSTOM_MAX).collect(),
             },
             deadlines: settings.deadlines,
             fallback: settings.fallback,

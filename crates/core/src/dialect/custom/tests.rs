@@ -326,3 +326,19 @@ const PIECES: &[&str] = &[
     "\u{e9}",
     "\n",
 ];
+
+#[test]
+fn a_text_that_is_nothing_but_mistakes_is_refused_by_its_first_ones() {
+    let many = |text: &str| text.repeat(60_000 / text.len());
+    for template in [
+        many("{{"),
+        many("{{x}}"),
+        many("\n{{x}}"),
+        format!("[\"{{{{audio}}}}\"{}]", many(",\"{{chunk}}\"")),
+        format!("{{\"a\":\"{{{{audio}}}}\",\"b\":[0{}]}}", many(",\"{{timestamp}}\"")),
+    ] {
+        let keys = json!({ "messageType": "json", "inputTemplate": template });
+        let problems = Mapping::from_json(keys.as_object().unwrap()).unwrap_err();
+        assert!((1..=16).contains(&problems.len()), "{}", problems.len());
+    }
+}

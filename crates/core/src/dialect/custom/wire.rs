@@ -75,7 +75,7 @@ impl Template {
     /// Compiles `text`, in which only the `allowed` placeholders may stand.
     ///
     /// # Errors
-    /// All that is wrong with placeholders; without that, the first place that is no JSON.
+    /// What is wrong with placeholders, at most [`ERRORS_TOLD`]; without that, the first place that is no JSON.
     pub fn parse(text: &str, allowed: &[Slot]) -> Result<Self, Vec<TemplateError>> {
         let marks = find_marks(text, allowed)?;
         let json = without_bare_marks(text, &marks);
@@ -235,8 +235,16 @@ fn find_marks(text: &str, allowed: &[Slot]) -> Result<Vec<Mark>, Vec<TemplateErr
             b'{' if bytes.get(at + 1) == Some(&b'{') => {
                 let range = at..text[at..].find("}}").map_or(at + 2, |len| at + len + 2);
                 match mark(text, range.clone(), string, allowed) {
+                    Ok(_) if marks.len() == MARKS_MAX => {
+                        let what = format!("more than {MARKS_MAX} placeholders");
+                        errors.push(TemplateError { at, what, cure: "leave some out".to_owned() });
+                        break;
+                    }
                     Ok(mark) => marks.push(mark),
                     Err(error) => errors.push(error),
+                }
+                if errors.len() == ERRORS_TOLD {
+                    break;
                 }
                 at = range.end;
             }
@@ -404,6 +412,12 @@ const CURE: &str = "a template is one JSON object, with placeholders such as \"{
 
 /// Bytes of a message made by a template.
 pub const TEMPLATE_OUTPUT_BYTES_MAX: usize = 65_536;
+
+/// Placeholders of one template, wherever they stand.
+const MARKS_MAX: usize = 128;
+
+/// Errors of one template that are told: whoever wrote it may be somebody on a call that waits.
+const ERRORS_TOLD: usize = 16;
 
 /// Placeholders in one template.
 const SLOTS_MAX: usize = 24;
