@@ -10,34 +10,34 @@ use crate::media::{LineCodec, LineCoding, MediaFormat};
 pub struct Payload {
     /// Of a connection that speaks Opus.
     coding: Option<Box<LineCoding>>,
-    /// The packet that is being read, or the frame that is being filled up.
+    /// The packet that is being read.
     bytes: Vec<u8>,
+    /// Audio that waits to fill a packet.
+    begun: Vec<u8>,
 }
 
 impl Payload {
     /// Payloads of audio that this end knows as `format`.
     pub fn of(format: MediaFormat) -> Self {
         let coding = (format == OPUS).then(|| LineCoding::new(LineCodec::Opus, format)).flatten();
-        Self { coding: coding.map(Box::new), bytes: Vec::new() }
+        Self { coding: coding.map(Box::new), ..Self::default() }
     }
 
-    /// Writes seed 004 "media", the same from both ends.
+    /// Writes seed 004 "media", the same from both ends: for Opus as many as there are packets, whatever the frame.
     pub fn write<T>(&mut self, audio: &[u8], out: &mut Out<T>) {
-        let payload = match &mut self.coding {
-            None => audio,
-            Some(coding) if audio.len() == OPUS_FRAME_BYTES => coding.encode(audio),
-            Some(coding) => {
-                self.bytes.clear();
-                self.bytes.extend_from_slice(audio);
-                self.bytes.resize(OPUS_FRAME_BYTES, 0);
-                coding.encode(&self.bytes)
+        match &mut self.coding {
+            None => say(audio, out),
+            Some(coding) if self.begun.is_empty() && audio.len() == OPUS_FRAME_BYTES => {
+                say(coding.encode(audio), out);
             }
-        };
-        out.text(WireClass::Audio, |to| {
-            to.extend_from_slice(br#"{"event":"media","media":{"payload":""#);
-            write_base64(to, payload);
-            to.extend_from_slice(br#""}}"#);
-        });
+            Some(coding) => {
+                self.begun.extend_from_slice(audio);
+                let packets = self.begun.chunks_exact(OPUS_FRAME_BYTES);
+                let rest = packets.remainder().len();
+                packets.for_each(|packet| say(coding.encode(packet), out));
+                self.begun.drain(..self.begun.len() - rest);
+            }
+        }
     }
 
     /// Hears the audio of seed 004 "media", unless it is a file's beginning.
@@ -60,6 +60,14 @@ impl Payload {
             Ok(())
         })
     }
+}
+
+fn say<T>(payload: &[u8], out: &mut Out<T>) {
+    out.text(WireClass::Audio, |to| {
+        to.extend_from_slice(br#"{"event":"media","media":{"payload":""#);
+        write_base64(to, payload);
+        to.extend_from_slice(br#""}}"#);
+    });
 }
 
 /// The container whose first four bytes the base64 begins with: the seed's own example is WebM, played raw it is

@@ -334,7 +334,7 @@ fn each_frame_of_opus_is_one_packet_and_is_heard_at_the_other_end() {
 }
 
 #[test]
-fn what_is_no_packet_of_opus_is_refused_and_a_short_last_frame_is_filled_up() {
+fn what_is_no_packet_of_opus_is_refused_and_frames_of_any_length_become_packets_of_20_ms() {
     let (_, mut phone_side) = laws::ends(&ROW, ROW.default_audio);
     let mut out = Out::new();
     let start =
@@ -354,7 +354,9 @@ fn what_is_no_packet_of_opus_is_refused_and_a_short_last_frame_is_filled_up() {
             "{payload}"
         );
     }
-    out.clear();
-    phone_side.encode_audio(&[1; 100], Moment::START, &mut out);
-    assert_eq!(out.messages().count(), 1);
+    for (bytes, packets) in [(960, 0), (960, 1), (3_840, 2), (2_880, 1), (2_880, 2)] {
+        out.clear();
+        phone_side.encode_audio(&vec![1; bytes], Moment::START, &mut out);
+        assert_eq!(out.messages().count(), packets, "{bytes}");
+    }
 }
