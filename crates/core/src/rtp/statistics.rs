@@ -114,9 +114,12 @@ impl RtpStatistics {
         }
     }
 
-    /// The stream was agreed on anew: what lies between is no gap.
+    /// The stream was agreed on anew: what lies between is no gap and no jitter, also where the clock is another.
     pub(super) fn interrupted(&mut self) {
         self.last_arrival = None;
+        if let Some(source) = &mut self.source {
+            source.transit = None;
+        }
     }
 
     /// Jitter in microseconds, and the longest time between two arrivals.
