@@ -22,6 +22,7 @@ mod refused;
 mod rtp_leg;
 mod settings;
 mod setup;
+mod source_gauge;
 mod speaker;
 mod state;
 mod talking;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::media::{Converter, MarkOutcome as Outcome, MediaFormat, Playout, SilenceGate};
+use crate::media::{Converter, MarkOutcome as Outcome, MediaFormat, Playout, Pushed, SilenceGate};
 use crate::rtp::EventFrame;
 use crate::vocabulary::{
     CallEvent, CommandRefusal, Counters, DialDigits, MarkOutcome, Moment, PlayoutFigures,
@@ -12,6 +12,7 @@ use super::dialing::{DialFrame, Dialing};
 use super::ending::CLIP_FORMAT;
 use super::pace::{Cadence, Pace, SourceSpeed};
 use super::playout_gauge::PlayoutGauge;
+use super::source_gauge::SourceGauge;
 use super::voice::VoiceEdge;
 
 /// What one phone hears.
@@ -66,9 +67,14 @@ impl Speaker {
     /// The phone's format or frame changed; what waits goes along in the new format.
     pub(super) fn set_leg(&mut self, leg: MediaFormat, frame: Duration) {
         if leg != self.leg {
+            let waiting_half = self.playout.take_half_sample();
+            let half = self.converter.as_mut().and_then(Converter::take_half_sample).or(waiting_half);
+            self.finish_converter();
             self.move_playout(leg);
             self.leg = leg;
             self.converter = Converter::new(self.bot, leg).ok();
+            // The other half of a sample may be on its way: without the first all that follows would be noise.
+            self.convert(half.as_slice());
             self.dialing.set_leg(leg);
             self.gauge.set_leg(leg);
         }
@@ -108,14 +114,7 @@ impl Speaker {
         self.pace.arrived(now, self.playout.depth(), speed);
         self.source.pushed(self.bot.duration_of(audio.len()));
         self.drained_since = None;
-        let pushed = match &mut self.converter {
-            Some(converter) if !converter.is_untouched() => {
-                self.converted.clear();
-                converter.convert(audio, &mut self.converted);
-                self.playout.push(&self.converted, None)
-            }
-            _ => self.playout.push(audio, None),
-        };
+        let pushed = self.convert(audio);
         if self.converted.capacity() > CONVERTED_BYTES_KEPT_MAX {
             self.converted = Vec::new();
         }
@@ -171,11 +170,7 @@ impl Speaker {
 
     /// The bot has said its last word: also what the converter holds is played.
     pub(super) fn end_of_utterance(&mut self, now: Moment) {
-        if let Some(converter) = &mut self.converter {
-            self.converted.clear();
-            converter.finish(&mut self.converted);
-            self.playout.push(&self.converted, None);
-        }
+        self.finish_converter();
         self.playout.end_of_utterance();
         if self.playout.is_empty() {
             self.drained_since.get_or_insert(now);
@@ -281,6 +276,27 @@ impl Speaker {
         counters.refused_ms += self.earlier.refused_ms + to_ms(counts.refused);
     }
 
+    /// Puts audio of the bot into the playout, in the phone's format.
+    fn convert(&mut self, audio: &[u8]) -> Pushed {
+        match &mut self.converter {
+            Some(converter) if !converter.is_untouched() => {
+                self.converted.clear();
+                converter.convert(audio, &mut self.converted);
+                self.playout.push(&self.converted, None)
+            }
+            _ => self.playout.push(audio, None),
+        }
+    }
+
+    /// Puts what the converter still holds into the playout.
+    fn finish_converter(&mut self) {
+        if let Some(converter) = &mut self.converter {
+            self.converted.clear();
+            converter.finish(&mut self.converted);
+            self.playout.push(&self.converted, None);
+        }
+    }
+
     /// Moves what waits, and its marks, into a playout of another format.
     fn move_playout(&mut self, leg: MediaFormat) {
         let mut moved = Playout::new(leg, PLAYOUT_MAX);
@@ -303,6 +319,9 @@ impl Speaker {
                     let _ = moved.mark(mark.name);
                 }
             }
+            converted.clear();
+            converter.finish(&mut converted);
+            moved.push(&converted, None);
         }
         self.playout = moved;
     }
@@ -312,42 +331,6 @@ impl Speaker {
         if self.source.speed(now) == SourceSpeed::RealTime && self.playout.depth() > DEPTH_TOLERATED {
             self.playout.trim_silence(DEPTH_TARGET, SilenceGate::new(SILENCE_DBFS));
         }
-    }
-}
-
-/// Tells a source that speaks in real time from one that speaks in bursts.
-#[derive(Debug, Default)]
-struct SourceGauge {
-    window: Moment,
-    pushed: Duration,
-    windows_in_time: u32,
-}
-
-impl SourceGauge {
-    fn pushed(&mut self, audio: Duration) {
-        self.pushed += audio;
-    }
-
-    /// In real time, if the last windows all brought as much audio as they lasted.
-    fn speed(&mut self, now: Moment) -> SourceSpeed {
-        self.roll(now);
-        // Speech that comes at once keeps its pauses, also in the midst of a look.
-        let bursts = self.pushed > now - self.window + BURST_MIN;
-        if self.windows_in_time >= REAL_TIME_WINDOWS && !bursts {
-            SourceSpeed::RealTime
-        } else {
-            SourceSpeed::Bursts
-        }
-    }
-
-    fn roll(&mut self, now: Moment) {
-        let lasted = now - self.window;
-        if lasted < SOURCE_WINDOW {
-            return;
-        }
-        let in_time = self.pushed * 10 >= lasted * 9 && self.pushed * 10 <= lasted * 11;
-        self.windows_in_time = if in_time { self.windows_in_time + 1 } else { 0 };
-        (self.window, self.pushed) = (now, Duration::ZERO);
     }
 }
 
@@ -368,13 +351,6 @@ const DEPTH_TOLERATED: Duration = Duration::from_millis(80);
 const DEPTH_TARGET: Duration = Duration::from_millis(40);
 /// Below this level audio is a pause between words.
 const SILENCE_DBFS: f32 = -50.0;
-/// Length of one look at the source's speed.
-const SOURCE_WINDOW: Duration = Duration::from_millis(500);
-/// Audio ahead of real time that no jitter explains.
-const BURST_MIN: Duration = Duration::from_millis(200);
-/// Looks in a row that must be in time.
-const REAL_TIME_WINDOWS: u32 = 2;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -437,6 +413,36 @@ mod tests {
         let mut counters = Counters::default();
         speaker.count(&mut counters);
         assert_eq!((counters.pushed_ms, counters.played_ms, counters.cleared_ms), (1_000, 1_000, 0));
+    }
+
+    #[test]
+    fn a_change_of_codec_between_the_halves_of_a_sample_makes_no_noise_of_what_follows() {
+        let linear = MediaFormat::linear16(8_000);
+        let (pcmu, pcma) = (MediaFormat::PCMU_8K, MediaFormat::PCMA_8K);
+        for (before, after) in [(pcmu, pcma), (linear, pcmu), (pcmu, linear)] {
+            let mut speaker = Speaker::new(Cadence::Steady, linear, before, FRAME);
+            speaker.start(Moment::START);
+            let audio = [0x10, 0x20].repeat(800);
+            speaker.push(&audio[..801], Moment::START);
+            speaker.set_leg(after, FRAME);
+            speaker.push(&audio[801..], Moment::START);
+            let (mut heard, mut now) = (Vec::new(), Moment::START);
+            let mut to_linear = Converter::new(after, linear).unwrap();
+            for _ in 0..5 {
+                if let Some(Sound::Audio(frame)) = speaker.take_sound(now) {
+                    to_linear.convert(frame, &mut heard);
+                }
+                now = now + FRAME;
+            }
+            let samples = heard.chunks(2).map(|two| i16::from_le_bytes([two[0], two[1]]));
+            let off: Vec<_> = samples.filter(|sample| !(7_900..8_500).contains(sample)).collect();
+            assert!(
+                heard.len() == 1_600 && off.is_empty(),
+                "{before} to {after}: {} {:?}",
+                heard.len(),
+                off.first()
+            );
+        }
     }
 
     #[test]

@@ -83,6 +83,11 @@ impl Converter {
         }
     }
 
+    /// Takes out the half sample that waits for its other half, for whoever converts the stream from here on.
+    pub fn take_half_sample(&mut self) -> Option<u8> {
+        self.half_sample.take()
+    }
+
     /// Forgets what the filter holds and half a sample, silently: the audio before it is unwanted.
     pub fn reset(&mut self) {
         self.half_sample = None;

@@ -366,15 +366,22 @@ impl Playout {
     }
 
     fn drop_half_sample(&mut self) {
+        self.take_half_sample();
+    }
+
+    /// Takes out the half sample at the end, whose other half has not come; it counts as cleared.
+    pub fn take_half_sample(&mut self) -> Option<u8> {
         let half = self.queue.len() % self.format.bytes_per_sample();
-        if half == 0 {
-            return;
+        let mut last = [0];
+        if half == 0 || self.queue.read(self.queue.len() - 1, &mut last) == 0 {
+            return None;
         }
         self.items.trim((self.queue.len() - half) as u64, half as u64);
         self.queue.truncate(self.queue.len() - half);
         self.counts.cleared += half as u64;
         let tail = self.head + self.queue.len() as u64;
         self.marks.iter_mut().for_each(|mark| mark.at = mark.at.min(tail));
+        Some(last[0])
     }
 
     /// Whether the piece at `at` is silence; `None` if it has not come whole.
