@@ -23,7 +23,8 @@ impl Loaded {
         file: Option<&Path>,
         environment: &Environment,
     ) -> Result<(Loaded, Changes), Problems> {
-        let fresh = load(file, environment)?;
+        // Where no file is named and the one that was found is gone, it is missed: it did not become empty.
+        let fresh = load(file.or(self.file.as_deref()), environment)?;
         let changes = Changes::between(&self.shown, &fresh.shown);
         if changes.restart.is_empty() {
             return Ok((fresh, changes));

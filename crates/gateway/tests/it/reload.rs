@@ -43,6 +43,11 @@ impl Program {
     /// Writes `file`, asks for a reload, and returns the lines of the log up to the one that tells of it.
     async fn reload(&mut self, file: &str) -> Vec<String> {
         std::fs::write(self.folder.path().join("patchcord.toml"), file).unwrap();
+        self.hang_up().await
+    }
+
+    /// Asks for a reload, and returns the lines of the log up to the one that tells of it.
+    async fn hang_up(&mut self) -> Vec<String> {
         let pid = rustix::process::Pid::from_raw(self.process.id().unwrap().try_into().unwrap()).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
         let mut lines = Vec::new();
@@ -116,6 +121,15 @@ async fn a_wrong_file_changes_nothing_and_every_problem_is_told() {
     let metrics = program.get(&program.http, "/metrics").await;
     assert!(metrics.contains("patchcord_config_reloads_total{outcome=\"applied\"} 0\n"), "{metrics}");
     assert!(metrics.contains("patchcord_config_reloads_total{outcome=\"refused\"} 1\n"), "{metrics}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_takes_nothing_along() {
+    let mut program = Program::start(&file("first-token", "")).await;
+    std::fs::remove_file(program.folder.path().join("patchcord.toml")).unwrap();
+    let lines = program.hang_up().await.concat();
+    assert!(lines.contains("cannot be read") && lines.contains("what was in effect stays"), "{lines}");
+    assert!(program.get(&program.listener, "/?token=first-token").await.starts_with("HTTP/1.1 426 "));
 }
 
 #[tokio::test]
