@@ -139,9 +139,17 @@ fn by_address(config: &Config, address: &str, former: &BotEnd) -> Result<(Bot, T
     let former = former.bot().ok_or(NextBotError::Unknown)?;
     let url = BotUrl::parse(address).map_err(|_| NextBotError::Unreached(Reason::BotForbidden))?;
     let named = config.bots.iter().find(|bot| bot.url == url).map(|bot| bot.name.clone());
-    let is_ours = config.bots.iter().any(|bot| bot.url.has_origin_of(&url));
-    let headers =
-        if is_ours || former.url.has_origin_of(&url) { former.headers.clone() } else { HeaderMap::new() };
-    let trust = if is_ours { Trust::Operator } else { Trust::Outside(config.egress.clone()) };
+    let is_ours = |url: &BotUrl| config.bots.iter().any(|bot| bot.url.has_origin_of(url));
+    let headers = if is_ours(&url) || former.url.has_origin_of(&url) {
+        former.headers.clone()
+    } else {
+        HeaderMap::new()
+    };
+    // A stranger may name a bot of the configuration, and nothing else on that bot's server.
+    let trust = if named.is_some() || (is_ours(&url) && is_ours(&former.url)) {
+        Trust::Operator
+    } else {
+        Trust::Outside(config.egress.clone())
+    };
     Ok((Bot { name: named.unwrap_or_else(|| url.origin()), url, headers, ..former.clone() }, trust))
 }

@@ -1,6 +1,7 @@
 //! A bot behind a WebSocket gives the call to another one by `session.transfer_ws`.
 
 use futures_util::{SinkExt, StreamExt};
+use patchcord_sip::LegEvent;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -8,7 +9,8 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
-use super::phone::{PATIENCE, Phone};
+use super::config_server::ConfigServer;
+use super::phone::{PATIENCE, Phone, pcmu};
 use super::{Gateway, cause};
 
 /// A bot's end of a call, and what its request brought along.
@@ -142,4 +144,34 @@ async fn an_address_that_egress_allows_is_dialled_without_the_first_bots_headers
     phone.hang_up().await;
     sales.event("stop").await;
     assert_eq!(gateway.stop().await[0]["bots"], json!(["desk", origin]));
+}
+
+#[tokio::test]
+async fn a_bot_that_came_from_outside_gets_no_further_into_the_network_than_to_a_configured_bots_own_address()
+{
+    let server = ConfigServer::start().await;
+    let (stranger, ours) =
+        (TcpListener::bind("127.0.0.2:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let origin = format!("ws://{}", ours.local_addr().unwrap());
+    let gateway = Gateway::start(&server.number(
+        "busy",
+        &format!(
+            "[egress]\nallow = [\"127.0.0.2\"]\n\
+             [bots.sales]\nurl = \"{origin}/voice\"\ndialect = \"ivr-solutions\"\n"
+        ),
+    ))
+    .await;
+    let mut phone = Phone::dial("18001234567", &gateway.sip(), &[pcmu()]).await;
+    server.answer(&json!({"url": format!("ws://{}/", stranger.local_addr().unwrap())})).await;
+    let mut evil = Bot::accept(&stranger).await;
+    phone.event(|event| matches!(event, LegEvent::Answered { .. })).await;
+    evil.say(&json!({"type": "session.transfer_ws", "url": format!("{origin}/admin?restart=1")})).await;
+    let error = evil.event("error").await;
+    assert_eq!(error["error"]["code"], "not_allowed", "{error}");
+    evil.say(&json!({"type": "session.transfer_ws", "url": format!("{origin}/voice")})).await;
+    let mut sales = Bot::accept(&ours).await;
+    assert_eq!(sales.path, "/voice");
+    sales.event("start").await;
+    phone.hang_up().await;
+    gateway.stop().await;
 }
