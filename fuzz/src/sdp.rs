@@ -44,9 +44,9 @@ fn keys(offer: &Session) {
         assert!(theirs.is_some() || protection != Protection::Required, "no key where one is required");
         assert!(theirs.is_none() || protection != Protection::Off, "a key where none is wanted");
         let Some(choice) = choose(&audio, &[CodecSpec::new("PCMU", 8_000, 0)], Order::Ours) else { continue };
-        let lines = sdes.answer(theirs.clone()).unwrap_or_default();
+        let lines = sdes.answer(audio.profile, theirs.clone()).unwrap_or_default();
         assert_eq!(lines.first().map(|line| line.tag), theirs.as_ref().map(|theirs| theirs.tag));
-        assert_eq!(sdes.answer(theirs.clone()).unwrap_or_default(), lines);
+        assert_eq!(sdes.answer(audio.profile, theirs.clone()).unwrap_or_default(), lines);
         let mut local = local();
         local.set_cryptos(audio.profile, lines.clone());
         let answer = read_again(&local.answer(offer, &audio, &choice));

@@ -400,7 +400,7 @@ impl Line {
         let (audio, key) = self.sdes.choose(&offered).ok()?;
         let choice = sdp::choose(&audio, &self.codecs, Order::Theirs)?;
         let media = agree(&audio, &self.codecs)?;
-        self.local.set_cryptos(audio.profile, self.sdes.answer(key).ok()?);
+        self.local.set_cryptos(audio.profile, self.sdes.answer(audio.profile, key).ok()?);
         self.change(media);
         Some(self.local.answer(&offered, &audio, &choice))
     }

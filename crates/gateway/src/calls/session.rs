@@ -77,7 +77,7 @@ impl Session {
         let offered = sdp::parse(offer).map_err(|_| SessionError::Unreadable)?;
         let (audio, key) = self.sdes.choose(&offered)?;
         let (choice, mut media) = self.agree(&audio, Order::Ours)?;
-        let lines = self.sdes.answer(key)?;
+        let lines = self.sdes.answer(audio.profile, key)?;
         media.srtp = srtp_keys(self.sdes.agreed());
         self.local.set_cryptos(audio.profile, lines);
         Ok((media, self.local.answer(&offered, &audio, &choice)))
@@ -248,6 +248,19 @@ mod tests {
         assert_eq!(held.rtcp, media.rtcp);
         let (media, _) = session.answer(&offer("192.0.2.9", "0", "")).unwrap();
         assert_eq!(media.rtcp, Some("192.0.2.9:4001".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_protected_phone_that_answers_its_own_session_anew_stays_protected() {
+        let ours = "192.0.2.1:20000".parse().unwrap();
+        let phone = "192.0.2.9:5060".parse().unwrap();
+        let mut session = Session::new(ours, phone, &[PhoneCodec::Pcmu], Protection::Optional).unwrap();
+        let key = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj\r\n";
+        let theirs = offer("192.0.2.9", "0", key).replace("RTP/AVP", "RTP/SAVP");
+        let (media, _) = session.answer(&theirs).unwrap();
+        // A refresh of ours repeats our answer as an offer.
+        assert_eq!(session.accept(&theirs).unwrap().srtp, media.srtp);
+        assert!(session.offer().unwrap().contains("RTP/SAVP 0"), "an offer asked for keeps the transport");
     }
 
     #[test]

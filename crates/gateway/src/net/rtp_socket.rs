@@ -67,9 +67,10 @@ impl RtpPortRange {
     fn bind_at(&self, ip: IpAddr, now: Instant) -> io::Result<RtpSocket> {
         let mut last = io::Error::from(io::ErrorKind::AddrInUse);
         let pairs = self.rests.until_ms.len();
+        // Each call has a round of its own: those that bind at the same moment hide no free pair from it.
+        let first = self.next.fetch_add(1, Ordering::Relaxed) % pairs.max(1);
         for tired_too in [false, true] {
-            for _ in 0..pairs.min(BIND_TRIES_MAX) {
-                let pair = self.next.fetch_add(1, Ordering::Relaxed) % pairs;
+            for pair in (first..pairs).chain(0..first).take(BIND_TRIES_MAX) {
                 if !tired_too && self.rests.lasts(pair, now) {
                     continue;
                 }
@@ -233,6 +234,15 @@ mod tests {
         drop(held);
         range.rests.until_ms[1].store(0, Ordering::Relaxed);
         assert_eq!([port_at(now), port_at(now + 2 * REST)], [47_122, 47_124]);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_last_free_pair_is_found_by_several_that_look_at_once() {
+        let range = range(47_130, 47_135);
+        let _busy = range.bind(HOST).unwrap();
+        let look = |range: RtpPortRange| async move { (0..300).all(|_| range.bind(HOST).is_ok()) };
+        let others = tokio::spawn(look(range.clone()));
+        assert!(look(range).await && others.await.unwrap());
     }
 
     #[tokio::test]

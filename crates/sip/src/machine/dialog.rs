@@ -194,10 +194,11 @@ impl Dialog {
         };
         let known = match (&route, &target) {
             (Some(route), _) => route.socket_addr(),
-            (None, Some(target)) => target.socket_addr().filter(|to| is_reachable(*to, source)),
+            (None, Some(target)) => target.socket_addr(),
             (None, None) => None,
         };
-        let known = known.filter(may_have).map(|to| with_scope_of(to, source));
+        let known =
+            known.filter(|to| is_reachable(*to, source)).filter(may_have).map(|to| with_scope_of(to, source));
         let mut flow = self.flow;
         if !flow.transport.is_stream() {
             if route.is_some() || !self.direct {
@@ -226,14 +227,17 @@ fn with_scope_of(to: SocketAddr, source: SocketAddr) -> SocketAddr {
     }
 }
 
-/// A private or empty Contact behind a public source is a phone behind NAT.
+/// A private or empty address behind a public source is a phone or proxy behind NAT, and one of this host alone
+/// means something to whoever is on this host.
 fn is_reachable(target: SocketAddr, source: SocketAddr) -> bool {
     let private = |ip: IpAddr| match ip {
-        IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+        IpAddr::V4(ip) => ip.is_private() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local(),
     };
-    let empty = target.ip().is_unspecified() || target.port() == 0;
-    !empty && (target.is_ipv4() == source.is_ipv4()) && (!private(target.ip()) || private(source.ip()))
+    let (to, from) = (target.ip().to_canonical(), source.ip().to_canonical());
+    let empty = to.is_unspecified() || to.is_multicast() || target.port() == 0;
+    let near = from.is_loopback() || !to.is_loopback() && (private(from) || !private(to));
+    !empty && target.is_ipv4() == source.is_ipv4() && near
 }
 
 fn contact_uri(message: &Message) -> Option<String> {

@@ -35,26 +35,25 @@ impl Machine {
         let Some(id) = self.clients.get(&tx).and_then(|c| c.leg) else { return };
         let Some(Leg { phase: Phase::Calling(calling), .. }) = self.legs.get(&id) else { return };
         let cancel = calling.cancel;
-        if let Some(rseq) = reliable_number(response)
-            && !self.confirm(now, id, rseq, response)
-        {
-            return;
-        }
+        let is_news = reliable_number(response).is_none_or(|rseq| self.confirm(now, id, rseq, response));
         match cancel {
             Cancel::Wanted => self.send_cancel(now, id, tx),
-            Cancel::Sent => {}
-            Cancel::No => {
+            Cancel::No if is_news => {
                 let code = response.code().unwrap_or(100);
                 if code > 100 {
                     self.emit(id, LegEvent::Ringing { code, sdp: crate::body::sdp_text(response) });
                 }
             }
+            Cancel::No | Cancel::Sent => {}
         }
     }
 
     /// Sends the PRACK of a response that comes in order; another one is a repetition, or comes again (§4).
     fn confirm(&mut self, now: Instant, id: LegId, rseq: u32, response: &Message) -> bool {
         let (Some(tag), Some((cseq, _))) = (response.tag("To"), response.cseq()) else { return false };
+        if self.transactions_open() >= self.admission.limits().transactions_max {
+            return false;
+        }
         let branch = self.ids.branch();
         let Some(leg) = self.legs.get_mut(&id) else { return false };
         let Phase::Calling(calling) = &mut leg.phase else { return false };

@@ -95,11 +95,12 @@ impl Machine {
                 session.interval = min;
                 now + LATER
             }
-            (405 | 501, _) if leg.dialog.peer_updates => {
+            (491, _) => now + back_off,
+            // Whatever it dislikes about an UPDATE, it may take a re-INVITE.
+            (400..=499 | 501, _) if leg.dialog.peer_updates => {
                 leg.dialog.peer_updates = false;
                 now
             }
-            (491, _) => now + back_off,
             // Half of what is left, so that a peer that always refuses is not asked without end.
             _ => now + ((session.bye_at.saturating_duration_since(now)) / 2).max(LATER),
         };

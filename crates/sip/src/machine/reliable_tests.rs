@@ -144,6 +144,25 @@ fn the_session_changes_before_the_answer_by_update_in_both_directions() {
     assert!(matches!(bench.events.last(), Some((_, LegEvent::ReofferAnswered { .. }))));
 }
 
+#[test]
+fn the_200_does_not_take_back_what_changed_before_the_answer() {
+    let (mut bench, leg) = ringing("Supported", SDP);
+    bench.command(leg, Command::Progress(EARLY.to_owned())).unwrap();
+    let tag = bench.last().tag("To").unwrap();
+    prack(&mut bench, 2, "");
+    bench.receive(&inbound("UPDATE", 3, &tag, "", SDP));
+    let Some((_, LegEvent::Reoffer { id, .. })) = bench.events.last() else { panic!("{:?}", bench.events) };
+    let id = *id;
+    let changed = "v=0\r\ns=changed\r\n";
+    bench.command(leg, Command::AnswerReoffer(id, changed.to_owned())).unwrap();
+    bench.command(leg, Command::Answer(EARLY.to_owned())).unwrap();
+    assert_eq!((bench.last().code(), bench.last().body.as_ref()), (Some(200), &b""[..]));
+    bench.receive(&inbound("ACK", 1, &tag, "", ""));
+    bench.pass(Duration::from_secs(900));
+    let refresh = bench.sent.iter().rev().find(|(_, m, _)| m.method() == Some("INVITE")).unwrap();
+    assert_eq!(refresh.1.body.as_ref(), changed.as_bytes(), "a refresh changes nothing");
+}
+
 /// The peer's reliable 183 to our INVITE, with a description.
 fn reliable(bench: &Bench, tag: &str, rseq: u32) -> String {
     let text = response(bench, "INVITE", 183, tag);

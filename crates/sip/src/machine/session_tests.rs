@@ -24,10 +24,10 @@ fn without_timer(message: &mut Message) {
     }
 }
 
-/// A first INVITE that wants the callee to refresh.
-fn callee_refreshes(message: &mut Message) {
+/// A first INVITE that wants the caller to refresh; otherwise the callee does.
+fn caller_refreshes(message: &mut Message) {
     if message.method() == Some("INVITE") && message.tag("To").is_none() {
-        message.headers.set("Session-Expires", "1800;refresher=uas");
+        message.headers.set("Session-Expires", "1800;refresher=uac");
     }
 }
 
@@ -35,18 +35,18 @@ fn callee_refreshes(message: &mut Message) {
 fn a_call_of_65_minutes_lives_with_either_refresher_by_update_and_by_reinvite() {
     type Change = fn(&mut Message, bool);
     let cases: [(&str, Change, &str, bool); 6] = [
-        ("caller", |_, _| {}, "UPDATE", true),
-        ("caller, no UPDATE", |m, _| without_update(m), "INVITE", true),
-        ("callee", |m, _| callee_refreshes(m), "UPDATE", false),
+        ("caller", |m, _| caller_refreshes(m), "UPDATE", true),
         (
-            "callee, no UPDATE",
+            "caller, no UPDATE",
             |m, _| {
-                callee_refreshes(m);
+                caller_refreshes(m);
                 without_update(m);
             },
             "INVITE",
-            false,
+            true,
         ),
+        ("callee", |_, _| {}, "UPDATE", false),
+        ("callee, no UPDATE", |m, _| without_update(m), "INVITE", false),
         (
             "a caller without timers",
             |m, to_callee| {
@@ -93,6 +93,7 @@ fn a_call_of_65_minutes_lives_with_either_refresher_by_update_and_by_reinvite() 
 #[test]
 fn both_sides_give_up_a_session_whose_refreshes_are_lost() {
     let mut pair = Pair::new(7, 0);
+    pair.change = |m, _| caller_refreshes(m);
     pair.answered();
     pair.run_for(10 * MINUTE);
     pair.loss = 100;
@@ -135,7 +136,13 @@ fn an_interval_below_our_minimum_is_refused_with_it_and_the_second_invite_is_tak
     bench.receive(&inbound("INVITE", 1, "", "Supported: timer\r\nSession-Expires: 89\r\n", SDP));
     assert_eq!((bench.last().code(), bench.last().headers.first("Min-SE")), (Some(422), Some("90")));
     assert_eq!(bench.machine.counts().legs, 0);
-    bench.receive(&inbound("INVITE", 2, "", "Supported: timer\r\nSession-Expires: 90\r\n", SDP));
+    bench.receive(&inbound(
+        "INVITE",
+        2,
+        "",
+        "Supported: timer\r\nSession-Expires: 90;refresher=uac\r\n",
+        SDP,
+    ));
     let leg = bench.incoming[0];
     bench.command(leg, Command::Answer(SDP.to_owned())).unwrap();
     let ok = bench.last();
@@ -220,15 +227,17 @@ fn what_a_refresh_is_refused_with_decides_when_it_comes_again_or_whether_the_cal
     assert_eq!(sent(&glare, "UPDATE"), 2);
 
     // A peer that does not take UPDATE after all gets a re-INVITE with what we described before.
-    let mut older = refreshing("UPDATE");
-    let text = response(&older, "UPDATE", 501, "b");
-    older.receive(&text);
-    older.pass(Duration::from_millis(1));
-    assert_eq!((sent(&older, "INVITE"), older.last().body.as_ref()), (1, SDP.as_bytes()));
-    let text = response(&older, "INVITE", 200, "b");
-    older.receive(&text);
-    assert_eq!(older.last().method(), Some("ACK"));
-    assert!(matches!(older.events.last(), Some((_, LegEvent::ReofferAnswered { .. }))));
+    for code in [405, 488, 501] {
+        let mut older = refreshing("UPDATE");
+        let text = response(&older, "UPDATE", code, "b");
+        older.receive(&text);
+        older.pass(Duration::from_millis(1));
+        assert_eq!((sent(&older, "INVITE"), older.last().body.as_ref()), (1, SDP.as_bytes()), "{code}");
+        let text = response(&older, "INVITE", 200, "b");
+        older.receive(&text);
+        assert_eq!(older.last().method(), Some("ACK"));
+        assert!(matches!(older.events.last(), Some((_, LegEvent::ReofferAnswered { .. }))));
+    }
 
     // Another refusal: tried again until it is too late.
     let mut stubborn = refreshing("INVITE");

@@ -80,7 +80,8 @@ impl SessionTimes {
         let refresher = match (known, wish.and_then(|(_, role)| role)) {
             (false, _) | (true, Some(Role::Uas)) => Refresher::Us,
             (true, Some(Role::Uac)) => Refresher::Them,
-            (true, None) => now_refreshing.unwrap_or(Refresher::Them),
+            // The choice is ours (§9): a peer that named nobody may well never refresh.
+            (true, None) => now_refreshing.unwrap_or(Refresher::Us),
         };
         Ok(Agreed { interval, refresher, known })
     }
@@ -225,13 +226,13 @@ mod tests {
             ("", "", "", Ok((600, Refresher::Us))),
             ("", "300", "", Ok((300, Refresher::Us))),
             ("", "1", "", Ok((90, Refresher::Us))),
-            ("timer", "", "", Ok((600, Refresher::Them))),
-            ("timer", "", "900", Ok((900, Refresher::Them))),
-            ("100rel, Timer", "1800", "", Ok((600, Refresher::Them))),
+            ("timer", "", "", Ok((600, Refresher::Us))),
+            ("timer", "", "900", Ok((900, Refresher::Us))),
+            ("100rel, Timer", "1800", "", Ok((600, Refresher::Us))),
             ("timer", "1800;refresher=UAC", "700", Ok((700, Refresher::Them))),
             ("timer", "200 ; refresher = uas", "", Ok((200, Refresher::Us))),
-            ("timer", "99999999999999999999999", "", Ok((600, Refresher::Them))),
-            ("timer", "soon", "", Ok((600, Refresher::Them))),
+            ("timer", "99999999999999999999999", "", Ok((600, Refresher::Us))),
+            ("timer", "soon", "", Ok((600, Refresher::Us))),
             ("timer", "119", "", Err(TooShort)),
         ] {
             let settled = times.settle(&request(supported, expires, min), None);

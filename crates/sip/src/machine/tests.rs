@@ -413,6 +413,8 @@ fn bye_of(accepts: Option<&str>, source: &str, contact: &str) -> (Flow, Message)
     (flow, bye)
 }
 
+const LOCAL_ROUTE: &str = "<sip:a@b>\r\nRecord-Route: <sip:127.0.0.1:6379;lr>";
+
 #[test]
 fn no_contact_makes_us_send_to_a_third_party_that_could_not_call_us_itself() {
     for (accepts, source, contact, reached) in [
@@ -423,6 +425,12 @@ fn no_contact_makes_us_send_to_a_third_party_that_could_not_call_us_itself() {
         (None, "198.51.100.7:5062", "<sip:a@victim.example.com>", "198.51.100.7:5062"),
         (None, "198.51.100.7:5062", "<sip:a@192.168.1.9:5070>", "198.51.100.7:5062"),
         (None, "198.51.100.7:5062", "<sip:a@[2001:db8::1]:5070>", "198.51.100.7:5062"),
+        (Some("127.0.0.1"), "198.51.100.7:5062", "<sip:a@127.0.0.1:6379>", "198.51.100.7:5062"),
+        (Some("127.0.0.1"), "10.0.0.7:5062", "<sip:a@127.0.0.1:6379>", "10.0.0.7:5062"),
+        (Some("127.0.0.1"), "10.0.0.7:5062", LOCAL_ROUTE, "10.0.0.7:5062"),
+        (None, "198.51.100.7:5062", "<sip:a@b>\r\nRecord-Route: <sip:0.0.0.0:22;lr>", "198.51.100.7:5062"),
+        (None, "[2001:db8::7]:5062", "<sip:a@[::ffff:127.0.0.1]:22>", "[2001:db8::7]:5062"),
+        (None, "127.0.0.7:5062", LOCAL_ROUTE, "127.0.0.1:6379"),
         (None, "[fe80::7%3]:5062", "<sip:a@[fe80::9]:5070>", "[fe80::9%3]:5070"),
     ] {
         let (flow, bye) = bye_of(accepts, source, contact);

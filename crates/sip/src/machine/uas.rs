@@ -156,8 +156,10 @@ impl Machine {
         let Phase::Ringing(ringing) = &leg.phase else { return };
         let (tx, session, offered) = (ringing.invite, ringing.session, ringing.offered);
         let described = ringing.reliability.described();
-        // Our offer was answered in a PRACK already: a description in the 200 would be another offer.
-        let sdp = (offered || !described).then_some(sdp);
+        // Our offer was answered in a PRACK already: a description in the 200 would be another offer. And what
+        // changed since a reliable answer is not changed back by repeating that answer (RFC 3261 §13.2.1).
+        let is_settled = described && (!offered || leg.description != sdp.as_bytes());
+        let sdp = (!is_settled).then_some(sdp);
         leg.phase = Phase::Up;
         leg.unpracked.iter_mut().for_each(Provisional::stop);
         self.accept_invite(now, id, (tx, true), sdp, offered || described, session);

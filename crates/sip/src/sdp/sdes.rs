@@ -62,6 +62,8 @@ pub struct Sdes {
     protection: Protection,
     suites: &'static [SuiteSpec],
     draw: DrawKey,
+    /// The transport of our next offer.
+    profile: Profile,
     offered: Vec<CryptoLine>,
     agreed: Option<AgreedKeys>,
 }
@@ -69,7 +71,8 @@ pub struct Sdes {
 impl Sdes {
     /// A call without keys so far; `suites` in the order of our offers.
     pub fn new(protection: Protection, suites: &'static [SuiteSpec], draw: DrawKey) -> Self {
-        Self { protection, suites, draw, offered: Vec::new(), agreed: None }
+        let profile = first_profile(protection);
+        Self { protection, suites, draw, profile, offered: Vec::new(), agreed: None }
     }
 
     /// The audio of a description that suits us, and its key to take. The peer's order decides (§5.1.2).
@@ -95,13 +98,17 @@ impl Sdes {
     }
 
     /// Takes the key of an offer and gives the lines of our answer: the key that we have where the peer's is the
-    /// one that it had, else a fresh one.
+    /// one that it had, else a fresh one. Offers of ours keep the transport that the key came by.
     ///
     /// # Errors
     /// [`SdesFault::NoRandomness`]; the agreement stays as it was.
-    pub fn answer(&mut self, theirs: Option<CryptoLine>) -> Result<Vec<CryptoLine>, SdesFault> {
+    pub fn answer(
+        &mut self,
+        profile: Profile,
+        theirs: Option<CryptoLine>,
+    ) -> Result<Vec<CryptoLine>, SdesFault> {
         let Some(theirs) = theirs else {
-            self.agreed = None;
+            (self.profile, self.agreed) = (first_profile(self.protection), None);
             return Ok(Vec::new());
         };
         let kept = self.agreed.as_ref().filter(|agreed| is_same_key(&agreed.theirs, &theirs));
@@ -109,7 +116,7 @@ impl Sdes {
             Some(agreed) => CryptoLine { tag: theirs.tag, ..agreed.ours.clone() },
             None => self.draw(theirs.tag, self.suite_of(&theirs).ok_or(SdesFault::NothingInCommon)?)?,
         };
-        self.agreed = Some(AgreedKeys { ours: ours.clone(), theirs });
+        (self.profile, self.agreed) = (profile, Some(AgreedKeys { ours: ours.clone(), theirs }));
         Ok(vec![ours])
     }
 
@@ -118,30 +125,33 @@ impl Sdes {
     /// # Errors
     /// [`SdesFault::NoRandomness`].
     pub fn offer(&mut self) -> Result<(Profile, Vec<CryptoLine>), SdesFault> {
-        let profile = match self.protection {
-            Protection::Off => return Ok((Profile::Avp, Vec::new())),
-            Protection::Optional => Profile::Avp,
-            Protection::Required => Profile::Savp,
-        };
+        if self.protection == Protection::Off {
+            return Ok((Profile::Avp, Vec::new()));
+        }
         self.offered = match &self.agreed {
             Some(agreed) => vec![agreed.ours.clone()],
             None => {
                 (1..).zip(self.suites).map(|(tag, suite)| self.draw(tag, *suite)).collect::<Result<_, _>>()?
             }
         };
-        Ok((profile, self.offered.clone()))
+        Ok((self.profile, self.offered.clone()))
     }
 
-    /// Takes the key of the answer to our offer.
+    /// Takes the key of the answer to our offer, or to our key in force when that was described again.
     ///
     /// # Errors
     /// [`SdesFault::NothingInCommon`] when it answers what was not offered; the agreement stays as it was.
     pub fn accept(&mut self, theirs: Option<CryptoLine>) -> Result<(), SdesFault> {
         self.agreed = match theirs {
-            None => None,
+            None => {
+                self.profile = first_profile(self.protection);
+                None
+            }
             Some(theirs) => {
                 let answers = |ours: &&CryptoLine| ours.tag == theirs.tag && ours.suite == theirs.suite;
-                let ours = self.offered.iter().find(answers).cloned().ok_or(SdesFault::NothingInCommon)?;
+                let in_force = self.agreed.iter().map(|agreed| &agreed.ours);
+                let ours = in_force.chain(&self.offered).find(answers).cloned();
+                let ours = ours.ok_or(SdesFault::NothingInCommon)?;
                 Some(AgreedKeys { ours, theirs })
             }
         };
@@ -174,6 +184,14 @@ impl fmt::Debug for Sdes {
             .field("protection", &self.protection)
             .field("agreed", &suite)
             .finish_non_exhaustive()
+    }
+}
+
+/// The transport of an offer where there is no key so far.
+fn first_profile(protection: Protection) -> Profile {
+    match protection {
+        Protection::Off | Protection::Optional => Profile::Avp,
+        Protection::Required => Profile::Savp,
     }
 }
 
@@ -241,8 +259,8 @@ mod tests {
     fn the_same_key_keeps_ours_and_a_new_one_draws_a_new_one() {
         let mut sdes = sdes(Protection::Optional);
         let mut take = |media: &str| {
-            let (_, key) = sdes.choose(&description(media)).unwrap();
-            sdes.answer(key).unwrap()
+            let (audio, key) = sdes.choose(&description(media)).unwrap();
+            sdes.answer(audio.profile, key).unwrap()
         };
         let first = take(INVITING);
         assert_eq!(
@@ -255,6 +273,19 @@ mod tests {
         assert_ne!(take(&INVITING.replace("AAAAAAAA", "BBBBBBBB"))[0].key, first[0].key);
         assert_eq!(take(PLAIN), []);
         assert_eq!(sdes.agreed(), None);
+    }
+
+    #[test]
+    fn a_key_in_force_goes_on_by_its_transport_and_is_answered_when_described_again() {
+        let mut sdes = sdes(Protection::Optional);
+        let (audio, key) = sdes.choose(&description(SAVP)).unwrap();
+        let ours = sdes.answer(audio.profile, key).unwrap();
+        let theirs = CryptoLine { key: vec![9; 3], ..ours[0].clone() };
+        sdes.accept(Some(theirs.clone())).unwrap();
+        assert_eq!(sdes.agreed(), Some(&AgreedKeys { ours: ours[0].clone(), theirs }));
+        assert_eq!(sdes.offer(), Ok((Profile::Savp, ours)));
+        sdes.accept(None).unwrap();
+        assert_eq!(sdes.offer().unwrap().0, Profile::Avp);
     }
 
     #[test]
