@@ -72,6 +72,13 @@ pub fn without_numbers(text: &str) -> String {
 fn shape(key: &str, value: Value, audio: &mut bool) -> Value {
     match value {
         Value::Null | Value::Bool(_) => value,
+        Value::Number(ref number) if CODES.contains(&key) => {
+            if number.as_u64().is_some_and(|code| code <= CODE_SHOWN) {
+                value
+            } else {
+                Value::from("<number>")
+            }
+        }
         Value::Number(_) if COUNTS.contains(&key) => value,
         Value::Number(_) => Value::from("<number>"),
         Value::String(text) => Value::String(shape_of_value(key, &text, audio)),
@@ -175,7 +182,6 @@ const WORDS: &[&str] = &[
     "outputaudioformat",
     "protocol",
     "reason",
-    "result",
     "role",
     "state",
     "status",
@@ -193,7 +199,6 @@ const COUNTS: &[&str] = &[
     "channelcount",
     "channels",
     "chunk",
-    "code",
     "contentindex",
     "duration",
     "durationms",
@@ -207,11 +212,14 @@ const COUNTS: &[&str] = &[
     "seq",
     "sequence",
     "sequencenumber",
-    "status",
     "timestamp",
     "version",
 ];
 
+/// Fields whose value is a protocol's code: of Q.850, SIP or HTTP, where it is small enough for one.
+const CODES: &[&str] = &["code", "status"];
+/// The largest code of these.
+const CODE_SHOWN: u64 = 699;
 /// Digits in a row that are shown: a sample rate, a port.
 const DIGITS_SHOWN: usize = 5;
 /// The shortest text that is taken for audio in base64, and the shortest list of numbers for samples.
@@ -288,6 +296,15 @@ mod tests {
         let samples = text(&json!({"data": {"samples": vec![-12; 80], "sampleRate": 8000}}).to_string());
         assert_eq!((samples.shown["data"]["samples"].as_str(), samples.audio), (Some("<80 numbers>"), true));
         assert_eq!(binary(320).shown, json!("<320 bytes>"));
+    }
+
+    #[test]
+    fn a_pin_that_calls_itself_a_code_and_an_answer_of_one_word_are_masked() {
+        let shown = text(r#"{"code":4711,"status":200,"hangup":{"code":16},"result":"Asha"}"#).shown;
+        assert_eq!(
+            shown,
+            json!({"code": "<number>", "status": 200, "hangup": {"code": 16}, "result": "<4 characters>"})
+        );
     }
 
     #[test]
