@@ -2,6 +2,7 @@
 
 mod addresses;
 mod bots;
+mod codecs;
 mod ending;
 mod finding;
 mod hand_over;
