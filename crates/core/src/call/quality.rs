@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::media::{Impairment, LineCodec, mean_opinion_score, rating};
 use crate::rtp::{RemoteReports, RtpReceiver};
-use crate::vocabulary::{AudioVerdict, FromPhone, Moment, PacketFigures, Quality, Range, ToPhone};
+use crate::vocabulary::{AudioVerdict, FromPhone, Moment, PacketFigures, Quality, ToPhone};
 
 use super::Call;
 use super::phone_leg::PhoneLeg;
@@ -89,10 +89,7 @@ pub(super) fn session_figures(
         packets: Some(packets),
         ..FromPhone::default()
     };
-    let ticks = |ticks: f64| Duration::from_secs_f64(ticks / f64::from(codec.clock_rate().max(1)));
-    let at_phone = reports.jitter_ticks();
-    let jitter = at_phone.mean().zip(at_phone.max());
-    let jitter = jitter.map(|(mean, max)| Range { mean: ticks(mean), max: ticks(max as f64) });
+    let jitter = range_of_us(&reports.jitter_us());
     let voip = reports.voip();
     // A phone that does not tell the depth of its buffer is taken to hold twice the jitter.
     let buffer = voip.map(|voip| Duration::from_millis(voip.jitter_buffer_ms.into()));

@@ -199,15 +199,16 @@ impl RtpReceiver {
             return false;
         }
         let mut goodbye = false;
+        let clock_rate = self.stream.payloads.first().map_or(8_000, |first| first.1.clock_rate());
         for packet in rtcp::packets(datagram) {
             match packet {
                 Ok(RtcpPacket::SenderReport { ssrc, info, blocks }) => {
                     if self.ssrc == Some(ssrc) {
                         self.statistics.reported(now, info.ntp);
                     }
-                    self.reports.take(blocks, now);
+                    self.reports.take(blocks, clock_rate, now);
                 }
-                Ok(RtcpPacket::ReceiverReport { blocks, .. }) => self.reports.take(blocks, now),
+                Ok(RtcpPacket::ReceiverReport { blocks, .. }) => self.reports.take(blocks, clock_rate, now),
                 Ok(RtcpPacket::ExtendedReport(Some(metrics))) => self.reports.take_voip(metrics),
                 Ok(RtcpPacket::Goodbye(mut sources)) => {
                     goodbye |= self.ssrc.is_some_and(|ssrc| sources.any(|source| source == ssrc));

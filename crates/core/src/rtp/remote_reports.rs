@@ -12,7 +12,7 @@ pub struct RemoteReports {
     reports: u64,
     /// Loss since the report before, in 256ths.
     lost: Spread,
-    /// In ticks of the stream's clock.
+    /// In microseconds.
     jitter: Spread,
     /// In microseconds.
     round_trip: Spread,
@@ -32,14 +32,14 @@ impl RemoteReports {
         self.next = (self.next + 1) % SENT_KEPT;
     }
 
-    /// Takes a report of the phone; one without a block says that nothing of ours came.
-    pub fn take(&mut self, blocks: ReportBlocks<'_>, now: Moment) {
+    /// Takes a report of the phone on a stream of `clock_rate`; one without a block says that nothing of ours came.
+    pub fn take(&mut self, blocks: ReportBlocks<'_>, clock_rate: u32, now: Moment) {
         self.reports += 1;
         // We are all that the phone hears.
         let mut blocks = blocks;
         let Some(block) = blocks.next() else { return };
         self.lost.take(u64::from(block.fraction_lost));
-        self.jitter.take(u64::from(block.jitter));
+        self.jitter.take(u64::from(block.jitter) * 1_000_000 / u64::from(clock_rate.max(1)));
         if let Some(round_trip) = self.round_trip_of(&block, now) {
             self.round_trip.take(u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX));
             self.last_round_trip = Some(round_trip);
@@ -66,8 +66,8 @@ impl RemoteReports {
         self.lost.mean().map(|lost| lost / 256.0)
     }
 
-    /// Jitter at the phone, in ticks of the stream's clock.
-    pub const fn jitter_ticks(&self) -> Spread {
+    /// Jitter at the phone, in microseconds.
+    pub const fn jitter_us(&self) -> Spread {
         self.jitter
     }
 
@@ -110,7 +110,7 @@ mod tests {
         let mut bytes = Vec::new();
         rtcp::write_report(9, None, block, "phone", &mut bytes);
         match rtcp::packets(&bytes).next() {
-            Some(Ok(RtcpPacket::ReceiverReport { blocks, .. })) => reports.take(blocks, now),
+            Some(Ok(RtcpPacket::ReceiverReport { blocks, .. })) => reports.take(blocks, 8_000, now),
             other => panic!("{other:?}"),
         }
     }
@@ -134,7 +134,7 @@ mod tests {
         take(&mut reports, Some(block(0x2222_3333, 1_000)), Moment::from_millis(6_080));
         let trip = reports.last_round_trip().unwrap();
         assert!((79..=81).contains(&trip.as_millis()), "{trip:?}");
-        assert_eq!((reports.loss(), reports.jitter_ticks().max()), (Some(0.25), Some(80)));
+        assert_eq!((reports.loss(), reports.jitter_us().max()), (Some(0.25), Some(10_000)));
     }
 
     #[test]
