@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::slot::Slot;
 use super::walk::KIND_NAMES;
-use super::wire::{Template, TemplateError};
+use super::wire::{Signs, Template, TemplateError};
 use crate::dialect::Capability;
 use crate::dialect::envelope::path::Path;
 
@@ -110,6 +110,7 @@ impl Mapping {
         let input_mark = reader.template("inputMark", &[CALL, &[Slot::Name]].concat());
         let input_digit = reader.template("inputDtmf", &[CALL, &[Slot::Digit, Slot::Duration]].concat());
         let input_stop = reader.template("inputStop", &[CALL, &[Slot::Reason]].concat());
+        let (start, input_stop) = reader.tell_apart(start, input_stop);
         let wishes: Vec<_> = audio.into_iter().chain(reader.answers()).collect();
         reader.check_kinds(&wishes);
         let kind_name =
@@ -179,6 +180,24 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    /// A start and a stop of one kind are known by all that is constant in them.
+    fn tell_apart(
+        &self,
+        start: Option<Template>,
+        stop: Option<Template>,
+    ) -> (Option<Template>, Option<Template>) {
+        let kind = |template: &Option<Template>| {
+            template.as_ref().and_then(Template::kind).map(|kind| kind.1.to_owned())
+        };
+        if kind(&start).is_none() || kind(&start) != kind(&stop) {
+            return (start, stop);
+        }
+        let whole = |key: &str, allowed: &[Slot]| {
+            self.text(key).and_then(|text| Template::parse_signed(&text, allowed, Signs::All).ok())
+        };
+        (whole("sessionStartMessage", CALL), whole("inputStop", &[CALL, &[Slot::Reason]].concat()))
     }
 
     fn path(&mut self, key: &str, text: &str) -> Option<Path> {

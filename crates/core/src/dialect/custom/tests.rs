@@ -180,6 +180,24 @@ fn a_path_may_lead_through_an_object_that_is_called_event() {
     assert_eq!(said, [Part::Audio(vec![3, 4])]);
 }
 
+#[test]
+fn a_start_and_a_stop_of_one_kind_are_told_apart_by_what_is_constant_in_them() {
+    let mapping = json!({
+        "inputTemplate": "{\"type\":\"audio\",\"data\":\"{{audio}}\"}",
+        "sessionStartMessage": "{\"type\":\"call\",\"state\":\"begins\",\"id\":\"{{callId}}\"}",
+        "inputStop": "{\"type\":\"call\",\"state\":\"ends\",\"why\":\"{{reason}}\"}",
+    });
+    let mapping = Arc::new(Mapping::from_json(&keys(mapping)).unwrap());
+    let (mut bot, mut phone) = ends(&mapping);
+    let end = CallEvent::Ended(EndedStream::CallEnded(Cause::new(Reason::BotHungUp)));
+    let said = [CallEvent::Started(Box::new(nasty_start())), end.clone()].map(Part::Item);
+    let heard = carry(&mut *bot, &mut *phone, &said);
+    assert!(
+        matches!(&heard[0], Part::Item(CallEvent::Started(start)) if start.call_id == nasty_start().call_id)
+    );
+    assert_eq!(heard[1..], [Part::Item(end)]);
+}
+
 /// A start whose number tries to leave its string.
 fn nasty_start() -> CallStart {
     let from = PhoneNumber::new("\",\"x\":{{did}}\\");

@@ -42,6 +42,15 @@ enum Field {
     Sign(Box<str>),
 }
 
+/// By what of a template its messages are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signs {
+    /// By their kind where they have one, else by all that is constant.
+    Kind,
+    /// By all that is constant.
+    All,
+}
+
 /// What is wrong with a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TemplateError {
@@ -77,6 +86,14 @@ impl Template {
     /// # Errors
     /// What is wrong with placeholders, at most [`ERRORS_TOLD`]; without that, the first place that is no JSON.
     pub fn parse(text: &str, allowed: &[Slot]) -> Result<Self, Vec<TemplateError>> {
+        Self::parse_signed(text, allowed, Signs::Kind)
+    }
+
+    /// Compiles `text`, whose messages the other end is to know by those signs.
+    ///
+    /// # Errors
+    /// As [`Template::parse`].
+    pub fn parse_signed(text: &str, allowed: &[Slot], signs: Signs) -> Result<Self, Vec<TemplateError>> {
         let marks = find_marks(text, allowed)?;
         let json = without_bare_marks(text, &marks);
         check_json(&json).map_err(|error| vec![error])?;
@@ -89,7 +106,7 @@ impl Template {
             );
             return Err(vec![TemplateError { at: 0, what, cure: "shorten the template".to_owned() }]);
         }
-        let fields = compiler.fields(&json).map_err(|error| vec![error])?;
+        let fields = compiler.fields(&json, signs).map_err(|error| vec![error])?;
         let (paths, fields): (Vec<_>, Vec<_>) = fields.into_iter().unzip();
         let is_needed =
             |field: &&Field| matches!(field, Field::Sign(_) | Field::Slot { slot: Slot::Audio, .. });
@@ -104,11 +121,17 @@ impl Template {
 
     /// The name under which its kind stands, `type` or `event`, if it has one.
     pub fn kind_name(&self) -> Option<&str> {
-        let signs = self.paths.iter().zip(&self.fields);
-        signs
-            .filter(|(_, field)| matches!(field, Field::Sign(_)))
-            .map(|(path, _)| path.first())
-            .find(|name| walk::KIND_NAMES.contains(name))
+        self.kind().map(|(path, _)| path.first())
+    }
+
+    /// Its kind and where that stands, if it has one.
+    pub fn kind(&self) -> Option<(&Path, &str)> {
+        self.paths.iter().zip(&self.fields).find_map(|(path, field)| match field {
+            Field::Sign(sign) if (path.len() == 1 && walk::KIND_NAMES.contains(&path.first())) => {
+                Some((path, &**sign))
+            }
+            _ => None,
+        })
     }
 
     /// Whether something constant tells its messages from others.
@@ -355,7 +378,7 @@ impl Compiler<'_> {
     }
 
     /// What the reading end looks at: the kind if there is one, else all that is constant, and the placeholders.
-    fn fields(&self, json: &str) -> Result<Vec<(Path, Field)>, TemplateError> {
+    fn fields(&self, json: &str, known_by: Signs) -> Result<Vec<(Path, Field)>, TemplateError> {
         let (mut slots, mut signs, mut kind) = (Vec::new(), Vec::new(), None);
         walk::walk(json, |steps, range, token| {
             if token == Token::Name {
@@ -382,8 +405,8 @@ impl Compiler<'_> {
             return Err(TemplateError { at, what, cure: "leave some out".to_owned() });
         }
         let signs = match kind {
-            Some(kind) => vec![kind],
-            None => signs.into_iter().take(PATHS_MAX - SLOTS_MAX).collect(),
+            Some(kind) if known_by == Signs::Kind => vec![kind],
+            kind => kind.into_iter().chain(signs).take(PATHS_MAX - SLOTS_MAX).collect(),
         };
         // Audio is what comes: it is found by the first of the paths.
         slots.sort_by_key(|(.., field)| !matches!(field, Field::Slot { slot: Slot::Audio, .. }));
