@@ -182,7 +182,7 @@ fn banner(config: &Config, places: &Places) {
     talk(&paint(&format!("Patchcord {}", env!("CARGO_PKG_VERSION")), Ink::Bold));
     if let Some(http) = places.http {
         talk(&format!("  look   http://{http}/   (/health /ready /metrics)"));
-        talk(&format!("  dial   sip:echo@{dial}   sip:dtmf@{dial}   sip:tone@{dial}"));
+        talk(&format!("  dial   sip:echo@{dial}   or parrot, ivr, dtmf, tone in the place of echo"));
         talk(&format!("  bots   vendors connect to ws://{http}/ws or ws://{http}/ws/DIALECT/BOT"));
     }
     for (listener, place) in config.listeners.iter().zip(&places.listeners) {

@@ -78,7 +78,7 @@ async fn front_page(State(exchange): State<Arc<Exchange>>) -> Response {
     let page = format!(
         "Patchcord {version} is running.\n\n\
          Call sip:echo@{sip} from any SIP phone: you hear yourself.\n\
-         Other built-in bots: sip:dtmf@{sip}, sip:tone@{sip}.\n\
+         Other built-in bots: sip:parrot@{sip}, sip:ivr@{sip}, sip:dtmf@{sip}, sip:tone@{sip}.\n\
          Vendors connect to ws://{http}/ws or ws://{http}/ws/DIALECT/BOT.\n\n\
          /health   alive\n/ready    takes calls\n/metrics  for Prometheus\n",
         version = env!("CARGO_PKG_VERSION"),
