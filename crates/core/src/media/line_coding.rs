@@ -88,6 +88,10 @@ impl LineCoding {
 
     /// Overwrites `lost` with the codec's own stand-in for lost packets, with the help of the `next` one's payload;
     /// `false`, and nothing written, if it has none.
+    #[cfg_attr(
+        not(feature = "opus"),
+        expect(unused_variables, reason = "G.722 has nothing of its own to conceal with")
+    )]
     pub fn conceal(&mut self, lost: &mut [u8], next: &[u8]) -> bool {
         match &mut self.coders {
             Coders::G722 { .. } => false,
