@@ -28,7 +28,7 @@ def find_delay(ref, heard):
     size = 1 << int(len(ref) + len(heard) - 1).bit_length()
     cross = np.fft.irfft(np.fft.rfft(heard, size) * np.fft.rfft(ref, size).conj(), size)
     top = int(cross.argmax())
-    return top if top < size // 2 else top - size
+    return top if top < len(heard) else top - size
 
 
 def later(x, samples):

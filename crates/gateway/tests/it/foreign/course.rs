@@ -41,10 +41,10 @@ pub struct Course {
 }
 
 impl Course {
-    /// 12 s, or the 30 s of the acceptance.
+    /// 20 s, of which ten are judged in one piece, or the 30 s of the acceptance.
     pub fn new() -> Self {
-        let seconds = if is_long() { 30.0 } else { 12.0 };
-        let digits_at = if is_long() { 20.0 } else { 3.5 };
+        let seconds = if is_long() { 30.0 } else { 20.0 };
+        let digits_at = if is_long() { 20.0 } else { 10.5 };
         Self { seconds, digits_at, echo_again: digits_at + 5.0 }
     }
 

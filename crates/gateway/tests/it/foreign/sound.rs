@@ -58,7 +58,10 @@ pub async fn judge_against(reference: &Path, heard: &str, from: f64, to: Option<
     let script = peer("wavcheck.py").display().to_string();
     let (reference, from) = (reference.display().to_string(), from.to_string());
     let to = to.map(|to| to.to_string());
-    let mut arguments = vec![script.as_str(), &reference, heard, "--json", "--from", &from];
+    // Below the calls that are up: a judgement may take its time, a frame may not.
+    let python = peer(".venv/bin/python").display().to_string();
+    let mut arguments =
+        vec!["-n", "19", &python, script.as_str(), &reference, heard, "--json", "--from", &from];
     if !is_long() {
         arguments.extend(SHORT);
     }
@@ -70,7 +73,8 @@ pub async fn judge_against(reference: &Path, heard: &str, from: f64, to: Option<
     }
     let folder = std::env::temp_dir();
     let name = format!("patchcord-wavcheck-{}", std::process::id());
-    let oracle = Program::start(&name, peer(".venv/bin/python"), arguments, &folder);
+    let one_thread = [("OPENBLAS_NUM_THREADS", "1".to_owned())];
+    let oracle = Program::start_with(&name, "nice", arguments, &folder, &one_thread);
     let (lines, _) = oracle.finish(JUDGE_MAX).await;
     let _ = std::fs::remove_file(folder.join(format!("{name}.err")));
     Hearing(lines.first().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default())
