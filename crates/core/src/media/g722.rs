@@ -97,19 +97,19 @@ impl Default for G722Decoder {
 /// One band's adaptive quantizer and predictor (§3.3 to §3.6; names in brackets are the recommendation's).
 #[derive(Debug, Clone)]
 struct Band {
-    /// Logarithm of the step [NABLA].
+    /// Logarithm of the step (`NABLA`).
     log_step: i32,
-    /// The quantizer's step [DET].
+    /// The quantizer's step (`DET`).
     step: i32,
-    /// The predicted sample [S] and the part of it that the zeros give [SZ].
+    /// The predicted sample (`S`) and the part of it that the zeros give (`SZ`).
     predicted: i32,
     predicted_by_zeros: i32,
-    /// The last two reconstructed samples [R] and partial reconstructions [P], newest first.
+    /// The last two reconstructed samples (`R`) and partial reconstructions (`P`), newest first.
     reconstructed: [i32; 2],
     partial: [i32; 2],
-    /// The last six quantized differences [D], newest first.
+    /// The last six quantized differences (`D`), newest first.
     differences: [i32; 6],
-    /// Coefficients of the poles [A] and zeros [B].
+    /// Coefficients of the poles (`A`) and zeros (`B`).
     poles: [i32; 2],
     zeros: [i32; 6],
 }
@@ -135,7 +135,7 @@ impl Band {
         (if difference < 0 { -(difference + 1) } else { difference }, difference < 0)
     }
 
-    /// Six bits [QUANTL].
+    /// Six bits (`QUANTL`).
     fn quantize_low(&self, sample: i32) -> u8 {
         let (magnitude, negative) = self.difference(sample);
         let level = LOW_DECISIONS.partition_point(|decision| (decision * self.step) >> 12 <= magnitude) as u8;
@@ -147,7 +147,7 @@ impl Band {
         }
     }
 
-    /// Two bits [QUANTH].
+    /// Two bits (`QUANTH`).
     fn quantize_high(&self, sample: i32) -> u8 {
         let (magnitude, negative) = self.difference(sample);
         let large = magnitude >= (HIGH_DECISION * self.step) >> 12;
@@ -159,7 +159,7 @@ impl Band {
         }
     }
 
-    /// The sample that a code's value means, within the band's 15 bits [LIMIT].
+    /// The sample that a code's value means, within the band's 15 bits (`LIMIT`).
     fn reconstruct(&self, value: i32) -> i32 {
         (self.predicted + ((self.step * value) >> 15)).clamp(-16_384, 16_383)
     }
@@ -262,12 +262,12 @@ fn pick<const N: usize>(table: &[i32; N], code: u8) -> i32 {
 const TAPS: usize = 24;
 /// Half of the mirror filter's taps, which are symmetrical (table 4).
 const MIRROR: [i32; 12] = [3, -11, 12, 32, -210, 951, 3876, -805, 362, -156, 53, -11];
-/// Decision levels of the lower band [Q6] (table 14), for a step of 4096.
+/// Decision levels of the lower band (`Q6`) (table 14), for a step of 4096.
 const LOW_DECISIONS: [i32; 29] = [
     35, 72, 110, 150, 190, 233, 276, 323, 370, 422, 473, 530, 587, 650, 714, 786, 858, 940, 1023, 1121, 1219,
     1339, 1458, 1612, 1765, 1980, 2195, 2557, 2919,
 ];
-/// What a code of the lower band means, by all six bits [QQ6].
+/// What a code of the lower band means, by all six bits (`QQ6`).
 const LOW_VALUES_64: [i32; 64] = [
     -136, -136, -136, -136, -24808, -21904, -19008, -16704, -14984, -13512, -12280, -11192, -10232, -9360,
     -8576, -7856, -7192, -6576, -6000, -5456, -4944, -4464, -4008, -3576, -3168, -2776, -2400, -2032, -1688,
@@ -275,17 +275,17 @@ const LOW_VALUES_64: [i32; 64] = [
     7192, 6576, 6000, 5456, 4944, 4464, 4008, 3576, 3168, 2776, 2400, 2032, 1688, 1360, 1040, 728, 432, 136,
     -432, -136,
 ];
-/// … and by the upper four, which is what both ends adapt to [QQ4].
+/// … and by the upper four, which is what both ends adapt to (`QQ4`).
 const LOW_VALUES_48: [i32; 16] =
     [0, -20456, -12896, -8968, -6288, -4240, -2584, -1200, 20456, 12896, 8968, 6288, 4240, 2584, 1200, 0];
 /// How the logarithm of the step changes with them [WL by RL42].
 const LOW_STEPS: [i32; 16] =
     [-60, 3042, 1198, 538, 334, 172, 58, -30, 3042, 1198, 538, 334, 172, 58, -30, -60];
-/// The one decision level of the upper band [Q2].
+/// The one decision level of the upper band (`Q2`).
 const HIGH_DECISION: i32 = 564;
 const HIGH_VALUES: [i32; 4] = [-7408, -1616, 7408, 1616];
 const HIGH_STEPS: [i32; 4] = [798, -214, 798, -214];
-/// The fractional powers of two of the step [ILB].
+/// The fractional powers of two of the step (`ILB`).
 const MANTISSAS: [i32; 32] = [
     2048, 2093, 2139, 2186, 2233, 2282, 2332, 2383, 2435, 2489, 2543, 2599, 2656, 2714, 2774, 2834, 2896,
     2960, 3025, 3091, 3158, 3228, 3298, 3371, 3444, 3520, 3597, 3676, 3756, 3838, 3922, 4008,
