@@ -215,6 +215,6 @@ const CASES: &[Case] = &[
 ];
 
 /// Phones and bots take a share of the machine each.
-const CALLS_AT_ONCE: usize = 6;
+const CALLS_AT_ONCE: usize = 3;
 
 const VERDICT_MAX: Duration = Duration::from_secs(15);

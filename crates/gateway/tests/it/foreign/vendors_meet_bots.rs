@@ -244,6 +244,6 @@ const ECHOES: &[(&str, &str, &str, &[&str])] = &[
 ];
 
 /// Vendors and bots take a share of the machine each.
-const CALLS_AT_ONCE: usize = 6;
+const CALLS_AT_ONCE: usize = 3;
 
 const VERDICT_MAX: Duration = Duration::from_secs(15);
