@@ -1,5 +1,6 @@
 //! The placeholders of a template, and the values that are put in their places.
 
+use crate::dialect::envelope::destination::write_phones;
 use crate::dialect::json::{write_base64, write_escaped, write_string, write_u64};
 use crate::vocabulary::{CallStart, PhoneNumber};
 
@@ -137,21 +138,6 @@ fn escaped(text: &str) -> Box<[u8]> {
     let mut to = Vec::with_capacity(text.len());
     write_escaped(&mut to, text);
     to.into()
-}
-
-/// One number, or a list of them.
-fn write_phones(to: &mut Vec<u8>, phones: &[PhoneNumber]) {
-    if let [one] = phones {
-        return write_string(to, one.as_str());
-    }
-    to.push(b'[');
-    for (at, phone) in phones.iter().enumerate() {
-        if at > 0 {
-            to.push(b',');
-        }
-        write_string(to, phone.as_str());
-    }
-    to.push(b']');
 }
 
 const NAMES: [(&str, Slot); 13] = [

@@ -1,5 +1,6 @@
 //! Where a bot may send a call: telephone numbers and the addresses of other bots, checked for their form only.
 
+use crate::dialect::json::write_string;
 use crate::vocabulary::PhoneNumber;
 
 /// Telephone numbers to dial, in their order.
@@ -15,6 +16,21 @@ pub fn phones<'a>(list: impl ExactSizeIterator<Item = &'a str>) -> Result<Vec<Ph
         None => Err(format!("destination {}: not a telephone number", at + 1)),
     };
     list.enumerate().map(number).collect()
+}
+
+/// Appends one number as a string, several as a list of strings.
+pub fn write_phones(to: &mut Vec<u8>, phones: &[PhoneNumber]) {
+    if let [one] = phones {
+        return write_string(to, one.as_str());
+    }
+    to.push(b'[');
+    for (at, phone) in phones.iter().enumerate() {
+        if at > 0 {
+            to.push(b',');
+        }
+        write_string(to, phone.as_str());
+    }
+    to.push(b']');
 }
 
 /// Whether that may be a bot's address; the shell guards the rest.

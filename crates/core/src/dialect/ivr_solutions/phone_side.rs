@@ -6,6 +6,7 @@ use super::wire::{ErrorMessage, MarkMessage, MediaFormat as WireFormat, Start};
 use super::wire::{StartMessage, StopMessage};
 use super::{CAPABILITIES, MARK_NAME_BYTES_MAX, field, format_of};
 use crate::dialect::envelope::audio::is_possible;
+use crate::dialect::envelope::destination::write_phones;
 use crate::dialect::envelope::{digit, hear_binary, hear_payload};
 use crate::dialect::json::{Text, write_base64, write_string};
 use crate::dialect::registry::PhoneSideSettings;
@@ -269,7 +270,7 @@ fn write_digits(to: &mut Vec<u8>, digits: &DialDigits) {
 /// Writes a transfer by what it is, whatever its command is called elsewhere (seed 000 §7).
 fn write_transfer(to: &mut Vec<u8>, transfer: &Transfer) {
     match &transfer.to {
-        TransferTo::Phones(phones, order) => write_phones(to, phones, *order),
+        TransferTo::Phones(phones, order) => write_dial(to, phones, *order),
         TransferTo::Extension(extension) => {
             to.extend_from_slice(br#"{"type":"session.transfer_extension","extension":"#);
             write_string(to, extension);
@@ -287,20 +288,10 @@ fn write_transfer(to: &mut Vec<u8>, transfer: &Transfer) {
     to.push(b'}');
 }
 
-fn write_phones(to: &mut Vec<u8>, phones: &[PhoneNumber], order: DialOrder) {
+fn write_dial(to: &mut Vec<u8>, phones: &[PhoneNumber], order: DialOrder) {
     to.extend_from_slice(br#"{"type":"session.transfer","destination":"#);
-    if let [one] = phones {
-        return write_string(to, one.as_str());
-    }
-    to.push(b'[');
-    for (at, phone) in phones.iter().enumerate() {
-        if at > 0 {
-            to.push(b',');
-        }
-        write_string(to, phone.as_str());
-    }
-    to.push(b']');
-    if order == DialOrder::OneByOne {
+    write_phones(to, phones);
+    if order == DialOrder::OneByOne && phones.len() != 1 {
         to.extend_from_slice(br#","strategy":"sequential""#);
     }
 }
