@@ -261,6 +261,7 @@ fn record(row: &DialectRow) -> CallRecord {
         hung_up_by: HungUpBy::Caller,
         counters: Counters::default(),
         quality: Quality::default(),
+        transfers: Vec::new(),
     }
 }
 

@@ -316,6 +316,7 @@ impl Call {
             hung_up_by: cause.by(),
             counters: self.counters(),
             quality: self.quality(),
+            transfers: Vec::new(),
         })
     }
 }

@@ -48,5 +48,6 @@ pub fn refused_record(call: RefusedCall, reason: Reason) -> CallRecord {
         hung_up_by: cause.by(),
         counters: Counters::default(),
         quality: Quality::default(),
+        transfers: Vec::new(),
     }
 }

@@ -12,6 +12,7 @@ mod moment;
 mod phone;
 mod quality;
 mod record;
+mod transfer_report;
 
 pub use crate::media::{Digit, DigitError};
 
@@ -29,3 +30,4 @@ pub use quality::{
     ToPhone, UNDERRUN_MAX,
 };
 pub use record::{BotSession, CallRecord, Counters};
+pub use transfer_report::{LegReport, LegStatus, TransferReport, TransferStatus};

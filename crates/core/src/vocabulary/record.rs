@@ -1,6 +1,8 @@
 //! What is left of a call when it is over: one record, whatever happened.
 
-use super::{CallId, Cause, Direction, HungUpBy, Moment, PhoneNumber, Quality, StreamId, WallClock};
+use super::{
+    CallId, Cause, Direction, HungUpBy, Moment, PhoneNumber, Quality, StreamId, TransferReport, WallClock,
+};
 
 /// The record of one ended call (CDR).
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +45,8 @@ pub struct CallRecord {
     pub counters: Counters,
     /// How it sounded.
     pub quality: Quality,
+    /// Its transfers to people, in order.
+    pub transfers: Vec<TransferReport>,
 }
 
 /// A bot's part of a call that went on without it.

@@ -331,6 +331,7 @@ mod tests {
             hung_up_by: HungUpBy::Caller,
             counters: Counters { rtp_received: 7, ..Counters::default() },
             quality: Quality::default(),
+            transfers: Vec::new(),
         })
     }
 

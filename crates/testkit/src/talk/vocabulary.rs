@@ -225,6 +225,7 @@ fn parse_record(
         hung_up_by: caller.by(),
         counters: Counters::default(),
         quality: Quality::default(),
+        transfers: Vec::new(),
     };
     for (name, value) in named(names)? {
         match name {

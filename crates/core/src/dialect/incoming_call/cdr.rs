@@ -98,6 +98,7 @@ pub(super) fn read(wire: &str, start: &CallStart, now: Moment) -> Result<CallRec
         hung_up_by,
         counters: Counters::default(),
         quality: Quality::default(),
+        transfers: Vec::new(),
     })
 }
 

@@ -160,6 +160,7 @@ fn record(reason: usize, rang: Option<u64>, talked: u64) -> CallRecord {
         hung_up_by: cause.by(),
         counters: Counters::default(),
         quality: Quality::default(),
+        transfers: Vec::new(),
     }
 }
 
