@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod doctor;
 pub mod http;
+pub mod jobs;
 mod logging;
 pub mod net;
 mod open_files;

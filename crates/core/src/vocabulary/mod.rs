@@ -10,6 +10,7 @@ mod cause;
 mod ids;
 mod moment;
 mod phone;
+mod q850;
 mod quality;
 mod record;
 mod transfer_report;
@@ -25,6 +26,7 @@ pub use cause::{Cause, CauseClass, HungUpBy, REASONS, Reason};
 pub use ids::{CallId, StreamId};
 pub use moment::{Moment, WallClock};
 pub use phone::PhoneNumber;
+pub use q850::q850_text;
 pub use quality::{
     AudioVerdict, FromPhone, PacketFigures, PlayoutFigures, Quality, RESPONSES_KEPT, Range, ResponseTimes,
     ToPhone, UNDERRUN_MAX,
