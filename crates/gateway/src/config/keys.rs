@@ -3,6 +3,8 @@
 //! The reader takes its defaults from here, an unknown key is one that stands not here, and the example file,
 //! `docs/config.md` and `config print` are checked against or made from this table.
 
+mod trunks;
+
 pub use super::declaration::{Declaration, Default, Kind};
 use super::declaration::{key, later, secret};
 
@@ -39,7 +41,37 @@ pub fn is_parent(pattern: &str) -> bool {
 use self::Default::{Absent, Is, Required};
 
 /// Every key, in the order of the file.
-pub const KEYS: &[Declaration] = &[
+pub const KEYS: &[Declaration] = &join_tables::<{ length(TABLES) }>(TABLES);
+
+/// The declarations, a table for each part of the file.
+const TABLES: &[&[Declaration]] = &[BEFORE_TRUNKS, trunks::KEYS, AFTER_TRUNKS];
+
+const fn length(tables: &[&[Declaration]]) -> usize {
+    let (mut total, mut table) = (0, 0);
+    while table < tables.len() {
+        total += tables[table].len();
+        table += 1;
+    }
+    total
+}
+
+const fn join_tables<const N: usize>(tables: &[&[Declaration]]) -> [Declaration; N] {
+    let mut all = [later("", ""); N];
+    let (mut at, mut table) = (0, 0);
+    while table < tables.len() {
+        let mut row = 0;
+        while row < tables[table].len() {
+            all[at] = tables[table][row];
+            at += 1;
+            row += 1;
+        }
+        table += 1;
+    }
+    all
+}
+
+/// What stands before the trunks.
+const BEFORE_TRUNKS: &[Declaration] = &[
     key(
         "server.id",
         Kind::Text,
@@ -190,21 +222,10 @@ pub const KEYS: &[Declaration] = &[
         Is("\"optional\""),
         "Encrypted audio of phones, keys by SDES: `optional` where the phone has it, `required` refuses a phone without (488), `off` never.",
     ).one_of(&["off", "optional", "required"]),
-    key("trunks[].name", Kind::Text, Required, "The carrier's name in logs."),
-    key(
-        "trunks[].accept_from",
-        Kind::List,
-        Required,
-        "The networks that the carrier calls from: its calls are accepted. The first trunk with the network takes them.",
-    ),
-    key(
-        "trunks[].country",
-        Kind::Text,
-        Absent("numbers stay as received"),
-        "The calling code of the country whose national numbers the carrier sends; that of a number counts before it.",
-    ),
-    later("trunks[].host", "Dialling out by the carrier."),
-    later("trunks[].register", "Registration with the carrier."),
+];
+
+/// What stands after the trunks.
+const AFTER_TRUNKS: &[Declaration] = &[
     later("extensions", "Phones that register here."),
     key(
         "numbers[].number",

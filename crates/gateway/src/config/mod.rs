@@ -73,7 +73,7 @@ pub use section::parse_duration;
 pub use server::Server;
 pub use sip::{ExternalIp, PhoneCodec, RtpPorts, Sip, SipListen, SipTlsFiles, SipTransport};
 pub use sip_headers::HeaderPattern;
-pub use trunks::Trunk;
+pub use trunks::{Account, Carrier, DialRules, OutboundProxy, Trunk, TrunkLimits};
 pub use url::{BotUrl, Url, UrlKind, WebUrl};
 pub use vendor_port::VendorAccess;
 
@@ -94,7 +94,7 @@ pub struct Config {
     pub http: Http,
     /// The phone side.
     pub sip: Sip,
-    /// The carriers whose calls come in.
+    /// The carriers, preferred first.
     pub trunks: Vec<Trunk>,
     /// Which bot takes which number, first match first.
     pub numbers: Vec<Number>,
@@ -205,6 +205,7 @@ impl Config {
         let trunks: Vec<_> = trunk_sections.iter().map(Trunk::read).collect();
         trunks::check_order(&trunk_sections, &trunks);
         let sip = Sip::read(&sip_section, !trunks.is_empty());
+        trunks::check_sockets(&trunk_sections, &trunks, sip.as_ref());
         let egress = Egress::read(&root.section("egress"));
         let mut taken = Taken::default();
         taken.extend(http.iter().map(|http| Socket::tcp(http.listen, &http_section, "listen")));

@@ -46,21 +46,40 @@ impl ShownKey {
 pub(super) fn effective(root: &Table) -> Vec<ShownKey> {
     let mut shown = Vec::new();
     let mut done: Vec<&str> = Vec::new();
-    for declaration in keys::KEYS {
-        let Some((section, _)) = declaration.path.rsplit_once('.') else { continue };
+    for section in sections() {
         if done.contains(&section) {
             continue;
         }
-        done.push(section);
+        // The tables of an item stand with it: TOML gives them to the item before.
+        let mut nested: Vec<&str> = sections().filter(|other| is_inside_item(section, other)).collect();
+        nested.dedup();
         for (path, table) in instances(root, section) {
-            for key in
-                keys::KEYS.iter().filter(|key| key.path.rsplit_once('.').is_some_and(|(s, _)| s == section))
-            {
-                shown.extend(show(key, &path, table));
+            show_section(section, &path, table, &mut shown);
+            for below in &nested {
+                let of_item = |(found, _): &(String, _)| found.starts_with(&format!("{path}."));
+                for (path, table) in instances(root, below).into_iter().filter(of_item) {
+                    show_section(below, &path, table, &mut shown);
+                }
             }
         }
+        done.push(section);
+        done.extend(nested);
     }
     shown
+}
+
+/// The tables as declared, each as often as it has keys.
+fn sections() -> impl Iterator<Item = &'static str> {
+    keys::KEYS.iter().filter_map(|key| Some(key.path.rsplit_once('.')?.0))
+}
+
+fn is_inside_item(list: &str, other: &str) -> bool {
+    list.ends_with("[]") && other.strip_prefix(list).is_some_and(|rest| rest.starts_with('.'))
+}
+
+fn show_section(section: &str, path: &str, table: Option<&Table>, shown: &mut Vec<ShownKey>) {
+    let keys = keys::KEYS.iter().filter(|key| key.path.rsplit_once('.').is_some_and(|(s, _)| s == section));
+    shown.extend(keys.filter_map(|key| show(key, path, table)));
 }
 
 /// Writes keys as TOML with the place of each behind it.
@@ -71,7 +90,10 @@ pub fn to_toml(keys: &[ShownKey]) -> String {
         if key.section != section {
             section = &key.section;
             let header = match section.split_once('[') {
-                Some((name, _)) => format!("[[{name}]]"),
+                Some((name, item)) => match item.split_once("].") {
+                    Some((_, below)) => format!("[{name}.{below}]"),
+                    None => format!("[[{name}]]"),
+                },
                 None => format!("[{}]", quoted_path(section)),
             };
             let gap = if text.is_empty() { "" } else { "\n" };

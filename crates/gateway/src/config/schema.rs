@@ -159,6 +159,7 @@ mod tests {
                 "bots.*" => {
                     format!("[bots.a]\nurl = \"ws://h/\"\ndialect = \"smartpbx\"\n{name} = \"{word}\"\n")
                 }
+                "trunks[]" => format!("[[trunks]]\nname = \"c\"\nhost = \"h\"\n{name} = \"{word}\"\n"),
                 section => format!("[{section}]\n{name} = \"{word}\"\n"),
             };
             super::super::Config::parse(&text)

@@ -158,7 +158,7 @@ impl Sip {
             leave_out_opus(section, codecs);
         }
         if let Some(codecs) = &codecs
-            && (codecs.is_empty() || (1..codecs.len()).any(|i| codecs[..i].contains(&codecs[i])))
+            && !PhoneCodec::are_distinct(codecs)
         {
             section.refuse("codecs", Refusal::new("no codec, or one twice", "[\"PCMU\", \"G722\"]"));
         }
@@ -321,6 +321,13 @@ impl PhoneCodec {
             PhoneCodec::G722 => "G722",
             PhoneCodec::Opus => "opus",
         }
+    }
+}
+
+impl PhoneCodec {
+    /// Whether there is at least one, and none twice.
+    pub(super) fn are_distinct(codecs: &[PhoneCodec]) -> bool {
+        !codecs.is_empty() && (1..codecs.len()).all(|i| !codecs[..i].contains(&codecs[i]))
     }
 }
 

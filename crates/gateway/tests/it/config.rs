@@ -163,6 +163,23 @@ fn what_config_print_shows_is_a_configuration_again() {
     let again = Config::parse(&printed).unwrap_or_else(|problems| panic!("{problems}\n{printed}"));
     let first = load(Some(&file), &environment).unwrap().config;
     assert_eq!((again.server, again.sip, again.numbers), (first.server, first.sip, first.numbers));
+    assert_eq!(again.trunks, first.trunks);
+}
+
+#[test]
+fn the_limits_of_each_trunk_are_printed_with_it() {
+    let two = ["a", "b"].map(|name| {
+        format!(
+            "[[trunks]]\nname = \"{name}\"\nhost = \"{name}.example\"\nlimits = {{ calls = {} }}\n",
+            name.len()
+        )
+    });
+    let folder = Scratch::new("limits");
+    let text = two.concat().replacen("calls = 1", "calls = 7", 1);
+    let first = load(Some(&folder.write("c.toml", &text)), &Environment::default()).unwrap();
+    let again = Config::parse(&to_toml(&first.shown)).unwrap();
+    assert_eq!(again.trunks, first.config.trunks);
+    assert_eq!(again.trunks.iter().map(|trunk| trunk.limits.calls).collect::<Vec<_>>(), [7, 1]);
 }
 
 #[test]
@@ -319,7 +336,7 @@ fn uncommented(example: &str) -> String {
         Some(key) => key,
         None => line,
     });
-    let variables = [("${VENDOR_TOKEN}", "t"), ("${BOT_TOKEN}", "t")];
+    let variables = [("${VENDOR_TOKEN}", "t"), ("${BOT_TOKEN}", "t"), ("${TRUNK_PASSWORD}", "t")];
     let text = lines.collect::<Vec<_>>().join("\n");
     variables.iter().fold(text, |text, (from, to)| text.replace(from, to))
 }
