@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use patchcord_sip::frame::{Frame, FrameFaultKind, Framer};
-use patchcord_sip::machine::{Command, Flow, Limits, Machine, Output, SessionTimes, Settings};
+use patchcord_sip::machine::{Command, Flow, Limits, Machine, Output, SessionTimes, Settings, Way};
 use patchcord_sip::message::{Message, parse};
 use patchcord_sip::validate::{Verdict, judge};
 use patchcord_sip::{FREE_FIELDS_MAX, InviteRequest, LegEvent, LegId, Rejection, ReofferId, Transport};
@@ -141,7 +141,7 @@ impl Bench {
                 offer: SDP.to_owned(),
                 headers: Vec::new(),
             };
-            if let Ok(leg) = self.machine.invite(self.now, self.flow, &request) {
+            if let Ok(leg) = self.machine.invite(self.now, (self.flow, Way::ToTarget), &request) {
                 self.begin(leg);
             }
         }

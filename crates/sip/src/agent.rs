@@ -14,7 +14,7 @@ use crate::call::{InviteRequest, LegEvent};
 use crate::config::{ListenAddr, SipConfig};
 use crate::counters::{SipCounters, Tally, bump};
 use crate::handle::{Ask, CallLeg, Desk, IncomingCall, LegEvents, OutgoingCall, SipError};
-use crate::machine::{Command, Flow, Hop, LegId, Machine, Output, Transport};
+use crate::machine::{Command, Flow, Hop, LegId, Machine, Output, Transport, Way};
 use crate::message::SipUri;
 use crate::net::front::Front;
 use crate::net::links::{LinkError, Links};
@@ -22,6 +22,7 @@ use crate::net::tasks::Tasks;
 use crate::net::tcp::{self, TcpSide};
 use crate::net::udp::{LocalAddr, UdpReader};
 use crate::net::{Advertised, Arrival, BindError, bind_error, local_ip_towards, tcp_listener, udp_socket};
+use crate::registrar::Contact;
 use crate::tap::{SipTap, show_outgoing};
 
 /// A running SIP user agent. Dropping it stops its tasks at once; [`SipAgent::shutdown`] says goodbye first.
@@ -102,10 +103,42 @@ impl SipAgent {
             Some("tcp" | "tls") | None => self.dial(Transport::Tls, peer, &target).await?,
             Some(_) => return Err(SipError::NoTransport),
         };
+        self.start((flow, Way::ToTarget), request).await
+    }
+
+    /// Places a call to a phone that registered here, by the way that its REGISTER came; `request.target` counts
+    /// for nothing. What becomes of it comes as events.
+    ///
+    /// # Errors
+    /// [`SipError::Unreachable`] when its connection is gone and none can be made, or no call is free.
+    pub async fn invite_contact(
+        &self,
+        contact: &Contact,
+        request: InviteRequest,
+    ) -> Result<OutgoingCall, SipError> {
+        let flow = match contact.flow.transport {
+            Transport::Tcp | Transport::Tls if !self.tcp.links.is_open(contact.flow.link) => {
+                self.dial_contact(contact).await?
+            }
+            Transport::Udp | Transport::Tcp | Transport::Tls => contact.flow,
+        };
+        let request = InviteRequest { target: contact.uri.clone(), ..request };
+        self.start((flow, Way::ByFlow), request).await
+    }
+
+    async fn start(&self, by: (Flow, Way), request: InviteRequest) -> Result<OutgoingCall, SipError> {
         let (reply, answer) = oneshot::channel();
-        self.desk.ask(Ask::Invite { flow, request: Box::new(request), reply }).await?;
+        self.desk.ask(Ask::Invite { by, request: Box::new(request), reply }).await?;
         let (leg, events) = answer.await.map_err(|_| SipError::Stopped)??;
         Ok(OutgoingCall { leg: CallLeg::new(leg, self.desk.clone()), events })
+    }
+
+    /// A phone that closed its connection may listen at the address that it named, if that is its own.
+    async fn dial_contact(&self, contact: &Contact) -> Result<Flow, SipError> {
+        let target = SipUri::parse(&contact.uri).map_err(|_| SipError::BadTarget)?;
+        let its_own = target.socket_addr().filter(|named| named.ip() == contact.flow.peer.ip());
+        let gone = || SipError::Unreachable(std::io::ErrorKind::NotConnected.into());
+        self.dial(contact.flow.transport, its_own.ok_or_else(gone)?, &target).await
     }
 
     /// Our address as the target of a call sees it: what an SDP offer names when nothing else is configured.
@@ -299,8 +332,8 @@ impl Serving {
                 // The asker may have been dropped while it waited.
                 let _gone = reply.send(done);
             }
-            Ask::Invite { flow, request, reply } => {
-                let started = self.machine.invite(now, flow, &request).map(|leg| (leg, self.enlist(leg)));
+            Ask::Invite { by, request, reply } => {
+                let started = self.machine.invite(now, by, &request).map(|leg| (leg, self.enlist(leg)));
                 let leg = started.as_ref().ok().map(|(leg, _)| *leg);
                 if let (Err(_), Some(leg)) = (reply.send(started), leg) {
                     let _over = self.machine.handle_command(now, leg, Command::Hangup(None));

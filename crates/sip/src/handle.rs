@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::call::{Invitation, InviteRequest, LegEvent, Rejection, ReofferId};
-use crate::machine::{Command, CommandError, Flow, LegId};
+use crate::machine::{Command, CommandError, Flow, LegId, Way};
 
 /// A call that came in and rings (100 Trying is sent).
 #[derive(Debug)]
@@ -193,7 +193,7 @@ pub(crate) enum Ask {
         reply: oneshot::Sender<Result<(), CommandError>>,
     },
     Invite {
-        flow: Flow,
+        by: (Flow, Way),
         request: Box<InviteRequest>,
         reply: oneshot::Sender<Result<(LegId, LegEvents), CommandError>>,
     },

@@ -16,6 +16,7 @@ mod handle;
 pub mod machine;
 pub mod message;
 mod net;
+pub mod registrar;
 pub mod sdp;
 mod tap;
 pub mod validate;
@@ -29,7 +30,8 @@ pub use call::{
 pub use config::{InvalidListenAddr, ListenAddr, SipConfig, SipLimits, SourceFilter};
 pub use counters::SipCounters;
 pub use handle::{CallLeg, IncomingCall, LegEvents, OutgoingCall, SipError};
-pub use machine::{CommandError, LegId, SHORTEST as SHORTEST_SESSION, SessionTimes, Transport};
+pub use machine::{CommandError, Flow, LegId, SHORTEST as SHORTEST_SESSION, SessionTimes, Transport};
 pub use net::BindError;
 pub use net::tls::SipTls;
+pub use registrar::{Contact, Locations};
 pub use tap::{SipTap, SipTrace};

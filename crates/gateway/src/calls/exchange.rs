@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use super::bot_end::BotEnd;
 use super::config_api::ANSWER_TIMEOUT;
 use super::config_api_meter::ConfigApiMeter;
+use super::locations::Locations;
 use super::records::{Labels, Records};
 use super::registry::Registry;
 use super::wire_log::WireLog;
@@ -42,6 +43,8 @@ pub struct Exchange {
     pub egress: Egress,
     /// What became of the questions to CONFIG_APIs.
     pub config_api: Arc<ConfigApiMeter>,
+    /// Where the phones of extensions are.
+    pub locations: Locations,
     /// RTP ports.
     pub rtp_ports: RtpPortRange,
     /// Where the messages of wires are left, if they are logged.
@@ -90,6 +93,7 @@ impl Exchange {
     ) -> anyhow::Result<Arc<Self>> {
         Ok(Arc::new(Self {
             rtp_ports: RtpPortRange::new(&current.snapshot().sip.rtp_ports),
+            locations: Locations::new(current.clone()),
             current,
             clock,
             egress: Egress::new(tasks.clone()),
@@ -117,7 +121,9 @@ impl Exchange {
     /// Puts `config` into effect for calls that begin from here on.
     pub fn reconfigure(&self, config: Config) {
         self.records.send_modify(|records| records.relabel(Labels::of(&config)));
+        let before = self.current.snapshot();
         self.current.replace(config);
+        self.locations.reconfigured(&before, &self.current.snapshot());
     }
 
     /// Names for a new call.

@@ -6,6 +6,7 @@ mod config_api;
 mod config_api_meter;
 mod exchange;
 pub mod inbound;
+mod locations;
 mod phone_end;
 mod quality_fields;
 mod quality_totals;
@@ -20,6 +21,7 @@ pub mod wire_log;
 
 pub use config_api_meter::{ConfigApiMeter, Outcome};
 pub use exchange::{CallNames, Exchange, Parties};
+pub use locations::Locations;
 pub use quality_totals::{Histogram, QualityTotals};
 pub use records::{Labels, Records, RecordsThread};
 pub use registry::{CALLS_MAX, CallHandle, CallOrder, Registry, Seat, Snapshot, Totals};

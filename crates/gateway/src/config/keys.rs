@@ -3,6 +3,7 @@
 //! The reader takes its defaults from here, an unknown key is one that stands not here, and the example file,
 //! `docs/config.md` and `config print` are checked against or made from this table.
 
+mod extensions;
 mod trunks;
 
 pub use super::declaration::{Declaration, Default, Kind};
@@ -44,7 +45,7 @@ use self::Default::{Absent, Is, Required};
 pub const KEYS: &[Declaration] = &join_tables::<{ length(TABLES) }>(TABLES);
 
 /// The declarations, a table for each part of the file.
-const TABLES: &[&[Declaration]] = &[BEFORE_TRUNKS, trunks::KEYS, AFTER_TRUNKS];
+const TABLES: &[&[Declaration]] = &[BEFORE_TRUNKS, trunks::KEYS, extensions::KEYS, AFTER_EXTENSIONS];
 
 const fn length(tables: &[&[Declaration]]) -> usize {
     let (mut total, mut table) = (0, 0);
@@ -224,9 +225,8 @@ const BEFORE_TRUNKS: &[Declaration] = &[
     ).one_of(&["off", "optional", "required"]),
 ];
 
-/// What stands after the trunks.
-const AFTER_TRUNKS: &[Declaration] = &[
-    later("extensions", "Phones that register here."),
+/// What stands after the extensions.
+const AFTER_EXTENSIONS: &[Declaration] = &[
     key(
         "numbers[].number",
         Kind::Text,

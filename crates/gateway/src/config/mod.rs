@@ -17,6 +17,7 @@ mod declaration;
 mod dialect_names;
 mod egress;
 mod environment;
+mod extensions;
 mod headers;
 mod http;
 mod import;
@@ -57,6 +58,7 @@ pub use current::{CurrentConfig, Reloads};
 pub use dialect_names::DialectName;
 pub use egress::Egress;
 pub use environment::Environment;
+pub use extensions::Extension;
 pub use headers::check as check_header;
 pub use http::Http;
 pub use ivr::IvrMenu;
@@ -96,6 +98,8 @@ pub struct Config {
     pub sip: Sip,
     /// The carriers, preferred first.
     pub trunks: Vec<Trunk>,
+    /// The phones that register here.
+    pub extensions: Vec<Extension>,
     /// Which bot takes which number, first match first.
     pub numbers: Vec<Number>,
     /// The remote bots.
@@ -177,6 +181,11 @@ impl Config {
         self.trunks.iter().find(|trunk| trunk.owns(address))
     }
 
+    /// The extension of this number.
+    pub fn find_extension(&self, number: &str) -> Option<&Extension> {
+        self.extensions.iter().find(|extension| extension.number == number)
+    }
+
     /// Whether a phone or carrier at `address` may call.
     pub fn admits_caller(&self, address: IpAddr) -> bool {
         self.sip.admits(address) || self.find_trunk(address).is_some()
@@ -204,7 +213,10 @@ impl Config {
         let trunk_sections = root.list_of_sections("trunks");
         let trunks: Vec<_> = trunk_sections.iter().map(Trunk::read).collect();
         trunks::check_order(&trunk_sections, &trunks);
-        let sip = Sip::read(&sip_section, !trunks.is_empty());
+        let extension_sections = root.list_of_sections("extensions");
+        let extensions: Vec<_> = extension_sections.iter().map(Extension::read).collect();
+        extensions::check_order(&extension_sections, &extensions);
+        let sip = Sip::read(&sip_section, !trunks.is_empty() || !extensions.is_empty());
         trunks::check_sockets(&trunk_sections, &trunks, sip.as_ref());
         let egress = Egress::read(&root.section("egress"));
         let mut taken = Taken::default();
@@ -220,6 +232,7 @@ impl Config {
             http: http?,
             sip: sip?,
             trunks: trunks.into_iter().collect::<Option<_>>()?,
+            extensions: extensions.into_iter().collect::<Option<_>>()?,
             numbers: numbers.into_iter().collect::<Option<_>>()?,
             bots: bots.into_iter().collect::<Option<_>>()?,
             ivr,

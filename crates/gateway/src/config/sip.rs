@@ -133,7 +133,7 @@ impl Sip {
         })
     }
 
-    pub(super) fn read(section: &Section<'_>, has_trunks: bool) -> Option<Sip> {
+    pub(super) fn read(section: &Section<'_>, is_guarded: bool) -> Option<Sip> {
         let listen: Option<Vec<SipListen>> = section.list("listen");
         let accept_from =
             if section.has("accept_from") { section.list("accept_from") } else { Some(Vec::new()) };
@@ -146,7 +146,7 @@ impl Sip {
         let headers = if section.has("headers") { section.list("headers") } else { Some(Vec::new()) };
         let srtp = section.value("srtp");
         if let Some(listen) = &listen {
-            check_listen(section, listen, has_trunks);
+            check_listen(section, listen, is_guarded);
             if tls == Some(None) && listen.iter().any(|socket| socket.transport == SipTransport::Tls) {
                 let cure = "set sip.tls.cert and sip.tls.key";
                 section.refuse("listen", Refusal::new("a tls socket needs a certificate", cure));
@@ -224,12 +224,12 @@ impl SipTlsFiles {
     }
 }
 
-fn check_listen(section: &Section<'_>, listen: &[SipListen], has_trunks: bool) {
+fn check_listen(section: &Section<'_>, listen: &[SipListen], is_guarded: bool) {
     if listen.is_empty() {
         section.refuse("listen", Refusal::new("there is no SIP socket", "name one: \"udp:127.0.0.1:5060\""));
     }
     let remote = listen.iter().find(|socket| !socket.address.ip().to_canonical().is_loopback());
-    if let Some(socket) = remote.filter(|_| !section.has("accept_from") && !has_trunks) {
+    if let Some(socket) = remote.filter(|_| !section.has("accept_from") && !is_guarded) {
         section.refuse(
             "listen",
             Refusal::new(
@@ -237,7 +237,7 @@ fn check_listen(section: &Section<'_>, listen: &[SipListen], has_trunks: bool) {
                     "{} is open to others than this machine, and nothing says who may call",
                     socket.address
                 ),
-                "set sip.accept_from or a trunk's, or listen on 127.0.0.1",
+                "set sip.accept_from, a trunk or an extension, or listen on 127.0.0.1",
             ),
         );
     }

@@ -336,7 +336,8 @@ fn uncommented(example: &str) -> String {
         Some(key) => key,
         None => line,
     });
-    let variables = [("${VENDOR_TOKEN}", "t"), ("${BOT_TOKEN}", "t"), ("${TRUNK_PASSWORD}", "t")];
+    let variables =
+        [("${VENDOR_TOKEN}", "t"), ("${BOT_TOKEN}", "t"), ("${TRUNK_PASSWORD}", "t"), ("${EXT_101}", "t")];
     let text = lines.collect::<Vec<_>>().join("\n");
     variables.iter().fold(text, |text, (from, to)| text.replace(from, to))
 }

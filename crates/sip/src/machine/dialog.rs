@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::session_timer::has_option;
-use super::{Flow, Hop, Settings, Transport};
+use super::{Flow, Hop, Settings, Transport, Way};
 use crate::message::{Message, NameAddr, SipUri};
 
 /// How a request of the peer finds its dialog. Its From tag is compared as well.
@@ -70,7 +70,13 @@ impl Dialog {
     }
 
     /// The dialog of an INVITE that we are about to send.
-    pub(super) fn outgoing(call_id: String, tag: String, local: String, target: &str, flow: Flow) -> Self {
+    pub(super) fn outgoing(
+        call_id: String,
+        tag: String,
+        local: String,
+        target: &str,
+        (flow, way): (Flow, Way),
+    ) -> Self {
         let uri = SipUri::parse(target).ok();
         let secure = uri.as_ref().is_some_and(|uri| uri.scheme == "sips");
         let server_name = uri.map(|uri| uri.host.into());
@@ -89,7 +95,7 @@ impl Dialog {
             peer_updates: false,
             is_ours: true,
             secure,
-            direct: false,
+            direct: way == Way::ByFlow,
             server_name,
         }
     }

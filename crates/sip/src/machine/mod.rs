@@ -103,6 +103,15 @@ pub struct Flow {
     pub peer: SocketAddr,
 }
 
+/// Where the requests of a call that we place go once its peer has named itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// To the target that the peer names (RFC 3261 §12.2.1.1).
+    ToTarget,
+    /// By the flow of the INVITE: the peer registered over it and may sit behind a NAT.
+    ByFlow,
+}
+
 /// Where to connect when a connection is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hop {
@@ -294,10 +303,10 @@ impl Machine {
     pub fn invite(
         &mut self,
         now: Instant,
-        flow: Flow,
+        (flow, way): (Flow, Way),
         request: &InviteRequest,
     ) -> Result<LegId, CommandError> {
-        self.start_call(now, flow, request)
+        self.start_call(now, (flow, way), request)
     }
 
     /// Fires every timer that is due.

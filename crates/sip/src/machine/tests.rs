@@ -296,7 +296,7 @@ pub(super) fn place(bench: &mut Bench) -> LegId {
         offer: SDP.to_owned(),
         headers: Vec::new(),
     };
-    let leg = bench.machine.invite(bench.now, flow(Transport::Udp), &request).unwrap();
+    let leg = bench.machine.invite(bench.now, (flow(Transport::Udp), Way::ToTarget), &request).unwrap();
     bench.drain();
     leg
 }
@@ -387,7 +387,7 @@ fn a_caller_cannot_forge_header_fields() {
             offer: SDP.to_owned(),
             headers: vec![(name.to_owned(), value.to_owned())],
         };
-        let refused = bench.machine.invite(bench.now, flow(Transport::Udp), &request);
+        let refused = bench.machine.invite(bench.now, (flow(Transport::Udp), Way::ToTarget), &request);
         assert_eq!(refused.err(), Some(CommandError::BadTarget), "{name}");
     }
 }

@@ -8,7 +8,7 @@ use super::client::{ClientTx, with_fields_of};
 use super::dialog::Dialog;
 use super::leg::{Calling, Cancel, Leg, Phase};
 use super::session_timer::{SessionTimes, min_se};
-use super::{CommandError, Flow, LegId, Machine, TxId};
+use super::{CommandError, Flow, LegId, Machine, TxId, Way};
 use crate::call::{EndedBy, InviteRequest, LegEvent, Rejection, parse_q850};
 use crate::message::{Headers, Message, SipUri, is_token};
 
@@ -16,7 +16,7 @@ impl Machine {
     pub(super) fn start_call(
         &mut self,
         now: Instant,
-        flow: Flow,
+        (flow, way): (Flow, Way),
         request: &InviteRequest,
     ) -> Result<LegId, CommandError> {
         if self.legs.len() >= self.admission.limits().calls_max
@@ -32,7 +32,7 @@ impl Machine {
         }
         let local = from_value(request, flow);
         let (call_id, tag, branch) = (self.ids.word(), self.ids.word(), self.ids.branch());
-        let mut dialog = Dialog::outgoing(call_id, tag, local, &request.target, flow);
+        let mut dialog = Dialog::outgoing(call_id, tag, local, &request.target, (flow, way));
         let mut invite = dialog.request("INVITE", &branch, &self.settings.user_agent);
         let interval = self.settings.session.expires;
         self.settings.session.ask(&mut invite, interval);

@@ -125,6 +125,11 @@ impl Links {
         link.outbox.push(octets)
     }
 
+    /// Whether there is such a connection.
+    pub(crate) fn is_open(&self, id: u64) -> bool {
+        self.table().links.contains_key(&id)
+    }
+
     /// A connection to this peer address.
     pub(crate) fn to_peer(&self, transport: Transport, peer: SocketAddr) -> Option<u64> {
         let table = self.table();
