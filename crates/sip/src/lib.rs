@@ -4,13 +4,14 @@
 //! a bounded stream of events. It decides nothing about calls: no routing, no codecs, no media. It knows
 //! nothing of the other crates. Inside: `net` reads, frames and judges octets, [`machine`] is the user agent
 //! without IO, [`sdp`] reads and builds session descriptions. Sources: RFC 3261, 3262, 3264, 3311, 3326, 3581,
-//! 4028, 4566, 4475, 4733, 5626 §3.5.1, 6026, 6086, 7433.
+//! 4028, 4566, 4475, 4733, 5626 §3.5.1, 6026, 6086, 7433, 7616, 8760.
 
 mod agent;
 mod body;
 mod call;
 mod config;
 mod counters;
+pub mod digest;
 pub mod frame;
 mod handle;
 pub mod machine;
