@@ -171,6 +171,7 @@ impl Call {
             _ => HangUpWhen::Now,
         };
         self.ended_at = now;
+        self.end_tape(now);
         let until = now + self.deadlines.vendor_end;
         self.state = State::Ending(Ending { cause, step: EndingStep::VendorLeaving, until });
         self.tell_bot_the_end(cause, now);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::dialect::Wire;
 use crate::vocabulary::{DigitPress, Reason};
 
-use super::{FoundBot, NextBot, NextBotError, PhoneMedia};
+use super::{FoundBot, NextBot, NextBotError, PhoneMedia, RecordingOrder};
 
 /// One thing that happened outside. Bytes are borrowed: what the call keeps, it copies.
 #[derive(Debug)]
@@ -51,6 +51,8 @@ pub enum Input<'a> {
     NextBotFailed(NextBotError),
     /// An audio message to the bot or to the vendor was dropped because that end reads too slowly.
     AudioDropped,
+    /// Somebody wants a recording, or no more of it.
+    Recording(RecordingOrder),
     /// Somebody wants the call to end: the API, the drain.
     HangUp(Reason),
 }

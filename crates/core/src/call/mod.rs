@@ -26,6 +26,7 @@ mod source_gauge;
 mod speaker;
 mod state;
 mod talking;
+mod tape;
 mod turns;
 mod unknown_bot;
 
@@ -50,6 +51,7 @@ use self::phone_leg::{PhoneLeg, Presence, VendorLeg};
 use self::rtp_leg::RtpLeg;
 use self::speaker::Speaker;
 use self::state::{Inviting, State};
+use self::tape::Tape;
 use self::turns::Turns;
 
 pub use bot_leg::{BOT_CONTROLS_PER_SECOND_MAX, BOT_REFUSED_AUDIO_MS_MAX};
@@ -58,7 +60,7 @@ pub use ending::PLAYOUT_LINGER;
 pub use hand_over::{BotWish, EARLIER_BOTS_MAX, NextBot, NextBotError};
 pub use input::{Input, SocketEnd};
 pub use listener::KEYS_FOUND_MAX;
-pub use output::Output;
+pub use output::{Output, TapeKind, TapePiece};
 pub use refused::{RefusedCall, refused_record};
 pub use rtp_leg::DIGITS_HEARD_MAX;
 pub use settings::{
@@ -69,6 +71,7 @@ pub use setup::{CUSTOM_BYTES_MAX, CUSTOM_MAX};
 pub use speaker::PLAYOUT_MAX;
 pub use state::StateName;
 pub use talking::{MARKS_PER_STEP_MAX, PAUSE_BOT_DEPTH_MAX, PHONE_LEAD_MAX};
+pub use tape::{LOUDNESS_STEP, RecordingBegin, RecordingOrder, RecordingPlan, RecordingState};
 pub use unknown_bot::FoundBot;
 
 /// One call.
@@ -84,6 +87,7 @@ pub struct Call {
     earlier_bots: Vec<BotSession>,
     speaker: Speaker,
     listener: Listener,
+    tape: Tape,
     counters: Counters,
     outputs: Outputs,
     turns: Turns,
@@ -133,6 +137,7 @@ impl Call {
         let mut call = Self {
             speaker: Speaker::new(cadence, bot.audio.format, format, frame),
             listener: Listener::new(format, bot.audio),
+            tape: Tape::new(settings.recording),
             names: Names {
                 call_id: settings.call_id,
                 stream_id: settings.stream_id,
@@ -173,6 +178,7 @@ impl Call {
         if matches!(self.state, State::Ended) {
             return;
         }
+        self.wake_tape(now);
         match input {
             Input::PhoneMedia(media) => self.agree_on_media(media, now),
             Input::PhoneDigit(press) => {
@@ -197,12 +203,14 @@ impl Call {
             Input::NextBot(next) => self.next_bot_connected(*next, now),
             Input::NextBotFailed(error) => self.next_bot_failed(error, now),
             Input::AudioDropped => self.counters.outbox_dropped += 1,
+            Input::Recording(order) => self.record_sound(order, now),
             Input::HangUp(reason) => self.end(reason, now),
         }
     }
 
     /// A deadline of [`Call::poll_timeout`] has come.
     pub fn handle_timeout(&mut self, now: Moment) {
+        self.wake_tape(now);
         if self.state.is_audible() {
             self.speak(now);
             self.wake_rtp(now);
@@ -291,7 +299,14 @@ impl Call {
 
     /// Sends every frame that is due.
     fn speak(&mut self, now: Moment) {
+        let (format, frame) = (self.speaker.leg(), self.speaker.frame());
         while let Some(sound) = self.speaker.take_sound(now) {
+            match &sound {
+                speaker::Sound::Audio(audio) if self.phone.is_listening() => {
+                    self.tape.heard(format, audio, now)
+                }
+                _ => self.tape.nothing_heard(frame),
+            }
             match &mut self.phone {
                 PhoneLeg::Rtp(leg) => leg.send(&sound, &mut self.outputs),
                 PhoneLeg::Vendor(leg) => {

@@ -72,8 +72,55 @@ pub enum Output<'a> {
     ResumeBot,
     /// The call was answered: what the media path is, for the log.
     Answered,
+    /// A recording began, goes on, or is over.
+    Tape(TapeKind, TapePiece<'a>),
+    /// A stretch of the loudness curve: pairs of caller and heard, from step `at` of 20 ms since audio first flowed;
+    /// 0 is silence, 127 full scale, and steps that are never told are silence.
+    Loudness {
+        /// The step of the first pair.
+        at: u64,
+        /// The pairs.
+        levels: &'a [u8],
+    },
     /// The call is over; nothing follows.
     Ended(Box<CallRecord>),
+}
+
+/// What is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TapeKind {
+    /// The call: the caller left, what the caller hears right.
+    Call,
+    /// The caller alone.
+    Voicemail,
+}
+
+/// One piece of a recording. Samples are linear, those of the two channels in turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TapePiece<'a> {
+    /// It begins.
+    Started {
+        /// Samples per second of each channel, to its end.
+        sample_rate: u32,
+    },
+    /// So it sounds on.
+    Sound(&'a [i16]),
+    /// So many samples of each channel are silence.
+    Silence(u64),
+    /// The bot's part is that many samples of each channel; what follows is an agent's.
+    BotPartEnds(u64),
+    /// It is over.
+    Stopped,
+}
+
+impl TapeKind {
+    /// How many channels it has.
+    pub const fn channels(self) -> usize {
+        match self {
+            Self::Call => 2,
+            Self::Voicemail => 1,
+        }
+    }
 }
 
 /// Waiting outputs, with their bytes in one reused buffer.
@@ -81,6 +128,7 @@ pub enum Output<'a> {
 pub(super) struct Outputs {
     waiting: VecDeque<Waiting>,
     bytes: Vec<u8>,
+    samples: Vec<i16>,
 }
 
 #[derive(Debug)]
@@ -89,6 +137,9 @@ enum Waiting {
     Datagram(Port, SocketAddr, Range<usize>),
     Wire { to: Leg, class: WireClass, binary: bool, span: Range<usize> },
     ReachNextBot(BotWish, MediaFormat),
+    Tape(TapeKind, TapePiece<'static>),
+    TapeSound(TapeKind, Range<usize>),
+    Loudness(u64, Range<usize>),
     Ended(Box<CallRecord>),
 }
 
@@ -138,6 +189,34 @@ impl Outputs {
         self.waiting.push_back(Waiting::Ended(record));
     }
 
+    pub(super) fn tape_started(&mut self, kind: TapeKind, sample_rate: u32) {
+        self.waiting.push_back(Waiting::Tape(kind, TapePiece::Started { sample_rate }));
+    }
+
+    pub(super) fn tape_sound(&mut self, kind: TapeKind, samples: &[i16]) {
+        let start = self.samples.len();
+        self.samples.extend_from_slice(samples);
+        self.waiting.push_back(Waiting::TapeSound(kind, start..self.samples.len()));
+    }
+
+    pub(super) fn tape_silence(&mut self, kind: TapeKind, frames: u64) {
+        self.waiting.push_back(Waiting::Tape(kind, TapePiece::Silence(frames)));
+    }
+
+    pub(super) fn bot_part_ends(&mut self, frames: u64) {
+        self.waiting.push_back(Waiting::Tape(TapeKind::Call, TapePiece::BotPartEnds(frames)));
+    }
+
+    pub(super) fn tape_stopped(&mut self, kind: TapeKind) {
+        self.waiting.push_back(Waiting::Tape(kind, TapePiece::Stopped));
+    }
+
+    pub(super) fn loudness(&mut self, at: u64, levels: &[u8]) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(levels);
+        self.waiting.push_back(Waiting::Loudness(at, start..self.bytes.len()));
+    }
+
     /// Queues one datagram; `write` appends it.
     pub(super) fn datagram(&mut self, port: Port, to: SocketAddr, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();
@@ -158,12 +237,16 @@ impl Outputs {
     pub(super) fn poll(&mut self) -> Option<Output<'_>> {
         let Some(next) = self.waiting.pop_front() else {
             self.bytes.clear();
+            self.samples.clear();
             self.bytes.shrink_to(OUTPUT_BYTES_KEPT_MAX);
             return None;
         };
         Some(match next {
             Waiting::Plain(plain) => plain.into(),
             Waiting::ReachNextBot(wish, phone) => Output::ReachNextBot { wish, phone },
+            Waiting::Tape(kind, piece) => Output::Tape(kind, piece),
+            Waiting::TapeSound(kind, span) => Output::Tape(kind, TapePiece::Sound(&self.samples[span])),
+            Waiting::Loudness(at, span) => Output::Loudness { at, levels: &self.bytes[span] },
             Waiting::Ended(record) => Output::Ended(record),
             Waiting::Datagram(Port::Rtp, to, span) => Output::Rtp { to, packet: &self.bytes[span] },
             Waiting::Datagram(Port::Rtcp, to, span) => Output::Rtcp { to, packet: &self.bytes[span] },

@@ -58,6 +58,14 @@ impl PhoneLeg {
         }
     }
 
+    /// Whether what leaves for it is heard.
+    pub(super) fn is_listening(&self) -> bool {
+        match self {
+            Self::Rtp(leg) => leg.is_listening(),
+            Self::Vendor(_) => true,
+        }
+    }
+
     pub(super) fn count(&self, counters: &mut Counters) {
         if let Self::Rtp(leg) = self {
             leg.count(counters);

@@ -18,6 +18,7 @@ use super::output::{Outputs, Port};
 use super::phone_leg::PhoneLeg;
 use super::quality::session_figures;
 use super::speaker::Sound;
+use super::tape::Tape;
 use super::{Call, PhoneMedia, RtpIdentity};
 
 /// One phone's RTP session; silent until the media were agreed on.
@@ -64,7 +65,13 @@ impl RtpLeg {
     }
 
     /// Takes a first or a new agreement.
-    fn agree(&mut self, media: PhoneMedia, format: MediaFormat, listener: &mut Listener, now: Moment) {
+    fn agree(
+        &mut self,
+        media: PhoneMedia,
+        format: MediaFormat,
+        (listener, tape): (&mut Listener, &mut Tape),
+        now: Moment,
+    ) {
         let settings = RtpReceiveSettings {
             remote: media.remote,
             signalling: media.signalling,
@@ -73,7 +80,8 @@ impl RtpLeg {
             ptime: media.ptime,
         };
         if let Some(session) = &mut self.session {
-            let mut ear = Ear { listener, digits: &mut self.digits, line: &mut session.line, now };
+            let (digits, line) = (&mut self.digits, &mut session.line);
+            let mut ear = Ear { listener, tape, digits, line, now };
             session.receiver.renegotiate(now, settings, &mut |event| ear.take(event));
             if (media.codec, format) != (session.line.codec, session.line.format) {
                 session.line = Line::new(media.codec, format);
@@ -110,6 +118,11 @@ impl RtpLeg {
     /// Whether the phone is expected to speak.
     pub(super) fn expects_media(&self) -> bool {
         self.session.as_ref().is_some_and(|session| session.media.direction.receives())
+    }
+
+    /// Whether the phone is to hear us: it is not on hold.
+    pub(super) fn is_listening(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.media.direction.sends())
     }
 
     pub(super) fn has_agreed(&self) -> bool {
@@ -241,7 +254,7 @@ impl Call {
         let PhoneLeg::Rtp(leg) = &mut self.phone else { return };
         let format = media.codec.format_towards(self.bot.audio.format);
         let (ptime, has_events) = (media.codec.packet_time(media.ptime), media.telephone_event.is_some());
-        leg.agree(media, format, &mut self.listener, now);
+        leg.agree(media, format, (&mut self.listener, &mut self.tape), now);
         self.pass_heard(now);
         self.last_media = now;
         self.speaker.set_leg(format, ptime);
@@ -290,8 +303,8 @@ impl Call {
         }
         let PhoneLeg::Rtp(leg) = &mut self.phone else { return };
         let Some(session) = &mut leg.session else { return };
-        let mut ear =
-            Ear { listener: &mut self.listener, digits: &mut leg.digits, line: &mut session.line, now };
+        let (listener, tape) = (&mut self.listener, &mut self.tape);
+        let mut ear = Ear { listener, tape, digits: &mut leg.digits, line: &mut session.line, now };
         let packet = match &mut session.srtp {
             None => packet,
             Some(srtp) => {
@@ -339,8 +352,8 @@ impl Call {
         let PhoneLeg::Rtp(leg) = &mut self.phone else { return };
         let Some(session) = &mut leg.session else { return };
         if session.receiver.poll_timeout().is_some_and(|at| at <= now) {
-            let mut ear =
-                Ear { listener: &mut self.listener, digits: &mut leg.digits, line: &mut session.line, now };
+            let (listener, tape) = (&mut self.listener, &mut self.tape);
+            let mut ear = Ear { listener, tape, digits: &mut leg.digits, line: &mut session.line, now };
             session.receiver.handle_timeout(now, &mut |event| ear.take(event));
         }
         if session.report_at <= now {
@@ -376,6 +389,7 @@ impl Call {
 /// Takes what the receiver tells, while the receiver is busy telling.
 struct Ear<'a> {
     listener: &'a mut Listener,
+    tape: &'a mut Tape,
     digits: &'a mut VecDeque<DigitPress>,
     line: &'a mut Line,
     now: Moment,
@@ -386,16 +400,26 @@ impl Ear<'_> {
         match event {
             // Another codec than the agreed one cannot come: there is one payload type.
             RtpEvent::Audio { payload, codec, .. } if codec == self.line.codec => {
-                self.listener.hear(self.line.decode(payload), self.now);
+                let format = self.line.format;
+                let audio = self.line.decode(payload);
+                self.tape.caller(format, audio, self.now);
+                self.listener.hear(audio, self.now);
             }
             RtpEvent::Audio { .. } => {}
             RtpEvent::Lost { ticks, next } => {
                 let samples = self.line.samples_in(ticks);
+                self.miss(samples);
                 self.listener.conceal(samples, self.now, &mut |lost| self.line.conceal(lost, next));
             }
-            RtpEvent::Paused { ticks } => self.listener.pause(self.line.samples_in(ticks), self.now),
+            RtpEvent::Paused { ticks } => {
+                let samples = self.line.samples_in(ticks);
+                self.miss(samples);
+                self.listener.pause(samples, self.now);
+            }
             RtpEvent::Silence { ticks } => {
-                self.listener.hear_silence(self.line.samples_in(ticks), self.now);
+                let samples = self.line.samples_in(ticks);
+                self.miss(samples);
+                self.listener.hear_silence(samples, self.now);
             }
             RtpEvent::Digit { digit, duration } => {
                 if self.digits.len() < DIGITS_HEARD_MAX {
@@ -403,6 +427,10 @@ impl Ear<'_> {
                 }
             }
         }
+    }
+
+    fn miss(&mut self, samples: u64) {
+        self.tape.caller_missed(self.line.format.duration_of_samples(samples));
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::RecordingPlan;
 use crate::dialect::{BotSide, PhoneSide, WireAudio};
 use crate::media::LineCodec;
 use crate::rtp::SrtpKeys;
@@ -39,6 +40,8 @@ pub struct CallSettings {
     pub fallback: Fallback,
     /// The spoken apology of [`Fallback::Sorry`], linear 16-bit samples at 8 kHz.
     pub sorry_clip: Arc<[i16]>,
+    /// Whether and how it is recorded.
+    pub recording: RecordingPlan,
     /// How long anything may take.
     pub deadlines: Deadlines,
 }

@@ -118,6 +118,7 @@ impl Call {
         } else {
             self.start_audio(now);
         }
+        self.record_from_answer(now);
         self.outputs.plain(PlainOutput::Answered);
     }
 
@@ -128,6 +129,7 @@ impl Call {
             self.speaker.start(now);
         }
         self.listener.start(now);
+        self.tape.begin_curve(now);
     }
 
     /// What is waited for did not happen in time.

@@ -238,6 +238,11 @@ impl Speaker {
         self.leg
     }
 
+    /// The length of what leaves at once.
+    pub(super) fn frame(&self) -> Duration {
+        self.frame
+    }
+
     /// Audio that waits.
     pub(super) fn depth(&self) -> Duration {
         self.playout.depth()

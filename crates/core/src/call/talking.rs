@@ -133,6 +133,7 @@ impl Call {
                 self.counters.phone_flood_bytes += audio.len() as u64;
                 return;
             }
+            self.tape.caller(self.speaker.leg(), audio, now);
             self.listener.hear(audio, now);
             self.give_frames(now);
         }
@@ -198,6 +199,7 @@ impl Call {
     pub(super) fn clear(&mut self, now: Moment) {
         self.counters.clears += 1;
         self.speaker.clear();
+        self.repeat_consent(now);
         if self.phone_can(Capability::Clear) {
             self.tell_vendor(&CallCommand::Clear, now);
         }
@@ -258,6 +260,7 @@ impl Call {
             CallEvent::Mark { .. } | CallEvent::Refused(_) => {}
             CallEvent::Cleared => {
                 self.speaker.clear();
+                self.repeat_consent(now);
                 self.counters.clears += 1;
                 self.report_marks(now);
                 self.tell_bot(&CallEvent::Cleared, now);

@@ -128,6 +128,11 @@ impl DtmfDetector {
         }
     }
 
+    /// Whether a key sounds that was not told yet.
+    pub const fn is_sounding(&self) -> bool {
+        self.sounding.is_some()
+    }
+
     /// The stream is over: tells the key that was sounding, if any, and starts anew.
     pub fn finish(&mut self) -> Option<DetectedKey> {
         let sounding = self.sounding.take();

@@ -14,6 +14,7 @@ mod g722;
 mod level;
 mod line_codec;
 mod line_coding;
+mod loudness;
 #[cfg(feature = "opus")]
 mod opus;
 mod pcm;
@@ -33,6 +34,7 @@ pub use g722::{G722Decoder, G722Encoder};
 pub use level::{Level, SilenceGate};
 pub use line_codec::LineCodec;
 pub use line_coding::LineCoding;
+pub use loudness::{loudness, peak};
 #[cfg(feature = "opus")]
 pub use opus::{OpusDecoder, OpusEncoder};
 pub use pcm::{decode_samples, encode_samples};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use patchcord_core::call::{NextBotError, SocketEnd};
+use patchcord_core::call::{NextBotError, RecordingOrder, SocketEnd};
 use patchcord_core::vocabulary::{Digit, Reason};
 use patchcord_testkit::call::{LawfulCall, Step};
 use proptest::prelude::*;
@@ -114,6 +114,18 @@ fn of_the_bot() -> impl Strategy<Value = Step> {
         ]
         .prop_map(Step::NextBotFailed),
         1 => Just(Step::AudioDropped),
+        3 => recording().prop_map(Step::Recording),
+    ]
+}
+
+fn recording() -> impl Strategy<Value = RecordingOrder> {
+    prop_oneof![
+        4 => Just(RecordingOrder::Start),
+        1 => Just(RecordingOrder::Stop),
+        1 => Just(RecordingOrder::Pause),
+        1 => Just(RecordingOrder::Resume),
+        1 => Just(RecordingOrder::StartVoicemail),
+        1 => Just(RecordingOrder::StopVoicemail),
     ]
 }
 

@@ -391,6 +391,7 @@ impl Ends {
                 self.answered_at = Some(clock.now());
                 info!(media = %format_args!("{} → {}", self.phone.describe(), self.bot_media), "call answered");
             }
+            Output::Tape(..) | Output::Loudness { .. } => {}
             Output::Ended(record) => self.record = Some(record),
         }
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use patchcord_core::call::{
-    BotPlace, BotSettings, CallSettings, Deadlines, Fallback, PhoneSettings, RefusedCall, RtpIdentity,
-    refused_record,
+    BotPlace, BotSettings, CallSettings, Deadlines, Fallback, PhoneSettings, RecordingPlan, RefusedCall,
+    RtpIdentity, refused_record,
 };
 use patchcord_core::dialect::registry::{BotSideSettings, RecordWish, RefusalWish};
 use patchcord_core::media::MediaFormat;
@@ -182,6 +182,7 @@ impl Exchange {
             bot,
             fallback,
             sorry_clip: self.sorry_clip.clone(),
+            recording: RecordingPlan::default(),
             deadlines: Deadlines {
                 // Who asks or dials has the exact reason at the own deadline; the call's stands behind it.
                 find_bot: ANSWER_TIMEOUT + DEADLINE_LAG,

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use patchcord_core::call::Output;
+use patchcord_core::call::{Output, TapeKind, TapePiece};
 use patchcord_core::dialect::{Wire, WireClass};
 use patchcord_core::vocabulary::CallRecord;
 use serde_json::Value;
@@ -18,6 +18,8 @@ pub(super) struct Witness {
     /// A bot that is to take over was asked for and neither came nor was given up.
     next_is_asked_for: bool,
     bots: usize,
+    /// The recordings that run.
+    tapes: Vec<TapeKind>,
     record: Option<Box<CallRecord>>,
 }
 
@@ -124,7 +126,10 @@ impl Witness {
             }
             Output::NextBotTakesOver => self.takes_over(next),
             Output::DropNextBot => self.next_is_asked_for = false,
+            Output::Tape(kind, piece) => self.tapes(kind, piece),
+            Output::Loudness { levels, .. } => assert!(!levels.is_empty() && levels.len() % 2 == 0),
             Output::Ended(record) => {
+                assert!(self.tapes.is_empty(), "recordings of a call that is over: {:?}", self.tapes);
                 assert_eq!(record.earlier_bots.len(), self.bots, "bots of the record");
                 assert!(record.answered_at.is_none() || self.answered, "an answer that nobody gave");
                 assert!(record.started_at <= record.ended_at);
@@ -142,6 +147,24 @@ impl Witness {
         let is_remote = dialect != "built-in";
         self.bot = BotEnd { dialled: is_remote, open: is_remote, ..BotEnd::default() };
         self.bot_speaks(dialect);
+    }
+
+    fn tapes(&mut self, kind: TapeKind, piece: TapePiece<'_>) {
+        let runs = self.tapes.contains(&kind);
+        match piece {
+            TapePiece::Started { sample_rate } => {
+                assert!(!runs && sample_rate >= 8_000, "{kind:?} begins twice");
+                self.tapes.push(kind);
+            }
+            TapePiece::Sound(samples) => {
+                assert!(runs && samples.len() % kind.channels() == 0, "{kind:?} has no beginning");
+            }
+            TapePiece::Silence(_) | TapePiece::BotPartEnds(_) => assert!(runs, "{kind:?} has no beginning"),
+            TapePiece::Stopped => {
+                assert!(runs, "{kind:?} has no beginning");
+                self.tapes.retain(|other| *other != kind);
+            }
+        }
     }
 
     fn phone_goes(&mut self, from: &[PhoneEnd], to: PhoneEnd) {

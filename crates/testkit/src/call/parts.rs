@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use patchcord_core::call::{
     BotPlace, BotSettings, CallSettings, Deadlines, Fallback, MediaDirection, PhoneMedia, PhoneSettings,
-    RtpIdentity,
+    RecordingPlan, RtpIdentity,
 };
 use patchcord_core::dialect::registry::{
     BotSideSettings, DIALECTS, DialectRow, PhoneSideSettings, RecordWish, RefusalWish,
@@ -40,6 +40,7 @@ pub fn call_settings(
         bot,
         fallback,
         sorry_clip: sorry_clip(),
+        recording: RecordingPlan::default(),
         deadlines: DEADLINES,
     }
 }

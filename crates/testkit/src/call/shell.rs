@@ -73,6 +73,7 @@ impl LawfulCall {
                 self.input(Input::NextBotFailed(*error));
             }
             Step::AudioDropped => self.input(Input::AudioDropped),
+            Step::Recording(order) => self.input(Input::Recording(*order)),
             Step::HangUp(reason) => self.input(Input::HangUp(*reason)),
         }
     }

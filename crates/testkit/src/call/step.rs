@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use patchcord_core::call::{NextBotError, SocketEnd};
+use patchcord_core::call::{NextBotError, RecordingOrder, SocketEnd};
 use patchcord_core::vocabulary::{Digit, Reason};
 
 /// One thing that happens.
@@ -50,6 +50,8 @@ pub enum Step {
     NextBotFailed(NextBotError),
     /// The shell dropped audio.
     AudioDropped,
+    /// Somebody wants a recording, or no more of it.
+    Recording(RecordingOrder),
     /// Somebody ends the call.
     HangUp(Reason),
 }

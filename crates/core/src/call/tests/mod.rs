@@ -9,6 +9,7 @@ mod hand_over;
 mod legs;
 mod protection;
 mod quality;
+mod recording;
 mod setup;
 mod talking;
 
@@ -56,6 +57,23 @@ struct Desk {
     seen: Vec<(Moment, Seen)>,
     records: Vec<CallRecord>,
     sequence: u16,
+    /// The stream's clock when the sequence began anew.
+    epoch: u32,
+    taped: Taped,
+}
+
+/// What came onto tapes.
+#[derive(Debug, Default)]
+struct Taped {
+    /// The rates of the recordings that began, and how many ended.
+    began: Vec<(TapeKind, u32)>,
+    ended: usize,
+    /// Interleaved, of the call and of the voicemail.
+    call: Vec<i16>,
+    voicemail: Vec<i16>,
+    bot_part: Option<u64>,
+    /// The curve, pair by pair.
+    curve: Vec<u8>,
 }
 
 const PHONE: &str = "127.0.0.1:40000";
@@ -99,6 +117,16 @@ impl Desk {
         fallback: Fallback,
         custom: Vec<(String, String)>,
     ) -> Self {
+        Self::recorded(phone, bot, fallback, custom, RecordingPlan::default())
+    }
+
+    fn recorded(
+        phone: PhoneSettings,
+        bot: BotSettings,
+        fallback: Fallback,
+        custom: Vec<(String, String)>,
+        recording: RecordingPlan,
+    ) -> Self {
         let now = Moment::from_millis(1_000);
         let settings = CallSettings {
             call_id: CallId::new(1_707_204_900_000, [7; 12]),
@@ -115,10 +143,19 @@ impl Desk {
             bot,
             fallback,
             sorry_clip: vec![3_000; 8_000].into(),
+            recording,
             deadlines: Deadlines::default(),
         };
         let call = Call::new(settings, now);
-        let mut desk = Self { call, now, seen: Vec::new(), records: Vec::new(), sequence: 0 };
+        let mut desk = Self {
+            call,
+            now,
+            seen: Vec::new(),
+            records: Vec::new(),
+            sequence: 0,
+            epoch: 0,
+            taped: Taped::default(),
+        };
         desk.drain();
         desk
     }
@@ -142,10 +179,11 @@ impl Desk {
 
     /// The phone sends one packet of `byte`s; time stands still.
     fn phone_speaks(&mut self, byte: u8) {
-        self.sequence += 1;
+        self.sequence = self.sequence.wrapping_add(1);
+        self.epoch += if self.sequence == 0 { 65_536 * 160 } else { 0 };
         let mut packet = vec![0x80, 0];
         packet.extend_from_slice(&self.sequence.to_be_bytes());
-        packet.extend_from_slice(&(u32::from(self.sequence) * 160).to_be_bytes());
+        packet.extend_from_slice(&(self.epoch + u32::from(self.sequence) * 160).to_be_bytes());
         packet.extend_from_slice(&99u32.to_be_bytes());
         packet.extend_from_slice(&[byte; 160]);
         self.input(Input::Rtp { source: phone(), packet: &packet });
@@ -197,6 +235,15 @@ impl Desk {
                 Output::DropNextBot => Seen::DropNextBot,
                 Output::PauseBot => Seen::PauseBot,
                 Output::ResumeBot => Seen::ResumeBot,
+                Output::Tape(kind, piece) => {
+                    self.taped.take(kind, piece);
+                    continue;
+                }
+                Output::Loudness { at, levels } => {
+                    self.taped.curve.resize(at as usize * 2, 0);
+                    self.taped.curve.extend_from_slice(levels);
+                    continue;
+                }
                 Output::Ended(record) => {
                     let reason = record.cause.reason();
                     self.records.push(*record);
@@ -247,6 +294,22 @@ impl Desk {
     fn ended(&self) -> &CallRecord {
         assert_eq!(self.records.len(), 1, "records: {:?}", self.records);
         &self.records[0]
+    }
+}
+
+impl Taped {
+    fn take(&mut self, kind: TapeKind, piece: TapePiece<'_>) {
+        let tape = match kind {
+            TapeKind::Call => &mut self.call,
+            TapeKind::Voicemail => &mut self.voicemail,
+        };
+        match piece {
+            TapePiece::Started { sample_rate } => self.began.push((kind, sample_rate)),
+            TapePiece::Sound(samples) => tape.extend_from_slice(samples),
+            TapePiece::Silence(frames) => tape.resize(tape.len() + frames as usize * kind.channels(), 0),
+            TapePiece::BotPartEnds(frames) => self.bot_part = Some(frames),
+            TapePiece::Stopped => self.ended += 1,
+        }
     }
 }
 
