@@ -273,7 +273,12 @@ const AFTER_EXTENSIONS: &[Declaration] = &[
     ),
     later("numbers[].flow", "A call flow instead of a bot."),
     later("numbers[].extension", "Rings a registered phone instead of a bot."),
-    later("numbers[].callbacks", "Where call status is posted for this number."),
+    key(
+        "numbers[].callbacks",
+        Kind::Text,
+        Absent("callbacks.url"),
+        "Where the status of this number's calls is posted.",
+    ),
     later("numbers[].recording", "Records the calls of this number."),
     key(
         "bots.*.url",
@@ -376,7 +381,25 @@ const AFTER_EXTENSIONS: &[Declaration] = &[
         "The networks from which vendors are accepted; loopback always is.",
     ),
     later("flows", "Call flows: menus, queues, hours, voicemail."),
-    later("callbacks", "Where call status is posted."),
+    key(
+        "callbacks.url",
+        Kind::Text,
+        Absent("calls are told of only where a number or a request names an address"),
+        "Where the status of calls is posted.",
+    ),
+    secret(
+        "callbacks.secret",
+        Kind::Text,
+        Absent("callbacks are not signed"),
+        "What callbacks are signed with, at least 16 bytes: `X-Signature`, and `webhook-signature` of Standard Webhooks.",
+    ),
+    key(
+        "callbacks.profile",
+        Kind::Text,
+        Is("\"seed\""),
+        "How long a receiver that fails is tried again: `seed` for half a minute, `days` for three days.",
+    )
+    .one_of(&["seed", "days"]),
     later("storage", "The database and the place of recordings."),
     key(
         "ivr.keys",

@@ -8,6 +8,7 @@
 mod addresses;
 mod audio;
 mod bots;
+mod callbacks;
 mod changes;
 mod config_answer;
 mod config_api;
@@ -50,6 +51,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use bots::{Bot, BuiltInBot};
+pub use callbacks::{Callbacks, RetryProfile};
 pub use changes::Changes;
 pub use config_answer::{AnsweredBot, BadAnswer, ConfigAnswer};
 pub use config_api::{CONFIG_API_BOT, ConfigApi};
@@ -110,6 +112,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// Where URLs from outside may lead.
     pub egress: Egress,
+    /// Where calls are told of.
+    pub callbacks: Callbacks,
 }
 
 /// A bot that a name leads to.
@@ -219,6 +223,7 @@ impl Config {
         let sip = Sip::read(&sip_section, !trunks.is_empty() || !extensions.is_empty());
         trunks::check_sockets(&trunk_sections, &trunks, sip.as_ref());
         let egress = Egress::read(&root.section("egress"));
+        let callbacks = Callbacks::read(&root.section("callbacks"));
         let mut taken = Taken::default();
         taken.extend(http.iter().map(|http| Socket::tcp(http.listen, &http_section, "listen")));
         taken.extend(sip.iter().flat_map(|sip| sip.sockets(&sip_section)));
@@ -238,6 +243,7 @@ impl Config {
             ivr,
             listeners: listeners.into_iter().collect::<Option<_>>()?,
             egress: egress?,
+            callbacks: callbacks?,
         })
     }
 }

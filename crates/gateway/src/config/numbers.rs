@@ -4,6 +4,7 @@ use super::config_api::ConfigApi;
 use super::country::CountryCode;
 use super::problem::Refusal;
 use super::section::{Section, Setting};
+use super::url::WebUrl;
 use super::vendor_port::check_bot;
 
 /// One of `[[numbers]]`.
@@ -19,6 +20,8 @@ pub struct Number {
     pub country: Option<CountryCode>,
     /// Whether the caller hears the bot before it answers.
     pub early_media: bool,
+    /// Where the status of its calls is posted, if not where all are.
+    pub callbacks: Option<WebUrl>,
 }
 
 /// Who takes the calls of a number.
@@ -73,6 +76,7 @@ impl Number {
             fallback: fallback?,
             country,
             early_media: early_media?,
+            callbacks: section.value("callbacks"),
         })
     }
 }
