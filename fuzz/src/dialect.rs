@@ -176,7 +176,7 @@ fn answer_of_phone(command: &CallCommand) -> Option<CallEvent> {
             assert!((1..=64).contains(&dial.steps().len()), "{} keys at once", dial.steps().len());
             None
         }
-        CallCommand::Answer | CallCommand::HangUp(_) | CallCommand::Unknown(_) => None,
+        CallCommand::Answer | CallCommand::HangUp(_) | CallCommand::Flow(_) | CallCommand::Unknown(_) => None,
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod call;
 pub mod dialect;
+pub mod flow;
 pub mod media;
 pub mod rtp;
 pub mod vocabulary;

@@ -233,9 +233,12 @@ impl Call {
     }
 
     fn fall_back_unanswered(&mut self, reason: Reason, now: Moment) {
+        if let Some(flow) = self.take_fallback_flow() {
+            return self.await_fallback_flow(flow, now);
+        }
         let is_sip = matches!(self.phone, PhoneLeg::Rtp(_));
         match self.fallback {
-            Fallback::Sorry => {
+            Fallback::Sorry | Fallback::Flow(_) => {
                 self.answer(now);
                 self.play_fallback(reason, now);
             }
@@ -258,8 +261,11 @@ impl Call {
     fn play_fallback(&mut self, reason: Reason, now: Moment) {
         self.speaker.clear();
         self.forget_marks();
+        if let Some(flow) = self.take_fallback_flow() {
+            return self.hand_to_fallback_flow(flow, now);
+        }
         match self.fallback {
-            Fallback::Sorry => self.speaker.push_clip(&self.sorry_clip, now),
+            Fallback::Sorry | Fallback::Flow(_) => self.speaker.push_clip(&self.sorry_clip, now),
             Fallback::Busy => self.speaker.push_clip(&fallback::busy_tone(), now),
             Fallback::Unavailable => self.speaker.push_clip(&fallback::congestion_tone(), now),
         }

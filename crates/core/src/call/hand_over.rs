@@ -17,6 +17,8 @@ use super::{BotSettings, Call};
 pub enum BotWish {
     /// One of ours by its name.
     Named(Box<str>),
+    /// A flow of ours by its name.
+    Flow(Box<str>),
     /// Any by its address, which came from outside; it speaks the dialect and the format of the bot that asks.
     At(Box<str>),
 }
@@ -32,6 +34,8 @@ pub struct NextBot {
 /// Why a call cannot be handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NextBotError {
+    /// There is no flow of that name.
+    UnknownFlow,
     /// There is no bot of that name, or the bot that asks has no address to stand for.
     Unknown,
     /// It could not be reached, for that reason.
@@ -59,7 +63,7 @@ impl Call {
             }
             State::Talking(talking) => {
                 let until = now + self.deadlines.bot_connect;
-                talking.hand_over = Some(HandOver { until, command: command.into() });
+                talking.await_next(until, command);
                 return self.outputs.reach_next_bot(wish, self.speaker.leg());
             }
             State::Inviting(_) | State::FindingBot(_) | State::ConnectingBot(_) | State::Ringing(_) => {
@@ -74,7 +78,7 @@ impl Call {
     ///
     /// What the first one said is played to its end; its marks among it are reported as cleared before its stop.
     pub(super) fn next_bot_connected(&mut self, next: NextBot, now: Moment) {
-        if self.take_hand_over().is_none() {
+        if self.take_hand_over().is_none() && !self.awaits_fallback_flow() {
             self.outputs.plain(PlainOutput::DropNextBot);
             return;
         }
@@ -93,13 +97,18 @@ impl Call {
         self.outputs.plain(PlainOutput::NextBotTakesOver);
         self.bot.link = BotLink::Open;
         self.choose_digits();
+        if self.answered_at.is_none() {
+            return self.connect_bot(now);
+        }
         self.tell_bot(&CallEvent::Started(Box::new(self.start_for_bot())), now);
         self.pace_bot();
     }
 
     /// The next bot was not reached: the first one is told and talks on; if it has left, the caller gets the fallback.
     pub(super) fn next_bot_failed(&mut self, error: NextBotError, now: Moment) {
-        let Some(HandOver { command, .. }) = self.take_hand_over() else { return };
+        let Some(HandOver { command, .. }) = self.take_hand_over() else {
+            return self.fallback_flow_failed(error, now);
+        };
         if self.bot.link == BotLink::Open {
             self.refuse(&error.refusal(&command), now);
         } else {
@@ -137,9 +146,17 @@ impl Call {
     }
 }
 
+impl Talking {
+    /// Waits until then for the bot that `command` asked for.
+    pub(super) fn await_next(&mut self, until: Moment, command: &str) {
+        self.hand_over = Some(HandOver { until, command: command.into() });
+    }
+}
+
 impl NextBotError {
     fn refusal(self, command: &str) -> CommandRefusal {
         match self {
+            Self::UnknownFlow => refused(command, "unknown_flow", "there is no such flow".to_owned()),
             Self::Unknown => refused(command, "unknown_bot", "there is no such bot".to_owned()),
             Self::Unreached(Reason::BotForbidden) => {
                 refused(command, "not_allowed", "this address may not be dialled from here".to_owned())
@@ -151,9 +168,9 @@ impl NextBotError {
         }
     }
 
-    fn reason(self) -> Reason {
+    pub(super) fn reason(self) -> Reason {
         match self {
-            Self::Unknown => Reason::BotRefused,
+            Self::Unknown | Self::UnknownFlow => Reason::BotRefused,
             Self::Unreached(reason) => reason,
         }
     }

@@ -9,6 +9,7 @@ mod bot_leg;
 mod dialing;
 mod ending;
 mod fallback;
+mod flows;
 mod hand_over;
 mod input;
 mod key_tones;

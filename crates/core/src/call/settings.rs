@@ -94,7 +94,7 @@ pub enum BotPlace {
 }
 
 /// What the caller gets when the bot cannot be reached or fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Fallback {
     /// 486 before the answer; after it the busy tone and a hang-up.
     Busy,
@@ -103,6 +103,8 @@ pub enum Fallback {
     /// The call is answered, an apology is spoken, and we hang up.
     #[default]
     Sorry,
+    /// The flow of that name takes the call; if it cannot, [`Fallback::Sorry`].
+    Flow(Box<str>),
 }
 
 /// The random beginnings of an RTP stream (RFC 3550 §5.1), drawn by the driver.

@@ -21,7 +21,7 @@ impl Call {
     /// Somebody said which bot takes the call.
     pub(super) fn bot_found(&mut self, found: FoundBot, now: Moment) {
         // A caller who was faster needs none.
-        if !matches!(self.state, State::FindingBot(_)) {
+        if !matches!(self.state, State::FindingBot(_)) || self.awaits_fallback_flow() {
             return;
         }
         let FoundBot { bot, custom } = found;
@@ -35,7 +35,7 @@ impl Call {
         self.connect_bot(now);
     }
 
-    fn connect_bot(&mut self, now: Moment) {
+    pub(super) fn connect_bot(&mut self, now: Moment) {
         self.state = State::ConnectingBot(ConnectingBot { until: now + self.deadlines.bot_connect });
         match self.bot.place {
             BotPlace::BuiltIn => self.bot_connected(now),
@@ -44,7 +44,10 @@ impl Call {
                 self.outputs.plain(PlainOutput::ConnectBot);
             }
             BotPlace::Unknown => {
-                self.state = State::FindingBot(FindingBot { until: now + self.deadlines.find_bot });
+                self.state = State::FindingBot(FindingBot {
+                    until: now + self.deadlines.find_bot,
+                    for_fallback: false,
+                });
                 self.bot.link = BotLink::Dialling;
                 self.outputs.plain(PlainOutput::FindBot);
             }
@@ -136,6 +139,9 @@ impl Call {
     pub(super) fn setup_timed_out(&mut self, now: Moment) {
         match self.state {
             State::Inviting(_) => self.end(Reason::VendorSilent, now),
+            State::FindingBot(FindingBot { for_fallback: true, .. }) => {
+                self.bot_failed(Reason::Internal, now)
+            }
             State::FindingBot(_) => self.bot_failed(Reason::ConfigApiTimeout, now),
             State::ConnectingBot(_) => self.bot_failed(Reason::BotNoHandshake, now),
             State::Ringing(_) => self.bot_failed(Reason::BotNoAnswer, now),

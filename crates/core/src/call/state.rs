@@ -35,6 +35,8 @@ pub(super) struct Inviting {
 pub(super) struct FindingBot {
     /// Until when it must be known.
     pub(super) until: Moment,
+    /// The bot that the call had has failed, and the flow that is its fallback comes in its place.
+    pub(super) for_fallback: bool,
 }
 
 /// The bot is being reached.

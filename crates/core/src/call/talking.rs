@@ -167,20 +167,22 @@ impl Call {
             CallCommand::Clear => self.clear(now),
             CallCommand::Transfer(transfer) => self.transfer(transfer, now),
             CallCommand::HangUp(when) => self.bot_hangs_up(*when, now),
+            CallCommand::Flow(command) => self.obey_flow(command),
             CallCommand::Invalid(refusal) => self.refuse(refusal, now),
             CallCommand::Unknown(_) => self.counters.unknown_messages += 1,
         }
     }
 
-    /// Gives the call to another bot; phones, flows and extensions cannot be reached.
+    /// Gives the call to another bot or to a flow; phones and extensions cannot be reached.
     fn transfer(&mut self, Transfer { to, command }: &Transfer, now: Moment) {
         match to {
             TransferTo::Bot(address) => self.hand_over(BotWish::At(address.clone()), command, now),
             TransferTo::NamedBot(name) => self.hand_over(BotWish::Named(name.clone()), command, now),
-            TransferTo::Phones(..) | TransferTo::Extension(_) | TransferTo::Flow(_) => self.refuse(
+            TransferTo::Flow(name) => self.hand_over(BotWish::Flow(name.clone()), command, now),
+            TransferTo::Phones(..) | TransferTo::Extension(_) => self.refuse(
                 &CommandRefusal {
                     code: "not_supported",
-                    message: "transfers to phones, extensions and flows are not available on this gateway"
+                    message: "transfers to phones and extensions are not available on this gateway"
                         .to_owned(),
                     command: (*command).into(),
                 },

@@ -14,6 +14,8 @@ pub struct DigitError;
 impl Digit {
     /// The star key.
     pub const STAR: Self = Self(b'*');
+    /// `#`, which ends what is keyed in.
+    pub const HASH: Self = Self(b'#');
 
     /// All sixteen keys in the order of their RFC 4733 event codes.
     pub const ALL: [Self; 16] = {

@@ -1,5 +1,6 @@
 //! Everything that a bot asks of a phone, but audio, which travels beside (see [`crate::dialect::Heard`]).
 
+use std::fmt;
 use std::time::Duration;
 
 use super::{Digit, PhoneNumber, RawMessage};
@@ -22,10 +23,33 @@ pub enum CallCommand {
     Transfer(Transfer),
     /// End the call.
     HangUp(HangUpWhen),
+    /// What only flows ask for; no wire carries it.
+    Flow(FlowCommand),
     /// A command that was understood but cannot be carried out; the bot is told.
     Invalid(super::CommandRefusal),
     /// A message that this dialect does not know, kept and counted.
     Unknown(RawMessage),
+}
+
+/// What a flow asks of its call.
+#[derive(Clone, PartialEq, Eq)]
+pub enum FlowCommand {
+    /// Keep what the caller keyed in: a custom parameter of the bots from here on.
+    Keep {
+        /// Its name.
+        name: Box<str>,
+        /// Its value.
+        value: Box<str>,
+    },
+}
+
+impl fmt::Debug for FlowCommand {
+    /// Leaves out what a caller keyed in.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Keep { name, .. } => write!(f, "Keep({name})"),
+        }
+    }
 }
 
 /// When a hang-up takes place.

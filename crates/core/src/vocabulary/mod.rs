@@ -18,13 +18,14 @@ mod transfer_report;
 pub use crate::media::{Digit, DigitError};
 
 pub use call_command::{
-    CallCommand, DIAL_DIGITS_MAX, DIAL_PAUSE, DialDigits, DialOrder, HangUpWhen, Transfer, TransferTo,
+    CallCommand, DIAL_DIGITS_MAX, DIAL_PAUSE, DialDigits, DialOrder, FlowCommand, HangUpWhen, Transfer,
+    TransferTo,
 };
 pub use call_event::{CallEvent, CommandRefusal, DigitPress, EndedStream, MarkOutcome, RawMessage};
 pub use call_start::{CallStart, Direction};
 pub use cause::{Cause, CauseClass, HungUpBy, REASONS, Reason};
 pub use ids::{CallId, StreamId};
-pub use moment::{Moment, WallClock};
+pub use moment::{Moment, WallClock, civil_date};
 pub use phone::PhoneNumber;
 pub use q850::q850_text;
 pub use quality::{

@@ -11,6 +11,7 @@ use patchcord_core::call::{
     RtpIdentity, refused_record,
 };
 use patchcord_core::dialect::registry::{BotSideSettings, RecordWish, RefusalWish};
+use patchcord_core::flow::FlowBot;
 use patchcord_core::media::MediaFormat;
 use patchcord_core::vocabulary::{CallId, Direction, PhoneNumber, Reason, StreamId};
 use tokio::sync::watch;
@@ -207,6 +208,20 @@ impl Exchange {
             }
             BotChoice::Remote(bot) => self.remote_bot(bot.clone(), Trust::Operator),
         }
+    }
+
+    /// The flow of that name as a bot, if there is one.
+    pub fn flow(&self, name: &str, phone_format: MediaFormat) -> Option<(BotSettings, BotEnd)> {
+        let book = self.config().flows.clone();
+        let spot = book.find(name)?;
+        let settings = BotSettings {
+            name: format!("flow:{name}").into(),
+            dialect: bots::BUILT_IN,
+            side: Box::new(FlowBot::new(book, spot, phone_format)),
+            audio: bots::audio(phone_format),
+            place: BotPlace::BuiltIn,
+        };
+        Some((settings, BotEnd::BuiltIn))
     }
 
     /// The same of a bot at an address that somebody of `trust` wrote.

@@ -135,6 +135,7 @@ fn prepare(
     let format = media.as_ref().map_or(MediaFormat::PCMU_8K, |media| media.codec.widest_format());
     let (bot, bot_end) = match route.taker {
         RouteTaker::Bot(choice) => exchange.bot(choice, format),
+        RouteTaker::Flow(name) => exchange.flow(name, format).ok_or(Reason::Internal)?,
         RouteTaker::ConfigApi(api) => {
             let asked = Asked {
                 from: &parties.from,

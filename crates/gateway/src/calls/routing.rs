@@ -5,7 +5,7 @@ use patchcord_core::call::Fallback;
 use crate::config::{self, BotChoice, Config, ConfigApi, CountryCode, Taker};
 
 /// Where a call goes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Route<'a> {
     /// Who takes it.
     pub taker: RouteTaker<'a>,
@@ -24,6 +24,8 @@ pub enum RouteTaker<'a> {
     Bot(BotChoice<'a>),
     /// The bot that this program names.
     ConfigApi(&'a ConfigApi),
+    /// The flow of this name.
+    Flow(&'a str),
 }
 
 /// How a phone named whom it calls.
@@ -51,10 +53,11 @@ fn by_number<'a>(config: &'a Config, user: &str) -> Option<Route<'a>> {
     let taker = match &number.taker {
         Taker::Bot(name) => RouteTaker::Bot(config.find_bot(name)?),
         Taker::ConfigApi(api) => RouteTaker::ConfigApi(api),
+        Taker::Flow(name) => RouteTaker::Flow(name),
     };
     Some(Route {
         taker,
-        fallback: fallback(number.fallback),
+        fallback: fallback(&number.fallback),
         country: number.country.as_ref(),
         early_media: number.early_media,
     })
@@ -70,11 +73,12 @@ fn by_name<'a>(config: &'a Config, user: &str, from_loopback: bool) -> Option<Ro
     })
 }
 
-fn fallback(configured: config::Fallback) -> Fallback {
+fn fallback(configured: &config::Fallback) -> Fallback {
     match configured {
         config::Fallback::Busy => Fallback::Busy,
         config::Fallback::Unavailable => Fallback::Unavailable,
         config::Fallback::Sorry => Fallback::Sorry,
+        config::Fallback::Flow(name) => Fallback::Flow(name.as_str().into()),
     }
 }
 
@@ -85,7 +89,9 @@ mod tests {
     const FILE: &str = "\
         [[numbers]]\nnumber = \"18001234567\"\nbot = \"tone\"\nfallback = \"busy\"\n\
         [[numbers]]\nnumber = \"91*\"\nbot = \"dtmf\"\n\
-        [[numbers]]\nnumber = \"92*\"\nconfig_api = \"http://h/c\"\nfallback = \"unavailable\"\n";
+        [[numbers]]\nnumber = \"92*\"\nconfig_api = \"http://h/c\"\nfallback = \"unavailable\"\n\
+        [[numbers]]\nnumber = \"93*\"\nflow = \"desk\"\nfallback = \"flow:desk\"\n\
+        [flows.desk]\nsteps = [{ hangup = true }]\n";
 
     /// The bot's name and the fallback.
     fn routed(request_user: &str, to_user: &str, from_loopback: bool) -> Option<(String, Fallback)> {
@@ -95,6 +101,7 @@ mod tests {
             RouteTaker::Bot(BotChoice::BuiltIn(bot)) => bot.as_str().to_owned(),
             RouteTaker::Bot(BotChoice::Remote(bot)) => bot.name.clone(),
             RouteTaker::ConfigApi(api) => api.url.to_string(),
+            RouteTaker::Flow(name) => format!("flow:{name}"),
         };
         Some((name, route.fallback))
     }
@@ -105,6 +112,8 @@ mod tests {
         assert_eq!(routed("919876543210", "", false), Some(("dtmf".to_owned(), Fallback::Sorry)));
         let asked = ("http://h/c".to_owned(), Fallback::Unavailable);
         assert_eq!(routed("9212345", "", false), Some(asked));
+        let flow = ("flow:desk".to_owned(), Fallback::Flow("desk".into()));
+        assert_eq!(routed("9312345", "", false), Some(flow));
     }
 
     #[test]

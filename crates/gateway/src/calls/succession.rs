@@ -48,6 +48,7 @@ impl Succession {
                 Some(choice) => Ok(exchange.bot(choice, phone)),
                 None => Err(NextBotError::Unknown),
             },
+            BotWish::Flow(name) => exchange.flow(name, phone).ok_or(NextBotError::UnknownFlow),
             BotWish::At(address) => by_address(&exchange.config(), address, former)
                 .map(|(bot, trust)| exchange.remote_bot(bot, trust)),
         };

@@ -48,6 +48,8 @@ pub enum Kind {
     Map,
     /// A table of strings and of tables of strings.
     Table,
+    /// The steps of a flow: a list of tables.
+    Steps,
     /// A key whose feature this version does not have: using it is an error.
     Later,
 }
@@ -63,6 +65,7 @@ impl Kind {
             Kind::List => "list of strings",
             Kind::Map => "table of strings",
             Kind::Table => "table",
+            Kind::Steps => "list of steps",
             Kind::Later => "not in this version",
         }
     }

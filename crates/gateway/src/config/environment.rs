@@ -145,6 +145,12 @@ impl Target<'_> {
                 Ok(object) => return Ok(from_json(&object, self.place)),
                 Err(_) => return Err(Refusal::new("this is not JSON", "write the table as a JSON object")),
             },
+            Kind::Steps => {
+                return Err(Refusal::new(
+                    "the steps of a flow are not set by a variable",
+                    "write them into the file",
+                ));
+            }
             Kind::Later => return Err(Refusal::later("this key")),
         };
         Ok(self.node(value))

@@ -233,7 +233,12 @@ const AFTER_EXTENSIONS: &[Declaration] = &[
         Required,
         "The number that is called; `91*` matches a beginning, `*` any. The first match wins.",
     ),
-    key("numbers[].bot", Kind::Text, Absent("`config_api` is asked"), "The bot that takes its calls."),
+    key(
+        "numbers[].bot",
+        Kind::Text,
+        Absent("`config_api` is asked, or `flow` takes them"),
+        "The bot that takes its calls.",
+    ),
     key(
         "numbers[].config_api",
         Kind::Text,
@@ -257,8 +262,8 @@ const AFTER_EXTENSIONS: &[Declaration] = &[
         "numbers[].fallback",
         Kind::Text,
         Is("\"sorry\""),
-        "What the caller gets when the bot cannot be reached: `busy` (486), `unavailable` (503) or `sorry` (answer, a clip, hang-up).",
-    ).one_of(&["busy", "unavailable", "sorry"]),
+        "What the caller gets when the bot fails: `busy` (486), `unavailable` (503), `sorry` (answer, a clip, hang-up) or `flow:NAME`.",
+    ),
     key(
         "numbers[].country",
         Kind::Text,
@@ -271,7 +276,12 @@ const AFTER_EXTENSIONS: &[Declaration] = &[
         Is("false"),
         "Lets the caller hear a bot that has to answer (`incoming-call`) before it does: 183 with its audio.",
     ),
-    later("numbers[].flow", "A call flow instead of a bot."),
+    key(
+        "numbers[].flow",
+        Kind::Text,
+        Absent("`bot` takes the calls"),
+        "The flow that takes its calls, one of `[flows.NAME]`.",
+    ),
     later("numbers[].extension", "Rings a registered phone instead of a bot."),
     key(
         "numbers[].callbacks",
@@ -319,7 +329,8 @@ const AFTER_EXTENSIONS: &[Declaration] = &[
         Kind::Text,
         Is("\"end\""),
         "What a transfer does to the bot's session; `hold` is not in this version.",
-    ).one_of(&["end"]),
+    )
+    .one_of(&["end"]),
     key(
         "bots.*.import",
         Kind::Text,
@@ -380,7 +391,6 @@ const AFTER_EXTENSIONS: &[Declaration] = &[
         Absent("any address"),
         "The networks from which vendors are accepted; loopback always is.",
     ),
-    later("flows", "Call flows: menus, queues, hours, voicemail."),
     key(
         "callbacks.url",
         Kind::Text,
@@ -400,6 +410,12 @@ const AFTER_EXTENSIONS: &[Declaration] = &[
         "How long a receiver that fails is tried again: `seed` for half a minute, `days` for three days.",
     )
     .one_of(&["seed", "days"]),
+    key(
+        "flows.*.steps",
+        Kind::Steps,
+        Required,
+        "What the caller meets, one step after the other, a table each: [the steps](flows.md).",
+    ),
     later("storage", "The database and the place of recordings."),
     key(
         "ivr.keys",

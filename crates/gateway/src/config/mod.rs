@@ -19,6 +19,7 @@ mod dialect_names;
 mod egress;
 mod environment;
 mod extensions;
+mod flows;
 mod headers;
 mod http;
 mod import;
@@ -49,6 +50,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use patchcord_core::flow::FlowBook;
 
 pub use bots::{Bot, BuiltInBot};
 pub use callbacks::{Callbacks, RetryProfile};
@@ -108,6 +111,8 @@ pub struct Config {
     pub bots: Vec<Bot>,
     /// The menu of the built-in bot `ivr`.
     pub ivr: IvrMenu,
+    /// The flows.
+    pub flows: Arc<FlowBook>,
     /// Ports for vendors that dial us.
     pub listeners: Vec<Listener>,
     /// Where URLs from outside may lead.
@@ -195,14 +200,19 @@ impl Config {
         self.sip.admits(address) || self.find_trunk(address).is_some()
     }
 
-    fn read(root: &Section<'_>) -> Option<Config> {
+    /// Reads the whole; the paths of clips start at `folder`.
+    fn read(root: &Section<'_>, folder: &Path) -> Option<Config> {
         let bot_sections = root.named_sections("bots");
         let mut names: Vec<&str> = BuiltInBot::ALL.iter().map(|bot| bot.as_str()).collect();
         names.extend(
             bot_sections.iter().map(|(name, _)| *name).filter(|name| BuiltInBot::find(name).is_none()),
         );
+        let flow_sections = root.named_sections("flows");
+        let flow_names: Vec<&str> = flow_sections.iter().map(|(name, _)| *name).collect();
+        let flows = flows::read(root, &names, folder);
         let number_sections = root.list_of_sections("numbers");
-        let numbers: Vec<_> = number_sections.iter().map(|section| Number::read(section, &names)).collect();
+        let numbers: Vec<_> =
+            number_sections.iter().map(|section| Number::read(section, &names, &flow_names)).collect();
         numbers::check_order(&number_sections, &numbers);
         let bots: Vec<_> = bot_sections.iter().map(|(name, section)| Bot::read(name, section)).collect();
         let listener_sections = root.list_of_sections("listeners");
@@ -241,6 +251,7 @@ impl Config {
             numbers: numbers.into_iter().collect::<Option<_>>()?,
             bots: bots.into_iter().collect::<Option<_>>()?,
             ivr,
+            flows: flows?,
             listeners: listeners.into_iter().collect::<Option<_>>()?,
             egress: egress?,
             callbacks: callbacks?,
@@ -264,7 +275,7 @@ pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Loaded, Pr
         let place = Place::Import(Arc::from(name.as_str()));
         Problems(vec![Problem { key: String::new(), place, what, cure, did_you_mean: None }])
     })?;
-    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    let folder = folder_of(path);
     let loaded = Source { text: &text, name: &name, folder, environment }.load()?;
     Ok(Loaded { file: Some(path.to_owned()), ..loaded })
 }
@@ -285,17 +296,17 @@ impl Source<'_> {
         Lookup { environment: self.environment, folder: self.folder }.apply(&mut root, "", &report);
         self.environment.apply(&mut root, &report);
         import::apply(&mut root, self.folder, &report);
-        finish(root, report)
+        finish(root, self.folder, report)
     }
 }
 
 /// Reads a tree that was found good before, with some of its values exchanged.
-fn read(root: Table) -> Result<Loaded, Problems> {
-    finish(root, Report::default())
+fn read(root: Table, folder: &Path) -> Result<Loaded, Problems> {
+    finish(root, folder, Report::default())
 }
 
-fn finish(root: Table, report: Report) -> Result<Loaded, Problems> {
-    let config = Config::read(&Section::root(&root, &report));
+fn finish(root: Table, folder: &Path, report: Report) -> Result<Loaded, Problems> {
+    let config = Config::read(&Section::root(&root, &report), folder);
     match (report.into_problems(), config) {
         (None, Some(config)) => {
             Ok(Loaded { config, file: None, shown: print::effective(&root), root: Tree(root) })
@@ -303,6 +314,11 @@ fn finish(root: Table, report: Report) -> Result<Loaded, Problems> {
         (Some(problems), _) => Err(problems),
         (None, None) => unreachable!("a reader gave up without saying why"),
     }
+}
+
+/// Where the paths in the file at `path` start.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or_else(|| Path::new("."))
 }
 
 fn read_file(path: &Path) -> Result<String, String> {

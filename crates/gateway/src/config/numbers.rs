@@ -31,6 +31,8 @@ pub enum Taker {
     Bot(String),
     /// The bot that this program names, asked for each call.
     ConfigApi(Box<ConfigApi>),
+    /// The flow of this name.
+    Flow(String),
 }
 
 /// The numbers that an entry means.
@@ -45,7 +47,7 @@ pub enum NumberPattern {
 }
 
 /// What a caller gets when the bot cannot be reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Fallback {
     /// Busy here (486).
     Busy,
@@ -54,21 +56,29 @@ pub enum Fallback {
     /// The call is answered, a clip says sorry, and we hang up.
     #[default]
     Sorry,
+    /// The flow of this name takes the call.
+    Flow(String),
 }
 
 impl Number {
-    pub(super) fn read(section: &Section<'_>, bots: &[&str]) -> Option<Number> {
+    pub(super) fn read(section: &Section<'_>, bots: &[&str], flows: &[&str]) -> Option<Number> {
         let (number, bot) = (section.value("number"), section.value::<String>("bot"));
         let (fallback, country) = (section.value("fallback"), section.value("country"));
         let early_media = section.value("early_media");
         if let Some(bot) = &bot {
             check_bot(section, "bot", bot, bots);
         }
+        let flow = section.value::<String>("flow");
+        check_flow(section, "flow", flow.as_deref(), flows);
+        if let Some(Fallback::Flow(flow)) = &fallback {
+            check_flow(section, "fallback", Some(flow), flows);
+        }
         let config_api = ConfigApi::read(section);
         check_taker(section);
-        let taker = match config_api {
-            Some(api) => Some(Taker::ConfigApi(Box::new(api))),
-            None => bot.map(Taker::Bot),
+        let taker = match (config_api, flow) {
+            (Some(api), _) => Some(Taker::ConfigApi(Box::new(api))),
+            (None, Some(flow)) => Some(Taker::Flow(flow)),
+            (None, None) => bot.map(Taker::Bot),
         };
         Some(Number {
             number: number?,
@@ -83,14 +93,28 @@ impl Number {
 
 /// Refuses an entry that leads to nobody, or to two.
 fn check_taker(section: &Section<'_>) {
-    let refusal = match (section.has("bot"), section.has("config_api")) {
-        (true, false) | (false, true) => return,
-        (true, true) => Refusal::new("bot and config_api both take the calls", "leave one of them out"),
-        (false, false) => {
-            Refusal::new("\"bot\" is missing", "name a bot, or a config_api that is asked for one")
+    let takers: Vec<&str> = TAKERS.into_iter().filter(|key| section.has(key)).collect();
+    let refusal = match takers.as_slice() {
+        [_] => return,
+        [] => {
+            Refusal::new("\"bot\" is missing", "name a bot, a flow, or a config_api that is asked for a bot")
+        }
+        both => {
+            let what = format!("{} both take the calls", both.join(" and "));
+            Refusal::new(what, "leave one of them out")
         }
     };
-    section.refuse("bot", refusal);
+    section.refuse(takers.first().copied().unwrap_or("bot"), refusal);
+}
+
+/// Refuses a flow that does not exist.
+fn check_flow(section: &Section<'_>, key: &str, flow: Option<&str>, flows: &[&str]) {
+    if let Some(flow) = flow.filter(|flow| !flows.contains(flow)) {
+        let refusal = Refusal::unknown("flow", flow, flows);
+        let cure =
+            if flows.is_empty() { "write it: [flows.NAME] steps = [...]".to_owned() } else { refusal.cure };
+        section.refuse(key, Refusal { cure, ..refusal });
+    }
 }
 
 /// Refuses entries that an earlier one leaves nothing for.
@@ -160,11 +184,18 @@ impl Setting for Fallback {
             "unavailable" => Ok(Fallback::Unavailable),
             "sorry" => Ok(Fallback::Sorry),
             _ if text.starts_with("transfer:") => Err(Refusal::later("a fallback to a transfer")),
-            _ if text.starts_with("flow:") => Err(Refusal::later("a fallback to a flow")),
-            _ => Err(Refusal::unknown("fallback", text, &["busy", "unavailable", "sorry"])),
+            _ => match text.strip_prefix("flow:") {
+                Some(flow) => Ok(Fallback::Flow(flow.to_owned())),
+                None => {
+                    Err(Refusal::unknown("fallback", text, &["busy", "unavailable", "sorry", "flow:NAME"]))
+                }
+            },
         }
     }
 }
+
+/// The keys that say who takes the calls.
+const TAKERS: [&str; 3] = ["bot", "config_api", "flow"];
 
 /// The longest number.
 const NUMBER_BYTES_MAX: usize = 64;

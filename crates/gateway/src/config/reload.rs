@@ -10,7 +10,7 @@ use super::environment::Environment;
 use super::keys;
 use super::problem::{Problem, Problems};
 use super::tree::{Node, Table, Value};
-use super::{Loaded, load, read};
+use super::{Loaded, folder_of, load, read};
 
 impl Loaded {
     /// Reads `file` again, as [`load`] did, while `self` is in effect. Returns what is to be in effect, and what
@@ -36,7 +36,8 @@ impl Loaded {
                 None => keep_value(&mut root, &self.root.0, key.path),
             }
         }
-        let kept = read(root).map_err(|problems| blame(problems, &changes.restart))?;
+        let folder = fresh.file.as_deref().map_or_else(|| Path::new("."), folder_of);
+        let kept = read(root, folder).map_err(|problems| blame(problems, &changes.restart))?;
         Ok((Loaded { file: fresh.file, ..kept }, changes))
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use patchcord_core::dialect::registry;
 
+use super::flows::STEP_KEYS;
 use super::keys::{self, Declaration, Default, Kind};
 use super::section::join;
 use super::tree::parse_default;
@@ -75,6 +76,12 @@ fn value(key: &Declaration) -> Value {
         Kind::Table => {
             let strings = json!({ "type": "object", "additionalProperties": { "type": "string" } });
             json!({ "type": "object", "additionalProperties": { "anyOf": [{ "type": "string" }, strings] } })
+        }
+        Kind::Steps => {
+            let known: Map<String, Value> =
+                STEP_KEYS.iter().map(|key| ((*key).to_owned(), json!({}))).collect();
+            let step = json!({ "type": "object", "properties": known, "additionalProperties": false });
+            json!({ "type": "array", "minItems": 1, "items": step })
         }
         Kind::Later => Value::Bool(false),
     };

@@ -141,6 +141,11 @@ impl<'a> Section<'a> {
             .unwrap_or_default()
     }
 
+    /// The items of the list `name`, as written.
+    pub fn nodes(&self, name: &str) -> Option<Vec<Node>> {
+        self.value(name).map(|Nodes(items)| items)
+    }
+
     fn read<T: Setting>(&self, name: &str, node: &Node) -> Option<T> {
         T::from_node(node)
             .map_err(|refusal| self.report.refuse(&self.path_of(name), &node.place, refusal))

@@ -42,11 +42,11 @@ fn a_good_file_becomes_types() {
     ))
     .unwrap();
     assert_eq!(
-        config.find_number("18001234567").map(|n| (n.taker.clone(), n.fallback, code(&n.country))),
+        config.find_number("18001234567").map(|n| (n.taker.clone(), n.fallback.clone(), code(&n.country))),
         Some((Taker::Bot("sales".to_owned()), Fallback::Busy, Some("91")))
     );
     assert_eq!(
-        config.find_number("anything").map(|n| (n.taker.clone(), n.fallback, code(&n.country))),
+        config.find_number("anything").map(|n| (n.taker.clone(), n.fallback.clone(), code(&n.country))),
         Some((Taker::Bot("echo".to_owned()), Fallback::Sorry, None))
     );
     let Some(BotChoice::Remote(sales)) = config.find_bot("sales") else { panic!("sales is a remote bot") };

@@ -8,6 +8,7 @@ mod config_server;
 mod countries;
 mod doors;
 mod encryption;
+mod flows;
 mod hand_over;
 mod line;
 mod menu;

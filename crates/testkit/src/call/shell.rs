@@ -27,7 +27,7 @@ impl LawfulCall {
     /// A call between a phone and a bot of these kinds.
     pub fn new(phone_kind: usize, bot_kind: usize) -> Self {
         let now = Moment::from_millis(1_000);
-        let fallback = [Fallback::Sorry, Fallback::Busy, Fallback::Unavailable][phone_kind / 8 % 3];
+        let fallback = [Fallback::Sorry, Fallback::Busy, Fallback::Unavailable][phone_kind / 8 % 3].clone();
         let bot = bot(bot_kind);
         let mut witness = Witness::default();
         witness.bot_speaks(bot.dialect);

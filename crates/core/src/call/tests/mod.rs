@@ -5,6 +5,7 @@ mod bots;
 mod codecs;
 mod ending;
 mod finding;
+mod flows;
 mod hand_over;
 mod legs;
 mod protection;

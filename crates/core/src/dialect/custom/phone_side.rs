@@ -193,7 +193,10 @@ impl Dialect for CustomPhoneSide {
                     None => out.close(1000),
                 }
             }
-            CallCommand::Answer | CallCommand::Invalid(_) | CallCommand::Unknown(_) => {}
+            CallCommand::Answer
+            | CallCommand::Flow(_)
+            | CallCommand::Invalid(_)
+            | CallCommand::Unknown(_) => {}
         }
     }
 

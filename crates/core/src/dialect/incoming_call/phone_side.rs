@@ -139,6 +139,7 @@ impl Dialect for IncomingCallPhoneSide {
             | CallCommand::Clear
             | CallCommand::Transfer(_)
             | CallCommand::Invalid(_)
+            | CallCommand::Flow(_)
             | CallCommand::Unknown(_) => {}
         }
     }

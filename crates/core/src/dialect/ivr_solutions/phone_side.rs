@@ -189,7 +189,10 @@ impl Dialect for IvrPhoneSide {
                 }
                 out.text(WireClass::Control, |to| to.extend_from_slice(br#"{"type":"session.hangup"}"#));
             }
-            CallCommand::Answer | CallCommand::Invalid(_) | CallCommand::Unknown(_) => {}
+            CallCommand::Answer
+            | CallCommand::Flow(_)
+            | CallCommand::Invalid(_)
+            | CallCommand::Unknown(_) => {}
         }
     }
 

@@ -85,7 +85,9 @@ fn canonical_command(command: &CallCommand) -> Vec<CallCommand> {
             };
             vec![CallCommand::Transfer(Transfer { to, command })]
         }
-        CallCommand::Answer | CallCommand::Invalid(_) | CallCommand::Unknown(_) => vec![],
+        CallCommand::Answer | CallCommand::Flow(_) | CallCommand::Invalid(_) | CallCommand::Unknown(_) => {
+            vec![]
+        }
         kept => vec![kept],
     }
 }

@@ -123,6 +123,7 @@ impl Dialect for OzonetelPhoneSide {
             | CallCommand::Mark { .. }
             | CallCommand::Transfer(_)
             | CallCommand::Invalid(_)
+            | CallCommand::Flow(_)
             | CallCommand::Unknown(_) => return,
         };
         out.text(WireClass::Control, |to| to.extend_from_slice(command));

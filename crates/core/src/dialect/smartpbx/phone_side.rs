@@ -139,6 +139,7 @@ impl Dialect for SmartPbxPhoneSide {
             | CallCommand::Clear
             | CallCommand::Transfer(_)
             | CallCommand::Invalid(_)
+            | CallCommand::Flow(_)
             | CallCommand::Unknown(_) => {}
         }
     }

@@ -14,15 +14,15 @@ use super::phone::{PATIENCE, Phone, pcmu};
 use super::{Gateway, cause};
 
 /// A bot's end of a call, and what its request brought along.
-struct Bot {
-    socket: WebSocketStream<TcpStream>,
+pub(super) struct Bot {
+    pub(super) socket: WebSocketStream<TcpStream>,
     authorization: Option<String>,
     path: String,
 }
 
 impl Bot {
     #[expect(clippy::result_large_err, reason = "the library's own signature")]
-    async fn accept(listener: &TcpListener) -> Self {
+    pub(super) async fn accept(listener: &TcpListener) -> Self {
         let stream = timeout(PATIENCE, listener.accept()).await.expect("nobody dials the bot").unwrap().0;
         let (mut authorization, mut path) = (None, String::new());
         let keep = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
@@ -35,7 +35,7 @@ impl Bot {
         Self { socket, authorization, path }
     }
 
-    async fn say(&mut self, message: &Value) {
+    pub(super) async fn say(&mut self, message: &Value) {
         self.socket.send(Message::text(message.to_string())).await.unwrap();
     }
 
@@ -52,7 +52,7 @@ impl Bot {
         timeout(PATIENCE, heard).await.expect("the bot did not hear it in time")
     }
 
-    async fn event(&mut self, name: &str) -> Value {
+    pub(super) async fn event(&mut self, name: &str) -> Value {
         let named = |message: &Message| read(message).is_some_and(|value| value["event"] == name);
         read(&self.hear(named).await).unwrap()
     }

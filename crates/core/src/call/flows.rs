@@ -1,0 +1,66 @@
+//! Flows on a call: what one asks for, and the one that is a call's fallback.
+//!
+//! The flow that takes over from a bot which failed comes like any next bot ([`super::hand_over`]); before the answer
+//! the phone rings on meanwhile, and the flow decides when to answer.
+
+use crate::vocabulary::{FlowCommand, Moment};
+
+use super::state::{FindingBot, State};
+use super::{BotWish, Call, Fallback, NextBotError, setup};
+
+impl Call {
+    /// Does what a flow asks.
+    pub(super) fn obey_flow(&mut self, command: &FlowCommand) {
+        match command {
+            FlowCommand::Keep { name, value } => self.keep(name, value),
+        }
+    }
+
+    fn keep(&mut self, name: &str, value: &str) {
+        let pair = (name.to_owned(), value.to_owned());
+        let custom = &mut self.names.custom;
+        custom.retain(|(older, _)| *older != pair.0);
+        if custom.len() < setup::CUSTOM_MAX && setup::fits(&pair) {
+            custom.push(pair);
+        }
+    }
+
+    /// The flow that is the fallback, once: should it fail as well, the caller hears an apology.
+    pub(super) fn take_fallback_flow(&mut self) -> Option<Box<str>> {
+        match std::mem::take(&mut self.fallback) {
+            Fallback::Flow(name) => Some(name),
+            other => {
+                self.fallback = other;
+                None
+            }
+        }
+    }
+
+    /// Lets the phone ring on and waits for the flow that takes the bot's place.
+    pub(super) fn await_fallback_flow(&mut self, flow: Box<str>, now: Moment) {
+        let until = now + self.deadlines.find_bot;
+        self.state = State::FindingBot(FindingBot { until, for_fallback: true });
+        self.outputs.reach_next_bot(BotWish::Flow(flow), self.speaker.leg());
+    }
+
+    /// Gives an answered call to the flow, however often it was handed over before.
+    pub(super) fn hand_to_fallback_flow(&mut self, flow: Box<str>, now: Moment) {
+        let State::Talking(talking) = &mut self.state else { return };
+        talking.await_next(now + self.deadlines.bot_connect, FALLBACK_COMMAND);
+        self.outputs.reach_next_bot(BotWish::Flow(flow), self.speaker.leg());
+    }
+
+    pub(super) fn awaits_fallback_flow(&self) -> bool {
+        matches!(self.state, State::FindingBot(FindingBot { for_fallback: true, .. }))
+    }
+
+    /// There is no such flow, or it cannot be had.
+    pub(super) fn fallback_flow_failed(&mut self, error: NextBotError, now: Moment) {
+        if self.awaits_fallback_flow() {
+            self.bot_failed(error.reason(), now);
+        }
+    }
+}
+
+/// What asks for the flow that is a fallback, towards nobody: the bot that could be told has failed.
+const FALLBACK_COMMAND: &str = "fallback";

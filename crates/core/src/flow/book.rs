@@ -1,0 +1,142 @@
+//! The flows of a configuration: scripts of steps, and where each leads. Whoever builds it has checked that every
+//! target exists; one that does not ends the call politely.
+
+use std::time::Duration;
+
+use crate::vocabulary::Digit;
+
+use super::{Clip, OpeningHours};
+
+/// All flows, and the sounds that they share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlowBook {
+    /// The flows.
+    pub scripts: Vec<Script>,
+    /// What is said of itself.
+    pub house: HouseClips,
+}
+
+/// One flow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    /// Its name.
+    pub name: Box<str>,
+    /// What happens, one after the other; at the end the call is hung up.
+    pub steps: Vec<Step>,
+}
+
+/// One thing that happens to a caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// A clip is heard.
+    Play(Clip),
+    /// One key decides where to go on.
+    Menu(Menu),
+    /// Digits are asked for and kept.
+    Gather(Gather),
+    /// The bot of that name takes the call.
+    Bot(Box<str>),
+    /// The time of day and the day decide where to go on.
+    Hours {
+        /// When somebody is there.
+        hours: OpeningHours,
+        /// Where to, if so.
+        open: Target,
+        /// Where to, if not.
+        closed: Target,
+    },
+    /// The call is over when what was said has been heard.
+    HangUp,
+}
+
+/// How something is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// The question.
+    pub prompt: Clip,
+    /// What follows a wrong key, before the question is asked again.
+    pub invalid: Clip,
+    /// How long a key may take after the question, and after the key before it.
+    pub timeout: Duration,
+    /// How often it is asked again.
+    pub retries: u32,
+}
+
+/// A choice by one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Menu {
+    /// How it is asked.
+    pub ask: Ask,
+    /// Keys and where they lead.
+    pub keys: Vec<(Digit, Target)>,
+    /// Where to go on when no key of the menu came.
+    pub otherwise: Target,
+}
+
+/// Digits that a caller keys in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gather {
+    /// How they are asked for.
+    pub ask: Ask,
+    /// The custom parameter that they become.
+    pub name: Box<str>,
+    /// How many there must be.
+    pub min: usize,
+    /// How many there may be; the last one ends the asking.
+    pub max: usize,
+    /// The key behind the last digit.
+    pub terminator: Option<Digit>,
+    /// Where to go on when they did not come.
+    pub otherwise: Target,
+}
+
+/// Where a flow goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// With the step behind this one.
+    Next,
+    /// With this step once more.
+    Again,
+    /// With a step of this or another flow.
+    Step(Spot),
+    /// The bot of that name takes the call.
+    Bot(Box<str>),
+    /// The call is over.
+    HangUp,
+}
+
+/// A step of a flow, both counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spot {
+    /// The flow.
+    pub flow: usize,
+    /// The step.
+    pub step: usize,
+}
+
+/// What flows say of themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HouseClips {
+    /// "That is not available."
+    pub unavailable: Clip,
+    /// "Goodbye."
+    pub goodbye: Clip,
+}
+
+impl FlowBook {
+    /// The beginning of the flow of that name.
+    pub fn find(&self, name: &str) -> Option<Spot> {
+        let flow = self.scripts.iter().position(|script| *script.name == *name)?;
+        Some(Spot { flow, step: 0 })
+    }
+
+    pub(super) fn step(&self, spot: Spot) -> Option<&Step> {
+        self.scripts.get(spot.flow)?.steps.get(spot.step)
+    }
+}
+
+impl Spot {
+    pub(super) const fn next(self) -> Self {
+        Self { step: self.step.saturating_add(1), ..self }
+    }
+}

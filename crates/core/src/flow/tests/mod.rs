@@ -1,0 +1,245 @@
+//! Flows in virtual time: a caller who hears, waits and presses keys, told as tables of what they do and what follows.
+
+mod laws;
+mod steps;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::dialect::{Dialect, Heard, Out};
+use crate::media::MediaFormat;
+use crate::vocabulary::{
+    CallCommand, CallEvent, CallId, CallStart, Cause, CommandRefusal, Digit, DigitPress, Direction,
+    EndedStream, FlowCommand, HangUpWhen, MarkOutcome, Moment, PhoneNumber, Reason, StreamId, Transfer,
+    TransferTo, WallClock,
+};
+
+/// A phone that plays what a flow says, in virtual time.
+struct Caller {
+    flow: FlowBot,
+    out: Out<CallCommand>,
+    now: Moment,
+    /// What was said and not yet heard: samples of a clip by its letter, and marks between.
+    line: VecDeque<Said>,
+    hears: Option<char>,
+    /// What happened since it was last asked.
+    deeds: Vec<String>,
+    hangs_up_after: bool,
+}
+
+enum Said {
+    Samples(char, usize),
+    Mark(Box<str>),
+}
+
+/// Monday, 2026-01-05, 10:00 UTC.
+const MONDAY_TEN: u64 = 1_767_607_200_000;
+
+impl Caller {
+    fn new(book: &FlowBook, name: &str) -> Self {
+        let spot = book.find(name).unwrap();
+        Self {
+            flow: FlowBot::new(Arc::new(book.clone()), spot, MediaFormat::PCMU_8K),
+            out: Out::new(),
+            now: Moment::from_millis(1_000),
+            line: VecDeque::new(),
+            hears: None,
+            deeds: Vec::new(),
+            hangs_up_after: false,
+        }
+    }
+
+    /// Does what `action` says; gives what followed, joined by commas.
+    fn act(&mut self, action: &str) -> String {
+        match action.split_once(' ').unwrap_or((action, "")) {
+            ("start", "") => self.tell(&CallEvent::Started(Box::new(start(self.now)))),
+            ("press", keys) => {
+                for key in keys.chars() {
+                    let digit = Digit::try_from(key).unwrap();
+                    self.tell(&CallEvent::Digit(DigitPress { digit, duration: None }));
+                }
+            }
+            ("wait", text) => {
+                let ms = text.strip_suffix("ms").map_or_else(
+                    || text.strip_suffix('s').unwrap().parse::<u64>().unwrap() * 1_000,
+                    |ms| ms.parse().unwrap(),
+                );
+                self.wait(Duration::from_millis(ms));
+            }
+            ("refuse", code) => {
+                let code = if code.is_empty() { "not_reached" } else { "other" };
+                let refusal = CommandRefusal { code, message: String::new(), command: "flow".into() };
+                self.tell(&CallEvent::Refused(refusal));
+            }
+            ("hang", "up") => {
+                let cause = Cause::new(Reason::CallerHungUp);
+                self.tell(&CallEvent::Ended(EndedStream::CallEnded(cause)));
+            }
+            _ => panic!("no action: {action}"),
+        }
+        std::mem::take(&mut self.deeds).join(", ")
+    }
+
+    fn tell(&mut self, event: &CallEvent) {
+        self.flow.encode(event, self.now, &mut self.out);
+        self.take();
+    }
+
+    /// Lets time pass in steps of 10 ms: what is said is heard, marks come back, deadlines fire.
+    fn wait(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        while self.now < end {
+            if self.line.is_empty() && !self.hangs_up_after && self.flow.poll_timeout().is_none() {
+                self.now = end;
+                return;
+            }
+            self.now = self.now + Duration::from_millis(10);
+            self.hear(80);
+            if self.flow.poll_timeout().is_some_and(|at| at <= self.now) {
+                self.flow.handle_timeout(self.now, &mut self.out);
+                self.take();
+            }
+        }
+    }
+
+    fn hear(&mut self, mut samples: usize) {
+        loop {
+            match self.line.front_mut() {
+                Some(Said::Samples(clip, left)) => {
+                    if samples == 0 {
+                        return;
+                    }
+                    let clip = *clip;
+                    let heard = samples.min(*left);
+                    (*left, samples) = (*left - heard, samples - heard);
+                    if *left == 0 {
+                        self.line.pop_front();
+                    }
+                    if self.hears.replace(clip) != Some(clip) {
+                        self.deeds.push(format!("hears {clip}"));
+                    }
+                }
+                Some(Said::Mark(name)) => {
+                    let name = std::mem::take(name);
+                    self.line.pop_front();
+                    self.tell(&CallEvent::Mark { name, outcome: MarkOutcome::Played });
+                }
+                None => {
+                    self.hears = None;
+                    if std::mem::take(&mut self.hangs_up_after) {
+                        self.deeds.push("hung up".to_owned());
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Takes what the flow said and did.
+    fn take(&mut self) {
+        let mut out = std::mem::take(&mut self.out);
+        for heard in out.take_heard() {
+            match heard {
+                Heard::Audio(span) => self.take_audio(out.audio(&span)),
+                Heard::Item(CallCommand::Mark { name }) => self.line.push_back(Said::Mark(name)),
+                Heard::Item(CallCommand::Clear) => self.clear(),
+                Heard::Item(CallCommand::Answer) => self.deeds.push("answered".to_owned()),
+                Heard::Item(CallCommand::HangUp(HangUpWhen::AfterPlayout)) => self.hangs_up_after = true,
+                Heard::Item(CallCommand::Flow(FlowCommand::Keep { name, value })) => {
+                    self.deeds.push(format!("{name} = {value}"));
+                }
+                Heard::Item(CallCommand::Transfer(Transfer { to: TransferTo::NamedBot(name), .. })) => {
+                    self.deeds.push(format!("bot {name}"));
+                }
+                Heard::Item(other) => panic!("{other:?}"),
+            }
+        }
+        out.clear();
+        self.out = out;
+    }
+
+    fn take_audio(&mut self, audio: &[u8]) {
+        for run in audio.chunk_by(|one, next| one == next) {
+            self.line.push_back(Said::Samples(char::from(run[0]), run.len()));
+        }
+    }
+
+    fn clear(&mut self) {
+        self.deeds.push("cleared".to_owned());
+        self.hears = None;
+        for said in std::mem::take(&mut self.line) {
+            if let Said::Mark(name) = said {
+                self.tell(&CallEvent::Mark { name, outcome: MarkOutcome::Cleared });
+            }
+        }
+    }
+}
+
+/// Walks through a table of actions and what each is followed by.
+fn walk(book: &FlowBook, flow: &str, table: &[(&str, &str)]) {
+    let mut caller = Caller::new(book, flow);
+    for (line, (action, expected)) in table.iter().enumerate() {
+        assert_eq!(caller.act(action), *expected, "line {}: {action}", line + 1);
+    }
+}
+
+fn start(now: Moment) -> CallStart {
+    CallStart {
+        call_id: CallId::from_wire("call_1"),
+        stream_id: StreamId::from_wire("1.1"),
+        other_leg_id: "leg".to_owned(),
+        account: "patchcord".to_owned(),
+        from: PhoneNumber::new("9876543210"),
+        to: PhoneNumber::new("18001234567"),
+        country: None,
+        direction: Direction::Inbound,
+        format: MediaFormat::PCMU_8K,
+        custom: Vec::new(),
+        raw: None,
+        clock: WallClock::new(MONDAY_TEN, now),
+    }
+}
+
+/// A clip of that many milliseconds, µ-law, whose every byte is its letter.
+fn clip(letter: char, ms: usize) -> Clip {
+    Clip::new(vec![letter as u8; ms * 8], MediaFormat::PCMU_8K)
+}
+
+fn ask(letter: char, retries: u32) -> Ask {
+    let timeout = Duration::from_secs(5);
+    Ask { prompt: clip(letter, 2_500), invalid: clip('i', 500), timeout, retries }
+}
+
+fn menu(letter: char, keys: &[(char, Target)]) -> Step {
+    let keys = keys.iter().map(|(key, target)| (Digit::try_from(*key).unwrap(), target.clone())).collect();
+    Step::Menu(Menu { ask: ask(letter, 2), keys, otherwise: Target::Next })
+}
+
+fn gather(min: usize, max: usize, terminator: Option<char>) -> Step {
+    let terminator = terminator.map(|key| Digit::try_from(key).unwrap());
+    let name = "account".into();
+    Step::Gather(Gather { ask: ask('g', 1), name, min, max, terminator, otherwise: Target::Next })
+}
+
+fn bot(name: &str) -> Target {
+    Target::Bot(name.into())
+}
+
+fn at(flow: usize, step: usize) -> Target {
+    Target::Step(Spot { flow, step })
+}
+
+/// One flow, `main`.
+fn book(steps: Vec<Step>) -> FlowBook {
+    books(vec![steps])
+}
+
+/// Flows named `main`, `second`, `third`.
+fn books(flows: Vec<Vec<Step>>) -> FlowBook {
+    let names = ["main", "second", "third"];
+    let scripts = names.iter().zip(flows).map(|(name, steps)| Script { name: (*name).into(), steps });
+    let house = HouseClips { unavailable: clip('u', 500), goodbye: clip('x', 500) };
+    FlowBook { scripts: scripts.collect(), house }
+}
