@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::Router;
 use patchcord_core::vocabulary::Reason;
 use patchcord_sip::{
     BindError, IncomingCall, ListenAddr, SessionTimes, SipAgent, SipConfig, SipLimits, SipTap, SipTrace,
@@ -21,7 +20,7 @@ use crate::calls::{
 };
 use crate::clock::Clock;
 use crate::config::{Config, CurrentConfig, ExternalIp, Listener, SipTransport};
-use crate::http::{self, SipView};
+use crate::http::{self, SipView, TlsDoor};
 use crate::net::read_sip_tls;
 use crate::tasks::{Tasks, WorkerThreads, blocking};
 
@@ -89,7 +88,7 @@ impl App {
         let registry = Registry::new(CALLS_MAX);
         let exchange =
             Exchange::new(current, clock, tasks, registry, (records, wire_log)).map_err(StartError::Other)?;
-        let Sockets { places, http, listeners, sip } = sockets;
+        let Sockets { places, http, listeners, sip, tls } = sockets;
         let tasks = &exchange.tasks;
         let sip = sip.map(|(agent, calls)| {
             let inbound = tasks.spawn("inbound", inbound::serve(exchange.clone(), calls));
@@ -101,11 +100,12 @@ impl App {
         });
         let (sip, view) = sip.unzip();
         if let (Some(listener), Some(view)) = (http, view) {
-            tasks.spawn("http port", serve(listener, http::main_router(exchange.clone(), view), tasks));
+            let router = http::main_router(exchange.clone(), view);
+            tasks.spawn("http port", http::serve(listener, router, tls, tasks.clone()));
         }
         for (index, (listener, settings)) in listeners.into_iter().enumerate() {
             let router = http::listener_router(exchange.clone(), index, settings);
-            tasks.spawn("listener", serve(listener, router, tasks));
+            tasks.spawn("listener", http::serve(listener, router, None, tasks.clone()));
         }
         Ok(Self { exchange, sip, places, records: records_thread, wire_log: wire_log_thread, workers })
     }
@@ -155,16 +155,13 @@ impl App {
     }
 }
 
-fn serve(listener: TcpListener, router: Router, tasks: &Tasks) -> impl Future<Output = ()> + Send + 'static {
-    http::serve(listener, router, tasks.clone())
-}
-
 /// Everything that listens, opened before anything runs: a taken port leaves nothing behind.
 struct Sockets {
     places: Places,
     http: Option<TcpListener>,
     listeners: Vec<(TcpListener, Listener)>,
     sip: Option<(SipAgent, mpsc::Receiver<IncomingCall>)>,
+    tls: Option<TlsDoor>,
 }
 
 impl Sockets {
@@ -182,14 +179,16 @@ impl Sockets {
             listeners.push((listener, settings.clone()));
         }
         if parts == Parts::Listeners {
-            return Ok(Self { places, http: None, listeners, sip: None });
+            return Ok(Self { places, http: None, listeners, sip: None, tls: None });
         }
+        let tls = TlsDoor::open(current.clone());
+        let tls = tls.map_err(|(key, problem)| StartError::Listen { key: key.to_owned(), problem })?;
         let (http, place) = bind(config.http.listen, "http.listen").await?;
         places.http = Some(place);
         let sip = sip_config(&config, current.clone(), wire_log)?;
         let sip = SipAgent::bind(sip).await.map_err(sip_error)?;
         places.sip = sip.0.local_addrs();
-        Ok(Self { places, http: Some(http), listeners, sip: Some(sip) })
+        Ok(Self { places, http: Some(http), listeners, sip: Some(sip), tls: Some(tls) })
     }
 }
 

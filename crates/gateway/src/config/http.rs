@@ -1,8 +1,12 @@
-//! `[http]`: the port for health, metrics and vendors' WebSockets.
+//! `[http]`: the port for the API, health, metrics and vendors' WebSockets.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
+use super::http_keys::{self, ApiKey};
+use super::problem::Refusal;
 use super::section::Section;
+use super::url::WebUrl;
 use super::vendor_port::{VendorAccess, check_bot};
 
 /// The settings of `[http]`.
@@ -14,6 +18,23 @@ pub struct Http {
     pub ws_bot: String,
     /// Who may open a vendor's WebSocket.
     pub access: VendorAccess,
+    /// Who may use the API; without keys, this machine alone.
+    pub keys: Vec<ApiKey>,
+    /// What TLS uses, if the port speaks it.
+    pub tls: Option<HttpTlsFiles>,
+    /// The address under which the outside reaches this server.
+    pub public_url: Option<WebUrl>,
+    /// Whether a proxy in front ends TLS.
+    pub behind_proxy: bool,
+}
+
+/// The files of `[http.tls]`, PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpTlsFiles {
+    /// Our certificate, with those between it and the authority's.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 impl Http {
@@ -24,6 +45,59 @@ impl Http {
         if let Some(bot) = &ws_bot {
             check_bot(section, "ws_bot", bot, bots);
         }
-        Some(Http { listen: listen?, ws_bot: ws_bot?, access })
+        let tls = HttpTlsFiles::read(&section.section("tls"));
+        let behind_proxy = section.value("behind_proxy");
+        let keys = http_keys::read(section);
+        let (has_keys, is_covered) = (section.has("keys"), section.has("tls") || behind_proxy == Some(true));
+        check_reach(section, listen, has_keys, is_covered);
+        if behind_proxy == Some(true) && !has_keys {
+            let what = "whoever comes through the proxy could place calls: the API has no keys";
+            section.refuse("behind_proxy", Refusal::new(what, "add [[http.keys]]"));
+        }
+        Some(Http {
+            listen: listen?,
+            ws_bot: ws_bot?,
+            access,
+            keys: keys?,
+            tls: tls?,
+            public_url: section.value("public_url"),
+            behind_proxy: behind_proxy?,
+        })
+    }
+}
+
+/// Refuses a port that others reach, where the API has no keys or they would travel unprotected.
+fn check_reach(section: &Section<'_>, listen: Option<SocketAddr>, has_keys: bool, is_covered: bool) {
+    let Some(listen) = listen.filter(|listen| !listen.ip().to_canonical().is_loopback()) else { return };
+    let missing = match (has_keys, is_covered) {
+        (true, true) => return,
+        (false, true) => "the API has no keys",
+        (true, false) => "the API's keys would travel without TLS",
+        (false, false) => "the API has neither keys nor TLS",
+    };
+    section.refuse(
+        "listen",
+        Refusal::new(
+            format!("{listen} is open to others than this machine, and {missing}"),
+            "add [[http.keys]] and http.tls (or behind_proxy = true where a proxy ends TLS), or listen on 127.0.0.1",
+        ),
+    );
+}
+
+impl HttpTlsFiles {
+    /// The outer option is none when something is wrong, the inner one when there is no TLS.
+    fn read(section: &Section<'_>) -> Option<Option<HttpTlsFiles>> {
+        match (section.value("cert"), section.value("key")) {
+            (Some(cert), Some(key)) => Some(Some(HttpTlsFiles { cert, key })),
+            (None, None) if !section.has("cert") && !section.has("key") => Some(None),
+            _ => {
+                for name in ["cert", "key"].into_iter().filter(|name| !section.has(name)) {
+                    let what = format!("\"{name}\" is missing: TLS needs a certificate and its key");
+                    section
+                        .refuse(name, Refusal::new(what, "tls = { cert = \"cert.pem\", key = \"key.pem\" }"));
+                }
+                None
+            }
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! `docs/config.md` and `config print` are checked against or made from this table.
 
 mod extensions;
+mod http;
 mod trunks;
 
 pub use super::declaration::{Declaration, Default, Kind};
@@ -45,7 +46,8 @@ use self::Default::{Absent, Is, Required};
 pub const KEYS: &[Declaration] = &join_tables::<{ length(TABLES) }>(TABLES);
 
 /// The declarations, a table for each part of the file.
-const TABLES: &[&[Declaration]] = &[BEFORE_TRUNKS, trunks::KEYS, extensions::KEYS, AFTER_EXTENSIONS];
+const TABLES: &[&[Declaration]] =
+    &[BEFORE_HTTP, http::KEYS, BEFORE_TRUNKS, trunks::KEYS, extensions::KEYS, AFTER_EXTENSIONS];
 
 const fn length(tables: &[&[Declaration]]) -> usize {
     let (mut total, mut table) = (0, 0);
@@ -71,8 +73,8 @@ const fn join_tables<const N: usize>(tables: &[&[Declaration]]) -> [Declaration;
     all
 }
 
-/// What stands before the trunks.
-const BEFORE_TRUNKS: &[Declaration] = &[
+/// What stands before the HTTP port.
+const BEFORE_HTTP: &[Declaration] = &[
     key(
         "server.id",
         Kind::Text,
@@ -109,7 +111,8 @@ const BEFORE_TRUNKS: &[Declaration] = &[
         Kind::Text,
         Is("\"auto\""),
         "`human` lines, `json` lines, or `auto`: human on a terminal, else json.",
-    ).one_of(&["auto", "human", "json"])
+    )
+    .one_of(&["auto", "human", "json"])
     .at_restart(),
     key(
         "log.wire",
@@ -119,30 +122,10 @@ const BEFORE_TRUNKS: &[Declaration] = &[
     )
     .at_restart()
     .at_restart(),
-    key(
-        "http.listen",
-        Kind::Text,
-        Is("\"127.0.0.1:8080\""),
-        "The address of the HTTP port: health, metrics and vendors' WebSockets.",
-    )
-    .at_restart(),
-    key("http.ws_bot", Kind::Text, Is("\"echo\""), "The bot behind `/ws`."),
-    secret(
-        "http.ws_token",
-        Kind::Text,
-        Absent("no token"),
-        "What vendors' WebSockets present as `?token=…` or `Authorization: Bearer …`.",
-    ),
-    key(
-        "http.accept_from",
-        Kind::List,
-        Absent("any address"),
-        "The networks from which vendors' WebSockets are accepted; loopback always is.",
-    ),
-    later("http.public_url", "The address under which the outside reaches this server."),
-    later("http.tls", "Certificate and key of the HTTP port."),
-    later("http.behind_proxy", "Says that a proxy in front ends TLS."),
-    later("http.keys", "Keys of the HTTP API."),
+];
+
+/// What stands between the HTTP port and the trunks.
+const BEFORE_TRUNKS: &[Declaration] = &[
     key(
         "sip.listen",
         Kind::List,

@@ -1,5 +1,7 @@
 //! `[[numbers]]`: who takes the calls of which number.
 
+use std::fmt;
+
 use super::config_api::ConfigApi;
 use super::country::CountryCode;
 use super::problem::Refusal;
@@ -155,6 +157,27 @@ impl NumberPattern {
             }
             (NumberPattern::Exact(own), NumberPattern::Exact(text)) => own == text,
             (NumberPattern::Prefix(_) | NumberPattern::Exact(_), _) => false,
+        }
+    }
+}
+
+impl fmt::Display for NumberPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NumberPattern::Any => f.write_str("*"),
+            NumberPattern::Prefix(prefix) => write!(f, "{prefix}*"),
+            NumberPattern::Exact(exact) => f.write_str(exact),
+        }
+    }
+}
+
+impl fmt::Display for Fallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fallback::Busy => f.write_str("busy"),
+            Fallback::Unavailable => f.write_str("unavailable"),
+            Fallback::Sorry => f.write_str("sorry"),
+            Fallback::Flow(name) => write!(f, "flow:{name}"),
         }
     }
 }

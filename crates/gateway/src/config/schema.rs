@@ -166,6 +166,9 @@ mod tests {
                 "bots.*" => {
                     format!("[bots.a]\nurl = \"ws://h/\"\ndialect = \"smartpbx\"\n{name} = \"{word}\"\n")
                 }
+                "http.keys[]" => {
+                    format!("[[http.keys]]\nname = \"a\"\nkey = \"0123456789abcdef\"\n{name} = \"{word}\"\n")
+                }
                 "trunks[]" => format!("[[trunks]]\nname = \"c\"\nhost = \"h\"\n{name} = \"{word}\"\n"),
                 section => format!("[{section}]\n{name} = \"{word}\"\n"),
             };

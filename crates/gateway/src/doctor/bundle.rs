@@ -59,7 +59,7 @@ pub async fn collect(
     texts.extend(wire(data_dir, &call_id, config));
     texts.extend(of_machine(&loaded, report));
     if let Some(server) = &report.server
-        && let Some(page) = remote::metrics(server, &Egress::new(tasks)).await
+        && let Some(page) = remote::metrics(server, config, &Egress::new(tasks)).await
     {
         texts.push(text("metrics.txt", "the server's counters at the time of packing", page));
     }

@@ -18,7 +18,7 @@ pub use archive::{Text, write as write_archive};
 pub use bundle::{Bundle, BundleError, collect};
 use serde_json::{Value, json};
 
-use crate::config::{Config, Environment, Problems, WebUrl, load};
+use crate::config::{Config, Environment, Http, Problems, WebUrl, load};
 use crate::net::Egress;
 use crate::tasks::Tasks;
 
@@ -80,7 +80,7 @@ pub async fn examine(examination: &Examination, tasks: Tasks) -> Report {
     let config = loaded.map_or_else(|_| Config::default_serve(), |loaded| loaded.config);
     let url = match &examination.server {
         Some(url) => Some(url.clone()),
-        None => own_url(config.http.listen),
+        None => own_url(&config.http),
     };
     let found = match &url {
         Some(url) => remote::server(url, &egress, &config, examination.server.is_some()).await,
@@ -121,15 +121,17 @@ fn configuration(loaded: &Result<crate::config::Loaded, Problems>) -> Check {
     }
 }
 
-/// Where a server that listens at `listen` is reached from this machine.
-fn own_url(listen: SocketAddr) -> Option<WebUrl> {
+/// Where a server with these settings is reached from this machine.
+fn own_url(http: &Http) -> Option<WebUrl> {
+    let listen = http.listen;
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
     let address = SocketAddr::new(ip, listen.port());
-    (listen.port() != 0).then(|| WebUrl::parse(&format!("http://{address}/")).ok()).flatten()
+    let scheme = if http.tls.is_some() { "https" } else { "http" };
+    (listen.port() != 0).then(|| WebUrl::parse(&format!("{scheme}://{address}/")).ok()).flatten()
 }
 
 impl Check {

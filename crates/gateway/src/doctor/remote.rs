@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use http::{HeaderMap, Method};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, Method};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -70,24 +71,34 @@ pub async fn server(url: &WebUrl, egress: &Egress, config: &Config, is_named: bo
     Found { is_running: true, checks }
 }
 
-/// The page `/metrics` of the server at `url`.
-pub async fn metrics(url: &str, egress: &Egress) -> Option<String> {
-    let (status, body) = fetch(&WebUrl::parse(url).ok()?, "metrics", egress).await.ok()?;
+/// The page `/metrics` of the server at `url`, asked for with a key of `config`.
+pub async fn metrics(url: &str, config: &Config, egress: &Egress) -> Option<String> {
+    let mut headers = HeaderMap::new();
+    if let Some(key) = config.http.keys.first() {
+        let mut presented = HeaderValue::from_str(&format!("Bearer {}", key.key.expose())).ok()?;
+        presented.set_sensitive(true);
+        headers.insert(AUTHORIZATION, presented);
+    }
+    let (status, body) = fetch(&WebUrl::parse(url).ok()?, "metrics", headers, egress).await.ok()?;
     (status == 200).then(|| String::from_utf8_lossy(&body).into_owned())
 }
 
 /// The status and the JSON of an answer; no JSON is null.
 async fn ask(base: &WebUrl, path: &str, egress: &Egress) -> Result<(u16, Value), String> {
-    let (status, body) = fetch(base, path, egress).await?;
+    let (status, body) = fetch(base, path, HeaderMap::new(), egress).await?;
     Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
 }
 
-async fn fetch(base: &WebUrl, path: &str, egress: &Egress) -> Result<(u16, Bytes), String> {
+async fn fetch(
+    base: &WebUrl,
+    path: &str,
+    headers: HeaderMap,
+    egress: &Egress,
+) -> Result<(u16, Bytes), String> {
     let scheme = if base.is_tls() { "https" } else { "http" };
     let url =
         WebUrl::parse(&format!("{scheme}://{}/{path}", base.authority())).map_err(|refusal| refusal.what)?;
-    let request =
-        HttpRequest { method: Method::GET, url: &url, headers: HeaderMap::new(), body: Bytes::new() };
+    let request = HttpRequest { method: Method::GET, url: &url, headers, body: Bytes::new() };
     let deadline = Instant::now() + SERVER_PATIENCE;
     let terms = HttpTerms { trust: &Trust::Operator, deadline, body_bytes_max: ANSWER_BYTES_MAX };
     let answer = send(egress, request, terms).await.map_err(|error| error.to_string())?;

@@ -7,10 +7,11 @@ use std::fmt::Write;
 use patchcord_core::vocabulary::AudioVerdict;
 use patchcord_sip::SipCounters;
 
+use super::limits::RequestCounts;
 use crate::calls::{ConfigApiMeter, Exchange, Histogram, QualityTotals};
 
 /// The whole page.
-pub fn render(exchange: &Exchange, sip: &SipCounters) -> String {
+pub fn render(exchange: &Exchange, sip: &SipCounters, requests: &RequestCounts) -> String {
     let totals = exchange.registry.totals();
     let mut page = Page(String::new());
     page.head("patchcord_calls_active", "gauge", "Calls that are up.");
@@ -60,6 +61,7 @@ pub fn render(exchange: &Exchange, sip: &SipCounters) -> String {
     page.config_api(&exchange.config_api);
     page.head("patchcord_draining", "gauge", "Whether new calls are refused because of a stop.");
     page.value("patchcord_draining", "", f64::from(u8::from(exchange.registry.is_draining())));
+    page.requests(requests);
     page.sip(sip);
     page.0
 }
@@ -162,6 +164,18 @@ impl Page {
             let name = format!("patchcord_sip_{name}");
             self.head(&name, "gauge", help);
             self.value(&name, "", level as f64);
+        }
+    }
+
+    fn requests(&mut self, requests: &RequestCounts) {
+        let name = "patchcord_http_requests_total";
+        self.head(
+            name,
+            "counter",
+            "Requests of the main HTTP port, by kind of resource and class of status.",
+        );
+        for (route, class, count) in requests.all() {
+            self.value(name, &format!("{{route=\"{route}\",status=\"{class}\"}}"), count as f64);
         }
     }
 

@@ -1,11 +1,27 @@
-//! HTTP: health, metrics, and the doors through which vendors' WebSockets come in.
+//! HTTP: the API with its keys and its description, health, metrics, and the doors of vendors' WebSockets.
+//!
+//! One file a resource. A handler reads snapshots and the store or sends an order through a `CallHandle`; it never
+//! holds a call.
 
+mod access;
+mod api;
+mod bots;
+mod explorer;
+mod extensions;
+mod limits;
 mod metrics;
+mod numbers;
+mod openapi;
 mod problem;
 mod router;
 mod server;
+mod tls_door;
+mod trunks;
 mod upgrade;
+mod vendors;
+mod watch;
 
-pub use problem::Problem;
+pub use problem::{FieldError, Problem, ProblemBody};
 pub use router::{SipView, listener_router, main_router};
 pub use server::serve;
+pub use tls_door::TlsDoor;

@@ -1,11 +1,12 @@
-//! Errors as HTTP says them: RFC 9457, with a stable `code` for programs.
+//! Errors as HTTP says them: RFC 9457, with a stable `code` for programs and the fields that are wrong.
 
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
-/// One problem.
+/// One problem. Details name fields and rules, never a value that somebody sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The HTTP status.
@@ -14,14 +15,58 @@ pub struct Problem {
     pub code: &'static str,
     /// A sentence for people.
     pub detail: String,
+    /// What is wrong where.
+    pub errors: Vec<FieldError>,
     retry_after_s: Option<u32>,
     header: Option<(&'static str, &'static str)>,
+}
+
+/// What is wrong with one field of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FieldError {
+    /// A sentence for people.
+    pub detail: String,
+    /// The field of the body as a JSON pointer (RFC 6901) in a fragment: `#/audioFormat/sampleRate`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// The parameter of the query.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<String>,
+    /// The header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header: Option<&'static str>,
+}
+
+/// A problem as it travels, `application/problem+json` (RFC 9457 §3).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemBody {
+    /// What kind of problem it is: `about:blank`, the status says it.
+    #[serde(rename = "type")]
+    #[schema(example = "about:blank")]
+    kind: &'static str,
+    /// The status in words.
+    #[schema(example = "Bad Request")]
+    title: &'static str,
+    /// The status.
+    #[schema(minimum = 400, maximum = 599, example = 400)]
+    status: u16,
+    /// The stable word for programs.
+    #[schema(example = "bad_field")]
+    code: &'static str,
+    /// A sentence for people.
+    detail: String,
+    /// What is wrong where, if it is a matter of fields.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    errors: Vec<FieldError>,
 }
 
 impl Problem {
     /// A problem.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), retry_after_s: None, header: None }
+        let detail = detail.into();
+        Self { status, code, detail, errors: Vec::new(), retry_after_s: None, header: None }
     }
 
     /// Says when to try again.
@@ -41,14 +86,15 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason().unwrap_or("Error"),
-            "status": self.status.as_u16(),
-            "code": self.code,
-            "detail": self.detail,
-        });
-        let mut response = (self.status, body.to_string()).into_response();
+        let body = ProblemBody {
+            kind: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: self.detail,
+            errors: self.errors,
+        };
+        let mut response = (self.status, axum::Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = self.retry_after_s {

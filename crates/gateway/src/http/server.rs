@@ -16,12 +16,15 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
+use super::tls_door::TlsDoor;
+use crate::net::ServerStream;
 use crate::tasks::Tasks;
 
-/// Serves `router` on `listener` until the tasks are told to stop.
-pub async fn serve(listener: TcpListener, router: Router, tasks: Tasks) {
+/// Serves `router` on `listener` until the tasks are told to stop; with TLS where `door` says so.
+pub async fn serve(listener: TcpListener, router: Router, door: Option<TlsDoor>, tasks: Tasks) {
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let stop = tasks.stop().clone();
     loop {
@@ -39,18 +42,31 @@ pub async fn serve(listener: TcpListener, router: Router, tasks: Tasks) {
         // Without a permit the connection is closed at once: answering it would need one.
         let Ok(permit) = permits.clone().try_acquire_owned() else { continue };
         let (router, stop) = (router.clone(), stop.clone());
+        let acceptor = door.as_ref().and_then(TlsDoor::acceptor);
         tasks.spawn("http", async move {
             let _permit = permit;
+            let served = async {
+                match open(stream, acceptor).await {
+                    Ok(stream) => serve_connection(stream, peer, router).await,
+                    Err(error) => debug!(%peer, %error, "no tls"),
+                }
+            };
             tokio::select! {
-                () = serve_connection(stream, peer, router) => {}
+                () = served => {}
                 () = stop.cancelled() => {}
             }
         });
     }
 }
 
-async fn serve_connection(stream: TcpStream, peer: SocketAddr, router: Router) {
+async fn open(stream: TcpStream, acceptor: Option<TlsAcceptor>) -> io::Result<ServerStream> {
     let _ = stream.set_nodelay(true);
+    let Some(acceptor) = acceptor else { return Ok(ServerStream::plain(stream)) };
+    let handshake = ServerStream::tls(stream, &acceptor);
+    tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
+}
+
+async fn serve_connection(stream: ServerStream, peer: SocketAddr, router: Router) {
     let service = service_fn(move |request: Request<Incoming>| {
         let router = router.clone();
         async move { Ok::<_, Infallible>(answer(router, request, peer).await) }
@@ -88,6 +104,9 @@ const CONNECTIONS_MAX: usize = 1_024;
 
 /// How long a client may take to send its header.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a client may take for the TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The largest header.
 const HEADER_BYTES_MAX: usize = 16 << 10;

@@ -11,13 +11,12 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::problem::Problem;
-use crate::net::{Transport, WsSocket, ws_config};
+use crate::net::{ServerStream, WsSocket, ws_config};
 
 /// A handshake that was found good and waits for its 101 to leave.
 #[derive(Debug)]
@@ -79,11 +78,10 @@ impl Upgrade {
     pub async fn socket(self) -> io::Result<WsSocket> {
         let upgraded = self.connection.await.map_err(io::Error::other)?;
         let parts = upgraded
-            .downcast::<TokioIo<TcpStream>>()
+            .downcast::<TokioIo<ServerStream>>()
             .map_err(|_| io::Error::other("the connection is of an unknown kind"))?;
-        let stream = TcpStream::from_std(parts.io.into_inner().into_std()?)?;
+        let transport = parts.io.into_inner().into_transport()?;
         let (read, config) = (parts.read_buf.to_vec(), Some(ws_config()));
-        let transport = Transport::plain(stream);
         Ok(WebSocketStream::from_partially_read(transport, read, Role::Server, config).await)
     }
 }

@@ -1,11 +1,14 @@
-//! TLS towards bots: one client configuration, one crypto provider.
+//! TLS: towards bots one client configuration, on our own ports a certificate from PEM files; one crypto provider.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
-use tokio_rustls::TlsConnector;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use crate::config::HttpTlsFiles;
 
 /// What every TLS connection to a bot starts from.
 #[derive(Clone)]
@@ -54,6 +57,36 @@ impl std::fmt::Debug for TlsClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("TlsClient")
     }
+}
+
+/// Reads the certificate of the HTTP port.
+///
+/// # Errors
+/// The key of the configuration that names the file, and what is wrong with it.
+pub fn read_http_tls(files: &HttpTlsFiles) -> Result<TlsAcceptor, (&'static str, String)> {
+    let mut server = server_of(&files.cert, &files.key, ["http.tls.cert", "http.tls.key"])?;
+    server.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(server)))
+}
+
+/// The server's side of TLS with a certificate and its key, named by these keys of the configuration.
+pub(super) fn server_of(
+    cert: &Path,
+    key: &Path,
+    [cert_key, key_key]: [&'static str; 2],
+) -> Result<ServerConfig, (&'static str, String)> {
+    let chain = certificates(cert).map_err(|problem| (cert_key, problem))?;
+    let own_key = PrivateKeyDer::from_pem_file(key)
+        .map_err(|error| (key_key, format!("{} holds no private key: {error}", key.display())))?;
+    let server = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, own_key);
+    server.map_err(|error| (cert_key, format!("cannot be used with its key: {error}")))
+}
+
+/// The certificates of a PEM file, at least one.
+pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let found = read.map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    if found.is_empty() { Err(format!("{} holds no certificate", path.display())) } else { Ok(found) }
 }
 
 /// Chooses the crypto of the whole process; the first thing that `main` does.

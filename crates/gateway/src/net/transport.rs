@@ -10,7 +10,9 @@ use std::task::{Context, Poll, ready};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
+use tokio_rustls::{client, server};
+
+use super::server_stream::Movable;
 
 /// A TCP connection, with or without TLS.
 #[derive(Debug)]
@@ -22,7 +24,8 @@ pub struct Transport {
 #[derive(Debug)]
 enum Stream {
     Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<client::TlsStream<TcpStream>>),
+    ServerTls(Box<server::TlsStream<Movable>>),
 }
 
 impl Transport {
@@ -33,9 +36,15 @@ impl Transport {
     }
 
     /// Bytes through a finished TLS handshake, of which we are the client.
-    pub fn tls(stream: TlsStream<TcpStream>) -> Self {
+    pub fn tls(stream: client::TlsStream<TcpStream>) -> Self {
         tune(stream.get_ref().0);
         Self { stream: Stream::Tls(Box::new(stream)), written: 0 }
+    }
+
+    /// Bytes through a finished TLS handshake, of which we are the server.
+    pub fn server_tls(stream: Box<server::TlsStream<Movable>>) -> Self {
+        stream.get_ref().0.tcp().map(tune);
+        Self { stream: Stream::ServerTls(stream), written: 0 }
     }
 
     /// Bytes that the connection has taken so far.
@@ -60,6 +69,7 @@ impl AsyncRead for Transport {
         match &mut self.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Stream::ServerTls(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -69,6 +79,7 @@ impl AsyncWrite for Transport {
         let taken = ready!(match &mut self.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
             Stream::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Stream::ServerTls(stream) => Pin::new(stream).poll_write(cx, bytes),
         })?;
         self.written += taken as u64;
         Poll::Ready(Ok(taken))
@@ -78,6 +89,7 @@ impl AsyncWrite for Transport {
         match &mut self.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::ServerTls(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -85,6 +97,7 @@ impl AsyncWrite for Transport {
         match &mut self.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::ServerTls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

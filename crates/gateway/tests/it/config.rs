@@ -83,13 +83,19 @@ fn all_problems_come_at_once_with_line_cure_and_suggestion() {
     assert!(problems.0.iter().all(|problem| !problem.cure.is_empty()), "{problems}");
 }
 
+/// A key of the API.
+const KEY: &str = "[[http.keys]]\nname = \"ops\"\nkey = \"0123456789abcdef\"\nrole = \"admin\"\n";
+
 #[test]
 fn a_remote_port_starts_once_it_says_who_may_come_in() {
     for guard in ["ws_token = \"t\"", "accept_from = [\"203.0.113.0/24\"]"] {
-        Config::parse(&format!("[http]\nlisten = \"0.0.0.0:8080\"\n{guard}\n")).unwrap();
+        for cover in ["behind_proxy = true", "tls = { cert = \"c.pem\", key = \"k.pem\" }"] {
+            Config::parse(&format!("[http]\nlisten = \"0.0.0.0:8080\"\n{guard}\n{cover}\n{KEY}")).unwrap();
+        }
     }
-    let text = "[http]\nlisten = \"0.0.0.0:80\"\nws_token = \"t\"\naccept_from = [\"203.0.113.0/24\"]\n";
-    let access = Config::parse(text).unwrap().http.access;
+    let guards = "ws_token = \"t\"\naccept_from = [\"203.0.113.0/24\"]\nbehind_proxy = true\n";
+    let text = format!("[http]\nlisten = \"0.0.0.0:80\"\n{guards}{KEY}");
+    let access = Config::parse(&text).unwrap().http.access;
     let (inside, outside) = ("203.0.113.9".parse().unwrap(), "198.51.100.1".parse().unwrap());
     assert!(access.admits(inside, Some("t")));
     assert!(

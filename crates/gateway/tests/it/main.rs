@@ -1,6 +1,7 @@
 //! The gateway's integration tests, in one binary.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
 
+mod api;
 mod caller;
 mod commands;
 mod config;

@@ -148,8 +148,11 @@ async fn a_port_that_stays_open_keeps_its_guard_until_the_restart_that_closes_it
     let remote = |listen: &str, token: &str| {
         format!("[http]\nlisten = \"{listen}\"\n{token}[sip]\nlisten = [\"udp:127.0.0.1:0\"]\n")
     };
-    let mut program = Program::start(&remote("0.0.0.0:0", "ws_token = \"first-token\"\n")).await;
-    let lines = program.reload(&remote("127.0.0.1:0", "")).await.concat();
+    let key =
+        "behind_proxy = true\nkeys = [{ name = \"ops\", key = \"0123456789abcdef\", role = \"admin\" }]\n";
+    let guarded = format!("{key}ws_token = \"first-token\"\n");
+    let mut program = Program::start(&remote("0.0.0.0:0", &guarded)).await;
+    let lines = program.reload(&remote("127.0.0.1:0", key)).await.concat();
     assert!(lines.contains("http.listen changes at a restart only"), "{lines}");
     let port = program.http.rsplit_once(':').unwrap().1;
     let address = format!("127.0.0.1:{port}");

@@ -28,6 +28,8 @@ use patchcord::config::Config;
 pub struct Gateway {
     app: App,
     folder: PathBuf,
+    /// What stands in front of the settings of the test.
+    head: String,
 }
 
 impl Gateway {
@@ -48,13 +50,18 @@ impl Gateway {
         let folder = std::env::temp_dir().join(format!("patchcord-serve-{}-{number}", std::process::id()));
         // Each process has a stretch of the range, each gateway a part of it.
         let first = 30_000 + (std::process::id() % 100) as u16 * 200 + number % 10 * 20;
-        let file = format!(
+        let head = format!(
             "[server]\nid = \"{id}\"\ndata_dir = {folder:?}\ndrain = \"1s\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
-             [sip]\nlisten = {listen}\nrtp_ports = \"{first}-{last}\"\n{more}",
+             [sip]\nlisten = {listen}\nrtp_ports = \"{first}-{last}\"\n",
             last = first + 19,
         );
-        let config = Config::parse(&file).unwrap();
-        Self { app: App::start(config, Parts::All).await.unwrap(), folder }
+        let config = Config::parse(&format!("{head}{more}")).unwrap();
+        Self { app: App::start(config, Parts::All).await.unwrap(), folder, head }
+    }
+
+    /// Puts other settings into effect, as SIGHUP does.
+    pub fn reload(&self, more: &str) {
+        self.app.exchange().reconfigure(Config::parse(&format!("{}{more}", self.head)).unwrap());
     }
 
     /// `host:port` of the SIP socket for UDP.

@@ -1,0 +1,143 @@
+//! Who may use the API: keys with roles, and without keys this machine's own programs alone.
+//!
+//! A missing key and a wrong one get the same answer in the same time: what is presented is hashed, and the hash is
+//! compared with that of every key.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::connect_info::ConnectInfo;
+use axum::extract::{Request, State};
+use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::api::Api;
+use super::limits::Asker;
+use super::problem::Problem;
+use crate::config::{ApiKey, Config, Role};
+
+/// Lets a request through to a resource that asks for a role.
+pub async fn require(State((api, role)): State<(Api, Role)>, request: Request, next: Next) -> Response {
+    match admit(&api, role, &request) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+fn admit(api: &Api, role: Role, request: &Request) -> Result<(), Problem> {
+    let config = api.exchange.config();
+    let address = client_address(&config, request);
+    if config.http.keys.is_empty() {
+        check_is_no_page(&config, request.headers())?;
+        return api.rates.take(Asker::Address(address));
+    }
+    let Some(key) = find(&config.http.keys, bearer(request.headers()).unwrap_or_default()) else {
+        api.rates.take(Asker::Stranger(address))?;
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, "key_required", "the key is missing or wrong")
+            .with_header("www-authenticate", "Bearer"));
+    };
+    api.rates.take(Asker::Key(Arc::from(key.name.as_str())))?;
+    if key.role < role {
+        let detail = format!("the key opens {}; this takes {}", key.role.word(), role.word());
+        return Err(Problem::new(StatusCode::FORBIDDEN, "role_too_low", detail));
+    }
+    Ok(())
+}
+
+/// The key that was presented, compared with all of them whatever was found before.
+fn find<'a>(keys: &'a [ApiKey], presented: &str) -> Option<&'a ApiKey> {
+    let presented = Sha256::digest(presented.as_bytes());
+    let mut found = None;
+    for key in keys {
+        if bool::from(Sha256::digest(key.key.expose().as_bytes()).ct_eq(&presented)) {
+            found = Some(key);
+        }
+    }
+    found
+}
+
+/// What stands behind `Authorization: Bearer`.
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Without keys a page of the web must not act through the browser of somebody on this machine: neither from another
+/// origin, nor under a name that the page's owner lets point here.
+fn check_is_no_page(config: &Config, headers: &HeaderMap) -> Result<(), Problem> {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let host = text(HOST).unwrap_or_default();
+    if !is_own_name(config, host) {
+        let detail = "without [[http.keys]] the API answers to localhost and to addresses only";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "foreign_host", detail));
+    }
+    if text(ORIGIN).is_some_and(|origin| origin.split_once("://").map(|(_, place)| place) != Some(host)) {
+        let detail = "without [[http.keys]] no page of another origin may use the API";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "foreign_origin", detail));
+    }
+    Ok(())
+}
+
+fn is_own_name(config: &Config, host: &str) -> bool {
+    let Ok(authority) = host.parse::<Uri>() else { return false };
+    let name = authority.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    let is_public = config.http.public_url.as_ref().is_some_and(|url| url.host().eq_ignore_ascii_case(name));
+    is_public || name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
+}
+
+/// Where a request came from: behind a proxy, what the nearest proxy says.
+fn client_address(config: &Config, request: &Request) -> IpAddr {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(peer)| peer.ip().to_canonical());
+    if !config.http.behind_proxy {
+        return peer;
+    }
+    let chain = request.headers().get_all("x-forwarded-for").iter().next_back();
+    let nearest = chain.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
+    nearest.unwrap_or(peer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Secret;
+
+    fn key(name: &str, secret: &str) -> ApiKey {
+        ApiKey { name: name.to_owned(), key: Secret::new(secret), role: Role::Reader }
+    }
+
+    #[test]
+    fn only_the_whole_key_is_the_key() {
+        let keys = [key("a", "0123456789abcdef"), key("b", "fedcba9876543210")];
+        assert_eq!(find(&keys, "fedcba9876543210").map(|key| key.name.as_str()), Some("b"));
+        for wrong in ["", "0123456789abcde", "0123456789abcdef ", "0123456789ABCDEF"] {
+            assert_eq!(find(&keys, wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn without_keys_a_page_reaches_nothing_by_its_own_name_or_from_its_own_origin() {
+        let config = Config::default_serve();
+        let judged = |host: &str, origin: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, host.parse().unwrap());
+            if let Some(origin) = origin {
+                headers.insert(ORIGIN, origin.parse().unwrap());
+            }
+            check_is_no_page(&config, &headers).map_err(|problem| problem.code)
+        };
+        for host in ["127.0.0.1:8080", "localhost:8080", "LOCALHOST", "[::1]:8080", "::1"] {
+            let expected = if host == "::1" { Err("foreign_host") } else { Ok(()) };
+            assert_eq!(judged(host, None), expected, "{host}");
+        }
+        assert_eq!(judged("127.0.0.1:8080", Some("http://127.0.0.1:8080")), Ok(()));
+        assert_eq!(judged("rebound.example:8080", None), Err("foreign_host"));
+        for origin in ["https://evil.example", "null", "http://127.0.0.1:9090"] {
+            assert_eq!(judged("127.0.0.1:8080", Some(origin)), Err("foreign_origin"), "{origin}");
+        }
+    }
+}

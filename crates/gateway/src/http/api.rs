@@ -1,0 +1,35 @@
+//! What the resources of the API share.
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+
+use super::limits::{RateLimits, RequestCounts};
+use super::router::SipView;
+use crate::calls::Exchange;
+
+/// The state of the main port; clones share it.
+#[derive(Clone)]
+pub struct Api {
+    /// What all calls share.
+    pub exchange: Arc<Exchange>,
+    /// What is shown of the SIP side.
+    pub sip: SipView,
+    /// Who asked how often.
+    pub rates: Arc<RateLimits>,
+    /// What was answered.
+    pub requests: Arc<RequestCounts>,
+}
+
+impl Api {
+    /// The state of a port that opens.
+    pub fn new(exchange: Arc<Exchange>, sip: SipView) -> Self {
+        Self { exchange, sip, rates: Arc::default(), requests: Arc::default() }
+    }
+}
+
+impl FromRef<Api> for Arc<Exchange> {
+    fn from_ref(api: &Api) -> Self {
+        api.exchange.clone()
+    }
+}

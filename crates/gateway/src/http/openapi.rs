@@ -1,0 +1,89 @@
+//! The resources of the API with the role that each asks for, and the OpenAPI 3.1 document made from their types.
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{IntoResponses, Modify, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::api::Api;
+use super::problem::{FieldError, ProblemBody};
+use super::{access, bots, extensions, numbers, trunks, watch};
+use crate::config::Role;
+
+/// All resources behind their guards, and their description.
+pub fn resources(api: &Api) -> (Router<Api>, Document) {
+    let open = OpenApiRouter::with_openapi(Heading::openapi())
+        .routes(routes!(watch::health))
+        .routes(routes!(watch::ready));
+    open.merge(guarded(api, Role::Reader, reading())).split_for_parts()
+}
+
+/// What every key may look at.
+fn reading() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(bots::list))
+        .routes(routes!(numbers::list))
+        .routes(routes!(trunks::list))
+        .routes(routes!(extensions::list))
+        .routes(routes!(watch::show_metrics))
+}
+
+fn guarded(api: &Api, role: Role, routes: OpenApiRouter<Api>) -> OpenApiRouter<Api> {
+    routes.route_layer(from_fn_with_state((api.clone(), role), access::require))
+}
+
+/// The document as it is served.
+pub fn text(document: &Document) -> String {
+    // A tree of strings and numbers: serialisation into memory has nothing to fail at.
+    document.to_pretty_json().unwrap_or_default()
+}
+
+/// What keeps a request from its resource.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "it describes answers that are made elsewhere")]
+pub enum KeyProblems {
+    /// The key is missing or wrong
+    #[response(status = 401, content_type = "application/problem+json")]
+    NoKey(ProblemBody),
+    /// The key's role does not reach so far; without keys: a page of another origin
+    #[response(status = 403, content_type = "application/problem+json")]
+    Role(ProblemBody),
+    /// Too many requests in a short time; `Retry-After` says when to come again
+    #[response(status = 429, content_type = "application/problem+json")]
+    TooMany(ProblemBody),
+}
+
+/// What stands above the resources.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Patchcord",
+        description = "Places calls, follows them, and ends them. Errors are RFC 9457 with a stable `code`.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+        contact(),
+    ),
+    security(("key" = [])),
+    components(schemas(ProblemBody, FieldError)),
+    modifiers(&KeyScheme),
+    tags(
+        (name = "calls", description = "Calls that are up and calls that were"),
+        (name = "configuration", description = "What the configuration file says; the file is the truth"),
+        (name = "watch", description = "Whether the server lives"),
+    ),
+)]
+struct Heading;
+
+struct KeyScheme;
+
+impl Modify for KeyScheme {
+    fn modify(&self, document: &mut Document) {
+        let mut bearer = Http::new(HttpAuthScheme::Bearer);
+        bearer.description =
+            Some("A key of `[[http.keys]]`; without keys, this machine's programs need none".to_owned());
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("key", SecurityScheme::Http(bearer));
+    }
+}

@@ -1,0 +1,84 @@
+//! One request over one connection, and its whole answer.
+
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The header of that name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The body as JSON; null where it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// Status and `code` of a problem.
+    pub fn problem(&self) -> (u16, String) {
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        let body = self.json();
+        assert_eq!(body["status"], self.status, "{body}");
+        (self.status, body["code"].as_str().unwrap().to_owned())
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// A request; `headers` are whole lines, each with its line end.
+pub struct Ask<'a> {
+    pub method: &'a str,
+    pub path: &'a str,
+    pub headers: &'a str,
+    pub body: &'a str,
+}
+
+/// Sends a request to `address` and reads the answer until the server closes.
+pub async fn ask(address: &str, request: Ask<'_>) -> Answer {
+    talk(TcpStream::connect(address).await.unwrap(), address, request).await
+}
+
+/// A GET with further header lines.
+pub async fn get(address: &str, path: &str, headers: &str) -> Answer {
+    ask(address, Ask { method: "GET", path, headers, body: "" }).await
+}
+
+/// The same over a connection that is open.
+pub async fn talk(mut stream: impl AsyncRead + AsyncWrite + Unpin, host: &str, request: Ask<'_>) -> Answer {
+    let Ask { method, path, headers, body } = request;
+    let host =
+        if headers.to_lowercase().contains("host:") { String::new() } else { format!("Host: {host}\r\n") };
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\n{host}Connection: close\r\nContent-Length: {}\r\n{headers}\r\n",
+        body.len()
+    );
+    stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    parse(&answer)
+}
+
+fn parse(answer: &[u8]) -> Answer {
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+    let head = std::str::from_utf8(&answer[..end]).unwrap();
+    let mut lines = head.split("\r\n");
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let header = |line: &str| {
+        let (name, value) = line.split_once(':').unwrap();
+        (name.to_lowercase(), value.trim().to_owned())
+    };
+    Answer { status, headers: lines.map(header).collect(), body: answer[end + 4..].to_vec() }
+}
