@@ -16,12 +16,14 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use crate::calls::{
-    CALLS_MAX, Exchange, Labels, Records, RecordsThread, Registry, WireLog, WireLogThread, inbound,
+    CALLS_MAX, Exchange, Labels, Records, RecordsThread, Registry, WireLog, WireLogThread, inbound, recover,
 };
 use crate::clock::Clock;
 use crate::config::{Config, CurrentConfig, ExternalIp, Listener, SipTransport};
 use crate::http::{self, SipView, TlsDoor};
+use crate::jobs::event_body;
 use crate::net::read_sip_tls;
+use crate::store::{Store, StoreThread};
 use crate::tasks::{Tasks, WorkerThreads, blocking};
 
 /// A running service.
@@ -30,6 +32,7 @@ pub struct App {
     sip: Option<SipAgent>,
     places: Places,
     records: RecordsThread,
+    store: StoreThread,
     wire_log: Option<WireLogThread>,
     workers: WorkerThreads,
 }
@@ -85,9 +88,11 @@ impl App {
         let (records, records_thread) = Records::open(&config.server.data_dir, Labels::of(&config))
             .context("server.data_dir cannot be written")
             .map_err(StartError::Other)?;
+        let (store, store_thread) = open_store(&config).await?;
+        recover(&store, &records, &config.server.data_dir).await.map_err(StartError::Other)?;
         let registry = Registry::new(CALLS_MAX);
-        let exchange =
-            Exchange::new(current, clock, tasks, registry, (records, wire_log)).map_err(StartError::Other)?;
+        let left = (store, records, wire_log);
+        let exchange = Exchange::new(current, clock, tasks, registry, left).map_err(StartError::Other)?;
         let Sockets { places, http, listeners, sip, tls } = sockets;
         let tasks = &exchange.tasks;
         let sip = sip.map(|(agent, calls)| {
@@ -107,7 +112,15 @@ impl App {
             let router = http::listener_router(exchange.clone(), index, settings);
             tasks.spawn("listener", http::serve(listener, router, None, tasks.clone()));
         }
-        Ok(Self { exchange, sip, places, records: records_thread, wire_log: wire_log_thread, workers })
+        Ok(Self {
+            exchange,
+            sip,
+            places,
+            records: records_thread,
+            store: store_thread,
+            wire_log: wire_log_thread,
+            workers,
+        })
     }
 
     /// Where it listens.
@@ -123,7 +136,7 @@ impl App {
     /// Refuses new calls, lets running ones end within `drain` or until `hurry` resolves, ends the rest, and
     /// stops the parts in reverse. Every call has its record when this returns.
     pub async fn stop(self, drain: Duration, hurry: impl Future<Output = ()>) {
-        let Self { exchange, sip, records, wire_log, workers, .. } = self;
+        let Self { exchange, sip, records, store, wire_log, workers, .. } = self;
         let registry = exchange.registry.clone();
         registry.drain();
         let running = registry.totals().active;
@@ -143,9 +156,11 @@ impl App {
             agent.shutdown().await;
         }
         exchange.tasks.shut_down(TASKS_STOP_TIMEOUT).await;
+        exchange.store.close_readers().await;
         blocking(move || {
             workers.join();
             records.join();
+            store.join();
             if let Some(wire_log) = wire_log {
                 wire_log.join();
             }
@@ -214,6 +229,13 @@ fn open_wire_log(config: &Config) -> Result<Option<(WireLog, WireLogThread)>, St
         .then(|| WireLog::open(&config.server.data_dir))
         .transpose()
         .context("server.data_dir cannot be written")
+        .map_err(StartError::Other)
+}
+
+async fn open_store(config: &Config) -> Result<(Store, StoreThread), StartError> {
+    Store::open(&config.database(), &config.server.id, event_body)
+        .await
+        .context("storage.database")
         .map_err(StartError::Other)
 }
 

@@ -13,4 +13,5 @@ pub mod jobs;
 mod logging;
 pub mod net;
 mod open_files;
+pub mod store;
 pub mod tasks;

@@ -267,6 +267,15 @@ impl Call {
         &self.names.call_id
     }
 
+    /// Who calls, who is called, and the phone leg's own id; a vendor has to say it first.
+    pub fn parties(&self) -> (&PhoneNumber, &PhoneNumber, &str) {
+        let leg_id = match &self.phone {
+            PhoneLeg::Rtp(_) => &self.names.phone_leg_id,
+            PhoneLeg::Vendor(leg) => &leg.id,
+        };
+        (&self.names.from, &self.names.to, leg_id)
+    }
+
     /// What was counted so far.
     pub fn counters(&self) -> Counters {
         let mut counters = self.counters;

@@ -31,6 +31,21 @@ pub enum HungUpBy {
     System,
 }
 
+/// How a call ended, in seed 000's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CallOutcome {
+    /// It was answered.
+    Completed,
+    /// The other end is busy or refuses.
+    Busy,
+    /// The other end did not answer.
+    NoAnswer,
+    /// Anything else.
+    Failed,
+    /// Whoever called gave up before the answer.
+    Canceled,
+}
+
 /// The one reason for which a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
@@ -100,6 +115,8 @@ pub enum Reason {
     MaxDuration,
     /// As many calls are up as may be.
     OverCapacity,
+    /// The database does not keep up with the calls.
+    StorageBehind,
     /// The gateway was stopped.
     Drained,
     /// The gateway ended unexpectedly while the call was up.
@@ -161,6 +178,43 @@ impl Cause {
     /// Who ended the call.
     pub fn by(self) -> HungUpBy {
         self.row().by
+    }
+
+    /// How a call that ended for it ended, in seed 000's words: an answered call is completed, but not when we
+    /// broke down; before the answer Q.850 17 and 21 are busy, 18 and 19 no answer. A bot is no party that could
+    /// be busy: what is wrong with it is a failure, unless it let the call ring.
+    pub fn outcome(self, answered: bool) -> CallOutcome {
+        let row = self.row();
+        match (row.class, row.q850) {
+            _ if self.reason == Reason::Restart => CallOutcome::Failed,
+            _ if answered => CallOutcome::Completed,
+            _ if row.disposition == "CANCELED" => CallOutcome::Canceled,
+            (CauseClass::Bot, 19) => CallOutcome::NoAnswer,
+            (CauseClass::Bot, _) => CallOutcome::Failed,
+            (_, 17 | 21) => CallOutcome::Busy,
+            (_, 18 | 19) => CallOutcome::NoAnswer,
+            _ => CallOutcome::Failed,
+        }
+    }
+}
+
+impl CallOutcome {
+    /// The stable word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Busy => "busy",
+            Self::NoAnswer => "no-answer",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+        }
+    }
+}
+
+impl Reason {
+    /// The reason of that stable word.
+    pub fn find(word: &str) -> Option<Self> {
+        REASONS.iter().find(|row| row.word == word).map(|row| row.reason)
     }
 }
 
@@ -232,7 +286,7 @@ const BOT: (CauseClass, HungUpBy) = (CauseClass::Bot, HungUpBy::System);
 const US: (CauseClass, HungUpBy) = (CauseClass::Us, HungUpBy::System);
 
 /// Every reason in every language, in the order of [`Reason`].
-pub const REASONS: [ReasonRow; 36] = {
+pub const REASONS: [ReasonRow; 37] = {
     use Reason as R;
     [
         row(R::CallerHungUp, "caller_hung_up", DONE_BY_CALLER, NORMAL, 487, "NORMAL_CLEARING", "CANCELED"),
@@ -276,6 +330,7 @@ pub const REASONS: [ReasonRow; 36] = {
         row(R::BotFlooded, "flooded", BOT, PROTOCOL, 503, "NORMAL_CLEARING", "FAILED"),
         row(R::MaxDuration, "max_duration", US, NORMAL, 480, "NORMAL_CLEARING", "FAILED"),
         row(R::OverCapacity, "over_capacity", US, CONGESTION, 503, "USER_BUSY", "BUSY"),
+        row(R::StorageBehind, "storage_behind", US, CONGESTION, 503, "USER_BUSY", "FAILED"),
         row(R::Drained, "drained", US, NORMAL, 503, "NORMAL_CLEARING", "FAILED"),
         row(R::Restart, "restart", US, TEMPORARY, 503, "NORMAL_CLEARING", "FAILED"),
         row(R::Internal, "internal", US, TEMPORARY, 500, "NORMAL_CLEARING", "FAILED"),
@@ -302,5 +357,28 @@ mod tests {
     fn a_cause_reads_as_class_and_reason() {
         assert_eq!(Cause::new(Reason::BotStalled).to_string(), "bot/stalled");
         assert_eq!(Cause::new(Reason::CallerHungUp).to_string(), "completed/caller_hung_up");
+    }
+
+    #[test]
+    fn every_reason_has_its_outcome_before_and_after_the_answer() {
+        use CallOutcome::{Busy, Canceled, Completed, Failed, NoAnswer};
+        for row in &REASONS {
+            let cause = Cause::new(row.reason);
+            let answered = if row.reason == Reason::Restart { Failed } else { Completed };
+            assert_eq!(cause.outcome(true), answered, "{}", row.word);
+            let unanswered = match row.word {
+                "caller_hung_up" | "canceled" | "asked" | "vendor_reset" => Canceled,
+                "no_answer" => NoAnswer,
+                _ => match (row.class, row.q850) {
+                    (CauseClass::Bot, _) => Failed,
+                    (_, 17 | 21) => Busy,
+                    (_, 18 | 19) => NoAnswer,
+                    _ => Failed,
+                },
+            };
+            assert_eq!(cause.outcome(false), unanswered, "{}", row.word);
+            assert_eq!(Reason::find(row.word), Some(row.reason));
+        }
+        assert_eq!(Reason::find("no such word"), None);
     }
 }

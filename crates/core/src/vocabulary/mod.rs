@@ -23,9 +23,9 @@ pub use call_command::{
 };
 pub use call_event::{CallEvent, CommandRefusal, DigitPress, EndedStream, MarkOutcome, RawMessage};
 pub use call_start::{CallStart, Direction};
-pub use cause::{Cause, CauseClass, HungUpBy, REASONS, Reason};
+pub use cause::{CallOutcome, Cause, CauseClass, HungUpBy, REASONS, Reason};
 pub use ids::{CallId, StreamId};
-pub use moment::{Moment, WallClock, civil_date};
+pub use moment::{Moment, WallClock, civil_date, iso8601};
 pub use phone::PhoneNumber;
 pub use q850::q850_text;
 pub use quality::{

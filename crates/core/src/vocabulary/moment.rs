@@ -89,7 +89,7 @@ pub fn civil_date(days: u64) -> (u64, u64, u64) {
 }
 
 /// Writes milliseconds since 1970 as `YYYY-MM-DDTHH:MM:SS.mmmZ`.
-fn iso8601(unix_ms: u64) -> String {
+pub fn iso8601(unix_ms: u64) -> String {
     let (days, ms_of_day) = (unix_ms / 86_400_000, unix_ms % 86_400_000);
     let (year, month, day) = civil_date(days);
     let (hour, minute) = (ms_of_day / 3_600_000, ms_of_day / 60_000 % 60);

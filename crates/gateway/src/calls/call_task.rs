@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use patchcord_core::call::{Call, CallSettings, Input, Output, PhoneSettings, RefusedCall, SocketEnd};
+use patchcord_core::call::{Call, CallSettings, Input, Output, SocketEnd, StateName};
 use patchcord_core::dialect::Wire;
 use patchcord_core::vocabulary::{CallRecord, Moment, Reason};
 use tokio::sync::mpsc;
@@ -18,9 +18,9 @@ use tokio::time::Sleep;
 use tracing::info;
 
 use super::bot_end::{BotEnd, BotMedia, BotNews};
-use super::exchange::{Exchange, SIP};
+use super::chronicle::{CallPage, what_is_known};
+use super::exchange::Exchange;
 use super::phone_end::PhoneEnd;
-use super::records::Records;
 use super::registry::{CallOrder, Seat, Snapshot};
 use super::succession::Succession;
 use super::wire_log::{Flow, WireName, WireTap};
@@ -38,7 +38,8 @@ pub struct CallTask {
     armed: Moment,
     seat: Seat,
     show_at: Moment,
-    records: Records,
+    /// The vendor has not said yet whose call it is.
+    nameless: bool,
     /// Where datagrams are received, kept so that it is not cleared for each.
     datagram: Vec<u8>,
 }
@@ -46,6 +47,7 @@ pub struct CallTask {
 /// The two ends of the call, and what carrying out its wishes has led to.
 struct Ends {
     exchange: Arc<Exchange>,
+    page: CallPage,
     phone: PhoneEnd,
     bot: BotEnd,
     bot_media: BotMedia,
@@ -67,21 +69,22 @@ impl CallTask {
     /// A call that begins at this moment; make it on the worker where it stays.
     pub fn new(
         exchange: &Arc<Exchange>,
-        settings: CallSettings,
+        (settings, page): (CallSettings, CallPage),
         phone: PhoneEnd,
         bot: BotEnd,
         (mut seat, orders): (Seat, mpsc::Receiver<CallOrder>),
     ) -> Self {
         let clock = exchange.clock;
         let now = clock.now();
-        let records = exchange.records();
-        seat.bequeath(records.clone(), what_is_known(&settings, now));
+        seat.bequeath(page.clone(), what_is_known(&settings, now));
         let wire = exchange.wire_log.as_ref().map(|log| log.tap(&settings.call_id));
         let bot_media = BotMedia::of(&settings.bot);
+        let nameless = matches!(phone, PhoneEnd::Vendor(..));
         Self {
             call: Call::new(settings, now),
             ends: Ends {
                 exchange: exchange.clone(),
+                page,
                 phone,
                 bot,
                 bot_media,
@@ -101,7 +104,7 @@ impl CallTask {
             armed: now,
             seat,
             show_at: now,
-            records,
+            nameless,
             datagram: Vec::new(),
         }
     }
@@ -118,7 +121,7 @@ impl CallTask {
             "call ended"
         );
         self.seat.end(&record);
-        self.records.append(record);
+        self.ends.page.end(&record);
         drop(self.call);
         self.ends.close(self.clock).await;
     }
@@ -155,6 +158,11 @@ impl CallTask {
     /// Gives the call what happened and carries out what it says.
     fn handle(&mut self, cx: &mut Context<'_>, now: Moment, input: Input<'_>) {
         self.call.handle(now, input);
+        if self.nameless && self.call.state() != StateName::Inviting {
+            self.nameless = false;
+            let (from, to, leg_id) = self.call.parties();
+            self.ends.page.parties(from, to, leg_id, now);
+        }
         self.drain(cx);
     }
 
@@ -353,7 +361,7 @@ impl Ends {
                     self.filling |= link.is_filling();
                 }
             }
-            Output::Ring => self.phone.ring(),
+            Output::Ring => self.ring(clock.now()),
             Output::Progress => self.phone.progress(),
             Output::Answer => self.phone.answer(),
             Output::Reject { status, cause } => self.phone.reject(status, cause),
@@ -387,13 +395,21 @@ impl Ends {
                 self.bot.resume(clock.now());
                 self.reread = true;
             }
-            Output::Answered => {
-                self.answered_at = Some(clock.now());
-                info!(media = %format_args!("{} → {}", self.phone.describe(), self.bot_media), "call answered");
-            }
+            Output::Answered => self.answered(clock.now()),
             Output::Tape(..) | Output::Loudness { .. } => {}
             Output::Ended(record) => self.record = Some(record),
         }
+    }
+
+    fn ring(&mut self, now: Moment) {
+        self.phone.ring();
+        self.page.ringing(now);
+    }
+
+    fn answered(&mut self, now: Moment) {
+        self.answered_at = Some(now);
+        self.page.in_progress(now);
+        info!(media = %format_args!("{} → {}", self.phone.describe(), self.bot_media), "call answered");
     }
 
     fn trace_read(&self, name: WireName, received: &Received) {
@@ -438,23 +454,6 @@ impl Ends {
         });
         // An end that does not answer the close frame loses the connection.
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, closed).await;
-    }
-}
-
-/// A call that has not begun, for the record of one that never comes to its own.
-fn what_is_known(settings: &CallSettings, now: Moment) -> RefusedCall {
-    RefusedCall {
-        call_id: settings.call_id.clone(),
-        stream_id: settings.stream_id.clone(),
-        phone_leg_id: settings.phone_leg_id.clone(),
-        from: settings.from.clone(),
-        to: settings.to.clone(),
-        phone_dialect: match &settings.phone {
-            PhoneSettings::Sip { .. } => SIP,
-            PhoneSettings::Vendor { dialect, .. } => dialect,
-        },
-        clock: settings.clock,
-        at: now,
     }
 }
 

@@ -14,19 +14,21 @@ use patchcord_core::dialect::registry::{BotSideSettings, RecordWish, RefusalWish
 use patchcord_core::flow::FlowBot;
 use patchcord_core::media::MediaFormat;
 use patchcord_core::vocabulary::{CallId, Direction, PhoneNumber, Reason, StreamId};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::bot_end::BotEnd;
+use super::chronicle::Chronicle;
 use super::config_api::ANSWER_TIMEOUT;
 use super::config_api_meter::ConfigApiMeter;
 use super::locations::Locations;
 use super::records::{Labels, Records};
-use super::registry::Registry;
+use super::registry::{CallOrder, Registry, Seat};
 use super::wire_log::WireLog;
 use crate::bots;
 use crate::clock::{Clock, unix_ms};
 use crate::config::{Bot, BotChoice, Config, CurrentConfig};
 use crate::net::{CONNECT_TIMEOUT, Egress, RtpPortRange, Trust};
+use crate::store::Store;
 use crate::tasks::Tasks;
 
 /// What all calls share.
@@ -50,6 +52,8 @@ pub struct Exchange {
     pub rtp_ports: RtpPortRange,
     /// Where the messages of wires are left, if they are logged.
     pub wire_log: Option<WireLog>,
+    /// What is stored.
+    pub store: Store,
     records: watch::Sender<Records>,
     sorry_clip: Arc<[i16]>,
     began_s: u64,
@@ -90,7 +94,7 @@ impl Exchange {
         clock: Clock,
         tasks: Tasks,
         registry: Arc<Registry>,
-        (records, wire_log): (Records, Option<WireLog>),
+        (store, records, wire_log): (Store, Records, Option<WireLog>),
     ) -> anyhow::Result<Arc<Self>> {
         Ok(Arc::new(Self {
             rtp_ports: RtpPortRange::new(&current.snapshot().sip.rtp_ports),
@@ -102,6 +106,7 @@ impl Exchange {
             tasks,
             registry,
             wire_log,
+            store,
             records: watch::Sender::new(records),
             sorry_clip: sorry_clip()?,
             began_s: unix_ms() / 1_000,
@@ -117,6 +122,19 @@ impl Exchange {
     /// Where the records of calls that begin at this moment go.
     pub fn records(&self) -> Records {
         self.records.borrow().clone()
+    }
+
+    /// Where calls that begin at this moment are told of.
+    pub fn chronicle(&self) -> Chronicle {
+        Chronicle::new(self.store.clone(), self.records())
+    }
+
+    /// Gives a call its seat and its mailbox.
+    ///
+    /// # Errors
+    /// [`Reason::StorageBehind`] when the database does not keep up, and those of [`Registry::admit`].
+    pub fn admit(&self, id: &CallId) -> Result<(Seat, mpsc::Receiver<CallOrder>), Reason> {
+        if self.store.takes_calls() { self.registry.admit(id) } else { Err(Reason::StorageBehind) }
     }
 
     /// Puts `config` into effect for calls that begin from here on.
@@ -156,7 +174,7 @@ impl Exchange {
         let record = refused_record(call, reason);
         tracing::info!(cause = %record.cause, "call refused");
         self.registry.refused(&record);
-        self.records().append(Box::new(record));
+        self.chronicle().refuse(&record);
     }
 
     /// The settings of a call.

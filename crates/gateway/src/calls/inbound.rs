@@ -23,6 +23,7 @@ use super::session::Session;
 use super::sip_end::{SipEnd, rejection};
 use crate::config::{CONFIG_API_BOT, Config};
 use crate::net::{RtpSocket, local_address_towards};
+use crate::store::CallbackAddress;
 
 /// Takes calls until the SIP agent stops.
 pub async fn serve(exchange: Arc<Exchange>, mut calls: mpsc::Receiver<IncomingCall>) {
@@ -41,7 +42,7 @@ fn take(exchange: &Arc<Exchange>, call: IncomingCall) {
         log.claim(&names.call_id, &call.invitation.call_id);
     }
     let span = info_span!("call", call_id = %names.call_id);
-    match exchange.registry.admit(&names.call_id) {
+    match exchange.admit(&names.call_id) {
         Ok(place) => exchange.tasks.spawn_call(run(exchange.clone(), names, call, place).instrument(span)),
         Err(reason) => {
             span.in_scope(|| exchange.refuse(names, parties(&call.invitation), SIP, reason));
@@ -80,8 +81,10 @@ async fn run(
     parties.country = country;
     let phone = PhoneSettings::Sip { rtp: identity, media: media.clone(), early_media };
     let settings = exchange.settings(names, parties, phone, bot, fallback);
+    let page = exchange.chronicle().begin(&settings, CallbackAddress::Known(None)).await;
     let end = SipEnd::new((leg, events), rtp, session, description, media);
-    let task = CallTask::new(&exchange, settings, PhoneEnd::Sip(Box::new(end)), bot_end, (seat, orders));
+    let task =
+        CallTask::new(&exchange, (settings, page), PhoneEnd::Sip(Box::new(end)), bot_end, (seat, orders));
     task.run().await;
 }
 

@@ -2,6 +2,7 @@
 
 mod bot_end;
 mod call_task;
+mod chronicle;
 mod config_api;
 mod config_api_meter;
 mod exchange;
@@ -11,6 +12,7 @@ mod phone_end;
 mod quality_fields;
 mod quality_totals;
 mod records;
+mod recovery;
 mod registry;
 mod routing;
 mod session;
@@ -19,11 +21,13 @@ mod succession;
 pub mod vendor;
 pub mod wire_log;
 
+pub use chronicle::{BEGIN_PATIENCE, CallPage, Chronicle};
 pub use config_api_meter::{ConfigApiMeter, Outcome};
 pub use exchange::{CallNames, Exchange, Parties};
 pub use locations::Locations;
 pub use quality_totals::{Histogram, QualityTotals};
 pub use records::{Labels, Records, RecordsThread};
+pub use recovery::recover;
 pub use registry::{CALLS_MAX, CallHandle, CallOrder, Registry, Seat, Snapshot, Totals};
 pub use wire_log::{WireLog, WireLogThread};
 

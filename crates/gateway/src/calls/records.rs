@@ -44,7 +44,7 @@ pub struct RecordsThread {
 
 #[derive(Debug)]
 enum Entry {
-    Record(Box<CallRecord>, Arc<Labels>),
+    Line(String),
     Stop,
 }
 
@@ -71,9 +71,15 @@ impl Records {
         Ok((Self { queue: queue.clone(), health, labels: labels.into() }, RecordsThread { queue, thread }))
     }
 
-    /// Hands a record over; if too many wait, it is counted as lost and logged once.
-    pub fn append(&self, record: Box<CallRecord>) {
-        if self.queue.try_send(Entry::Record(record, self.labels.clone())).is_err() {
+    /// A record as it stands in the file, without the end of the line.
+    pub fn line(&self, record: &CallRecord) -> String {
+        // Strings and numbers only: serialisation into memory has nothing to fail at.
+        serde_json::to_string(&Line::of(record, &self.labels)).unwrap_or_default()
+    }
+
+    /// Hands a line over; if too many wait, it is counted as lost and logged once.
+    pub fn append(&self, line: String) {
+        if self.queue.try_send(Entry::Line(line)).is_err() {
             self.health.lost.fetch_add(1, Ordering::Relaxed);
             // The writer says when it is over: with its next line on the disk there is room again.
             if !self.health.failing.swap(true, Ordering::Relaxed) {
@@ -139,8 +145,9 @@ impl Writer {
             lines.clear();
             for entry in std::iter::once(first).chain(entries.try_iter().take(RECORDS_WAITING_MAX)) {
                 match entry {
-                    Entry::Record(record, labels) => {
-                        write_line(&record, &labels, &mut lines);
+                    Entry::Line(line) => {
+                        lines.extend_from_slice(line.as_bytes());
+                        lines.push(b'\n');
                         count += 1;
                     }
                     Entry::Stop => stop = true,
@@ -202,13 +209,6 @@ fn ends_with_newline(file: &mut File) -> io::Result<bool> {
     let mut last = [0];
     file.read_exact(&mut last)?;
     Ok(last == *b"\n")
-}
-
-fn write_line(record: &CallRecord, labels: &Labels, to: &mut Vec<u8>) {
-    // Strings and numbers only: serialisation into memory has nothing to fail at.
-    if serde_json::to_writer(&mut *to, &Line::of(record, labels)).is_ok() {
-        to.push(b'\n');
-    }
 }
 
 /// A record as it stands in the file.
@@ -297,7 +297,7 @@ impl<'a> Line<'a> {
 }
 
 /// The file's name in the data folder.
-const FILE_NAME: &str = "calls.jsonl";
+pub(super) const FILE_NAME: &str = "calls.jsonl";
 
 /// Records that may wait for the disk.
 const RECORDS_WAITING_MAX: usize = 1_024;
@@ -335,6 +335,10 @@ mod tests {
         })
     }
 
+    fn line(record: &CallRecord) -> String {
+        serde_json::to_string(&Line::of(record, &labels())).unwrap()
+    }
+
     fn labels() -> Labels {
         let file = "[server]\nid = \"delhi\"\n[bots.sales]\nname = \"Sales desk\"\nurl = \"ws://h/\"\n\
                     dialect = \"smartpbx\"\n[bots.plain]\nurl = \"ws://h/\"\ndialect = \"smartpbx\"\n";
@@ -343,16 +347,15 @@ mod tests {
 
     #[test]
     fn a_line_names_the_server_and_the_bot_as_people_know_it_where_that_is_configured() {
-        let line = |bot: &str| {
-            let mut text = Vec::new();
-            write_line(&CallRecord { bot: bot.into(), ..*record(1) }, &labels(), &mut text);
-            serde_json::from_slice::<serde_json::Value>(&text).unwrap()
+        let of_bot = |bot: &str| {
+            let text = line(&CallRecord { bot: bot.into(), ..*record(1) });
+            serde_json::from_str::<serde_json::Value>(&text).unwrap()
         };
         assert_eq!(
-            (&line("sales")["server"], &line("sales")["bot_name"]),
+            (&of_bot("sales")["server"], &of_bot("sales")["bot_name"]),
             (&"delhi".into(), &"Sales desk".into())
         );
-        assert_eq!((&line("plain")["bot"], line("plain").get("bot_name")), (&"plain".into(), None));
+        assert_eq!((&of_bot("plain")["bot"], of_bot("plain").get("bot_name")), (&"plain".into(), None));
     }
 
     #[test]
@@ -364,10 +367,8 @@ mod tests {
             to_phone: Some(ToPhone { discarded: Some(0.0), ..ToPhone::default() }),
             ..Quality::default()
         };
-        let mut text = Vec::new();
-        write_line(&CallRecord { quality: full, ..*record(1) }, &labels(), &mut text);
-        let line: serde_json::Value = serde_json::from_slice(&text).unwrap();
-        let mut waiting = vec![line];
+        let text = line(&CallRecord { quality: full, ..*record(1) });
+        let mut waiting = vec![serde_json::from_str::<serde_json::Value>(&text).unwrap()];
         while let Some(value) = waiting.pop() {
             for (name, value) in value.as_object().into_iter().flatten() {
                 assert!(page.contains(&format!("`{name}`")), "docs/records.md does not explain {name}");
@@ -401,7 +402,7 @@ mod tests {
         let folder = Folder::new("lines");
         let (records, thread) = Records::open(&folder.0, labels()).unwrap();
         for n in 0..20 {
-            records.append(record(n));
+            records.append(records.line(&record(n)));
         }
         thread.join();
         let lines = folder.lines();
@@ -421,7 +422,7 @@ mod tests {
         std::fs::create_dir_all(&folder.0).unwrap();
         std::fs::write(folder.0.join(FILE_NAME), "{\"call_id\":\"ca").unwrap();
         let (records, thread) = Records::open(&folder.0, labels()).unwrap();
-        records.append(record(1));
+        records.append(records.line(&record(1)));
         thread.join();
         let lines = folder.lines();
         assert_eq!((lines.len(), lines[0].as_str()), (2, "{\"call_id\":\"ca"));
@@ -436,10 +437,10 @@ mod tests {
         let health = Arc::<Health>::default();
         let records = Records { queue, health: health.clone(), labels: Arc::default() };
         for _ in 0..RECORDS_WAITING_MAX {
-            records.append(record(1));
+            records.append(records.line(&record(1)));
         }
         assert!(!records.is_failing());
-        records.append(record(1));
+        records.append(records.line(&record(1)));
         assert_eq!((records.is_failing(), records.lost()), (true, 1));
         let path = folder.0.join(FILE_NAME);
         let file = open_file(&folder.0, &path).unwrap();

@@ -10,8 +10,8 @@ use patchcord_core::call::{RefusedCall, refused_record};
 use patchcord_core::vocabulary::{CallId, CallRecord, Cause, Counters, Moment, Reason};
 use tokio::sync::{Notify, mpsc};
 
+use super::chronicle::CallPage;
 use super::quality_totals::QualityTotals;
-use super::records::Records;
 
 /// All calls of the process.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ pub struct Seat {
     id: CallId,
     snapshot: Arc<Mutex<Snapshot>>,
     ended: bool,
-    last_will: Option<(Records, RefusedCall)>,
+    last_will: Option<(CallPage, RefusedCall)>,
 }
 
 /// The sums that `/metrics` shows.
@@ -179,8 +179,8 @@ impl Seat {
     }
 
     /// Leaves what is known of the call, for the record of one that is dropped before its end.
-    pub fn bequeath(&mut self, records: Records, call: RefusedCall) {
-        self.last_will = Some((records, call));
+    pub fn bequeath(&mut self, page: CallPage, call: RefusedCall) {
+        self.last_will = Some((page, call));
     }
 
     /// Gives the seat up with the call's record.
@@ -209,8 +209,8 @@ impl Drop for Seat {
         if !self.ended {
             tracing::error!(call_id = %self.id, "a call was dropped before its end");
             self.leave(None);
-            if let Some((records, call)) = self.last_will.take() {
-                records.append(Box::new(refused_record(call, Reason::Internal)));
+            if let Some((page, call)) = self.last_will.take() {
+                page.end(&refused_record(call, Reason::Internal));
             }
         }
     }
@@ -238,9 +238,13 @@ pub const CALLS_MAX: usize = 1_000;
 
 #[cfg(test)]
 mod tests {
-    use super::super::records::Labels;
+    use super::super::chronicle::Chronicle;
+    use super::super::records::{Labels, Records};
     use super::*;
-    use patchcord_core::vocabulary::{PhoneNumber, StreamId, WallClock};
+    use crate::config::Database;
+    use crate::jobs::event_body;
+    use crate::store::{CallbackAddress, NewCall, Store};
+    use patchcord_core::vocabulary::{Direction, PhoneNumber, StreamId, WallClock};
 
     fn id(n: u8) -> CallId {
         CallId::new(1, [n; 12])
@@ -304,11 +308,13 @@ mod tests {
         assert_eq!(registry.totals().active, 0);
     }
 
-    #[test]
-    fn a_call_that_is_dropped_before_its_end_is_counted_as_our_fault_and_leaves_a_record() {
+    #[tokio::test]
+    async fn a_call_that_is_dropped_before_its_end_is_counted_as_our_fault_and_leaves_a_record() {
         let registry = Registry::new(2);
         let folder = std::env::temp_dir().join(format!("patchcord-last-will-{}", std::process::id()));
         let (records, thread) = Records::open(&folder, Labels::default()).unwrap();
+        let database = Database::in_folder(&folder);
+        let (store, store_thread) = Store::open(&database, "here", event_body).await.unwrap();
         let (mut seat, _orders) = registry.admit(&id(1)).unwrap();
         let call = RefusedCall {
             call_id: id(1),
@@ -320,9 +326,26 @@ mod tests {
             clock: WallClock::new(1_707_204_900_000, Moment::START),
             at: Moment::START,
         };
-        seat.bequeath(records, call);
+        let new = NewCall {
+            call_id: id(1).as_str().into(),
+            stream_id: "1.001".into(),
+            parties: None,
+            direction: Direction::Inbound,
+            bot: "echo".into(),
+            phone_dialect: "sip".into(),
+            bot_dialect: "built-in".into(),
+            started_ms: 1_707_204_900_000,
+            callback: CallbackAddress::Known(None),
+            custom_params: BTreeMap::new(),
+        };
+        store.begin_call(new, 1_707_204_900_000).await.unwrap();
+        let chronicle = Chronicle::new(store.clone(), records);
+        seat.bequeath(chronicle.page((&call.call_id, call.clock)), call);
         drop(seat);
         thread.join();
+        store_thread.join();
+        let stored = store.find_call(id(1).as_str()).await.unwrap().unwrap();
+        assert_eq!((stored.status.word(), stored.from.as_str()), ("failed", "1001"));
         assert_eq!(registry.totals().ended.get(&Reason::Internal), Some(&1));
         let line = std::fs::read_to_string(folder.join("calls.jsonl")).unwrap();
         let record: serde_json::Value = serde_json::from_str(&line).unwrap();

@@ -16,6 +16,7 @@ use super::exchange::{Exchange, Parties, random};
 use super::phone_end::PhoneEnd;
 use crate::config::{BotChoice, CountryCode};
 use crate::net::{WsLink, WsSocket};
+use crate::store::CallbackAddress;
 
 /// What leads a vendor's call: the language it speaks, the bot it meets, the country of its numbers.
 #[derive(Debug, Clone)]
@@ -48,7 +49,7 @@ pub fn take(
         span.in_scope(|| exchange.refuse(names.clone(), Parties::default(), row.name, reason));
         reason
     };
-    let (seat, orders) = exchange.registry.admit(&names.call_id).map_err(refuse)?;
+    let (seat, orders) = exchange.admit(&names.call_id).map_err(refuse)?;
     let prepared = random().map(u64::from_be_bytes).map(|seed| {
         let clock = exchange.clock.wall();
         let side = (row.phone_side)(&PhoneSideSettings { audio, seed, clock, mapping });
@@ -80,8 +81,9 @@ pub fn take(
         };
         let phone = PhoneSettings::Vendor { dialect: row.name, side, audio };
         let settings = exchange.settings(names, parties, phone, bot, Fallback::default());
+        let page = exchange.chronicle().begin(&settings, CallbackAddress::Known(None)).await;
         let link = WsLink::new(socket, row.message_audio(audio.frame), exchange.clock.now());
-        CallTask::new(&exchange, settings, PhoneEnd::vendor(link, row.name), bot_end, (seat, orders))
+        CallTask::new(&exchange, (settings, page), PhoneEnd::vendor(link, row.name), bot_end, (seat, orders))
             .run()
             .await;
     };

@@ -399,7 +399,14 @@ const AFTER_EXTENSIONS: &[Declaration] = &[
         Required,
         "What the caller meets, one step after the other, a table each: [the steps](flows.md).",
     ),
-    later("storage", "The database and the place of recordings."),
+    secret(
+        "storage.database",
+        Kind::Text,
+        Absent("`sqlite:` and `patchcord.db` in `server.data_dir`"),
+        "Where calls, events and deliveries are kept: `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`.",
+    )
+    .at_restart(),
+    later("storage.recordings", "The place of recordings."),
     key(
         "ivr.keys",
         Kind::Map,

@@ -41,6 +41,7 @@ mod section;
 mod server;
 mod sip;
 mod sip_headers;
+mod storage;
 mod substitute;
 mod tree;
 mod trunks;
@@ -82,6 +83,7 @@ pub use section::parse_duration;
 pub use server::Server;
 pub use sip::{ExternalIp, PhoneCodec, RtpPorts, Sip, SipListen, SipTlsFiles, SipTransport};
 pub use sip_headers::HeaderPattern;
+pub use storage::{Database, Storage};
 pub use trunks::{Account, Carrier, DialRules, OutboundProxy, Trunk, TrunkLimits};
 pub use url::{BotUrl, Url, UrlKind, WebUrl};
 pub use vendor_port::VendorAccess;
@@ -117,6 +119,8 @@ pub struct Config {
     pub flows: Arc<FlowBook>,
     /// Ports for vendors that dial us.
     pub listeners: Vec<Listener>,
+    /// Where calls are kept.
+    pub storage: Storage,
     /// Where URLs from outside may lead.
     pub egress: Egress,
     /// Where calls are told of.
@@ -182,6 +186,11 @@ impl Config {
         }
     }
 
+    /// The database for calls, events and deliveries.
+    pub fn database(&self) -> Database {
+        self.storage.database.clone().unwrap_or_else(|| Database::in_folder(&self.server.data_dir))
+    }
+
     /// The entry of `[[numbers]]` that takes calls to `number`.
     pub fn find_number(&self, number: &str) -> Option<&Number> {
         self.numbers.iter().find(|entry| entry.number.matches(number))
@@ -234,6 +243,7 @@ impl Config {
         extensions::check_order(&extension_sections, &extensions);
         let sip = Sip::read(&sip_section, !trunks.is_empty() || !extensions.is_empty());
         trunks::check_sockets(&trunk_sections, &trunks, sip.as_ref());
+        let storage = Storage::read(&root.section("storage"));
         let egress = Egress::read(&root.section("egress"));
         let callbacks = Callbacks::read(&root.section("callbacks"));
         let mut taken = Taken::default();
@@ -255,6 +265,7 @@ impl Config {
             ivr,
             flows: flows?,
             listeners: listeners.into_iter().collect::<Option<_>>()?,
+            storage,
             egress: egress?,
             callbacks: callbacks?,
         })

@@ -9,6 +9,7 @@ use patchcord_sip::SipCounters;
 
 use super::limits::RequestCounts;
 use crate::calls::{ConfigApiMeter, Exchange, Histogram, QualityTotals};
+use crate::store::{COMMIT_BOUNDS_MS, StoreFigures};
 
 /// The whole page.
 pub fn render(exchange: &Exchange, sip: &SipCounters, requests: &RequestCounts) -> String {
@@ -40,6 +41,7 @@ pub fn render(exchange: &Exchange, sip: &SipCounters, requests: &RequestCounts) 
         "Call records that could not be written.",
         records.lost() as f64,
     );
+    page.store(&exchange.store.figures());
     let reloads = exchange.current.reloads();
     page.head(
         "patchcord_config_reloads_total",
@@ -177,6 +179,38 @@ impl Page {
         for (route, class, count) in requests.all() {
             self.value(name, &format!("{{route=\"{route}\",status=\"{class}\"}}"), count as f64);
         }
+    }
+
+    fn store(&mut self, store: &StoreFigures) {
+        for (name, help, level) in [
+            ("waiting", "Writes that wait for the database.", store.waiting as f64),
+            ("oldest_seconds", "How long the oldest of them has waited.", store.oldest.as_secs_f64()),
+            ("failing", "Whether the last commit failed.", f64::from(u8::from(store.failing))),
+        ] {
+            let name = format!("patchcord_storage_{name}");
+            self.head(&name, "gauge", help);
+            self.value(&name, "", level);
+        }
+        for (name, help, count) in [
+            ("written", "Writes that are durable.", store.written),
+            ("failures", "Commits that failed and were tried again.", store.failures),
+            ("refused", "Writes that the database refuses for ever.", store.refused),
+            ("skipped", "Refused calls for which there was no room; calls.jsonl has them.", store.skipped),
+            ("unawaited", "Calls that went on before they were stored.", store.unawaited),
+        ] {
+            self.counter(&format!("patchcord_storage_{name}_total"), help, count as f64);
+        }
+        let name = "patchcord_storage_commit_seconds";
+        self.head(name, "histogram", "Transactions, from the first write to the end of the commit.");
+        let mut below = 0;
+        for (bound, count) in COMMIT_BOUNDS_MS.iter().zip(store.commits_within) {
+            below += count;
+            let labels = format!("{{le=\"{}\"}}", *bound as f64 / 1_000.0);
+            self.value(&format!("{name}_bucket"), &labels, below as f64);
+        }
+        self.value(&format!("{name}_bucket"), "{le=\"+Inf\"}", store.commits as f64);
+        self.value(&format!("{name}_sum"), "", store.commit_time.as_secs_f64());
+        self.value(&format!("{name}_count"), "", store.commits as f64);
     }
 
     fn config_api(&mut self, meter: &ConfigApiMeter) {

@@ -139,6 +139,11 @@ fn refusal(reason: Reason) -> Problem {
         Reason::Drained => {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "draining", "this server is being stopped")
         }
+        Reason::StorageBehind => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "storage_behind",
+            "the database does not keep up with the calls",
+        ),
         Reason::OverCapacity => {
             Problem::new(StatusCode::TOO_MANY_REQUESTS, "over_capacity", "all lines are taken")
         }
@@ -171,8 +176,12 @@ mod tests {
 
     #[test]
     fn a_full_house_is_429_and_a_stopping_one_503_and_both_say_when_to_come_again() {
-        for (reason, status) in [(Reason::OverCapacity, 429), (Reason::Drained, 503), (Reason::Internal, 500)]
-        {
+        for (reason, status) in [
+            (Reason::OverCapacity, 429),
+            (Reason::Drained, 503),
+            (Reason::StorageBehind, 503),
+            (Reason::Internal, 500),
+        ] {
             let response = refusal(reason).into_response();
             assert_eq!(response.status().as_u16(), status);
             assert_eq!(response.headers()[RETRY_AFTER], RETRY_AFTER_S.to_string());

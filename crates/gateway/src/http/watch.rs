@@ -95,6 +95,8 @@ pub async fn ready(State(api): State<Api>) -> Result<Json<Ready>, Problem> {
         Some("draining: the process is being stopped")
     } else if exchange.records().is_failing() {
         Some("records: calls.jsonl cannot be written, or not as fast as calls end")
+    } else if exchange.store.figures().failing || !exchange.store.takes_calls() {
+        Some("storage: the database takes no writes, or not as fast as calls come")
     } else if !(api.sip.is_taking_calls)() {
         Some("sip: the agent has stopped")
     } else {

@@ -3,9 +3,11 @@
 mod retry;
 mod signature;
 mod status_event;
+mod stored_event;
 mod transfer_fields;
 
 pub use retry::{Attempt, Next, Obstacle, RETRY_AFTER_MAX};
 pub use signature::Signed;
-pub use status_event::{EventName, StatusEvent, TransferResult};
+pub use status_event::{StatusEvent, TransferResult};
+pub use stored_event::body as event_body;
 pub use transfer_fields::{LegFields, TransferFields};

@@ -8,73 +8,6 @@ use serde::Serialize;
 
 use super::transfer_fields::TransferFields;
 
-/// An event in the life of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum EventName {
-    /// The call exists.
-    Initiated,
-    /// It rings.
-    Ringing,
-    /// It was answered.
-    InProgress,
-    /// It is being transferred to people.
-    Transferring,
-    /// A recording of it is ready.
-    Recording,
-    /// It was answered, and is over.
-    Completed,
-    /// It never came to be.
-    Failed,
-    /// The far end was busy.
-    Busy,
-    /// The far end did not answer.
-    NoAnswer,
-    /// It was given up before the answer.
-    Canceled,
-}
-
-impl EventName {
-    /// Every event.
-    pub const ALL: [Self; 10] = [
-        Self::Initiated,
-        Self::Ringing,
-        Self::InProgress,
-        Self::Transferring,
-        Self::Recording,
-        Self::Completed,
-        Self::Failed,
-        Self::Busy,
-        Self::NoAnswer,
-        Self::Canceled,
-    ];
-
-    /// The word on the wire.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Initiated => "call.initiated",
-            Self::Ringing => "call.ringing",
-            Self::InProgress => "call.in-progress",
-            Self::Transferring => "call.transferring",
-            Self::Recording => "call.recording",
-            Self::Completed => "call.completed",
-            Self::Failed => "call.failed",
-            Self::Busy => "call.busy",
-            Self::NoAnswer => "call.no-answer",
-            Self::Canceled => "call.canceled",
-        }
-    }
-
-    /// The event of that word.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|name| name.word() == word)
-    }
-
-    /// Whether the call is over with it; exactly one such event comes.
-    pub const fn is_terminal(self) -> bool {
-        matches!(self, Self::Completed | Self::Failed | Self::Busy | Self::NoAnswer | Self::Canceled)
-    }
-}
-
 /// The body of a callback; fields without a value are left out.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct StatusEvent<'a> {
@@ -164,18 +97,9 @@ mod tests {
     use serde_json::{Value, json};
 
     #[test]
-    fn every_event_has_a_word_of_its_own_and_is_found_by_it() {
-        for name in EventName::ALL {
-            assert_eq!(EventName::parse(name.word()), Some(name));
-        }
-        assert_eq!(EventName::parse("call.unknown"), None);
-        assert_eq!(EventName::ALL.iter().filter(|name| name.is_terminal()).count(), 5);
-    }
-
-    #[test]
     fn the_first_event_of_a_call_has_the_base_fields_and_nothing_else() {
         let event = StatusEvent {
-            event: EventName::Initiated.word(),
+            event: "call.initiated",
             call_id: "call_1",
             from: "7415100898",
             to: "9876543210",
@@ -207,7 +131,7 @@ mod tests {
             ..TransferFields::default()
         };
         let event = StatusEvent {
-            event: EventName::Completed.word(),
+            event: "call.completed",
             hangup_cause: Some("16".into()),
             hangup_reason: Some("caller_hung_up"),
             hangup_cause_txt: Some("Normal Clearing"),

@@ -13,4 +13,5 @@ mod meter;
 mod reload;
 mod requirements;
 mod serve;
+mod store;
 mod tidy;

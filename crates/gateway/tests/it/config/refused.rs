@@ -143,7 +143,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("[flows.x]", "flows.x.steps", "is missing"),
     ("[flows.x]\nsteps = [{ play = \"clip:x\" }]", "flows.x.steps[0].play", "unknown clip"),
     ("[[numbers]]\nnumber = \"1\"\nflow = \"x\"", "numbers[0].flow", "unknown flow"),
-    ("[storage]\ndatabase = \"x\"", "storage", "not in this version"),
+    ("[storage]\ndatabase = \"x\"", "storage.database", "is no database"),
     ("[egress]\nallow_private = \"yes\"", "egress.allow_private", "a string"),
     ("[egress]\nallow = [\"10.0.0.0/40\"]", "egress.allow[0]", "not a network"),
     ("[[numbers]]\nbot = \"echo\"", "numbers[0].number", "missing"),

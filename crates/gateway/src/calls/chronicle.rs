@@ -1,0 +1,217 @@
+//! What calls tell the store: each has a page, writes on it without ever waiting, and ends it with its record.
+//!
+//! A page is begun and durable before its call is answered; the disk may hold up a ring for that, never a sound.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::Duration;
+
+use patchcord_core::call::{CallSettings, PhoneSettings, RefusedCall};
+use patchcord_core::vocabulary::{
+    CallId, CallRecord, Direction, Moment, PhoneNumber, TransferReport, WallClock,
+};
+use tracing::warn;
+
+use super::exchange::SIP;
+use super::records::Records;
+use crate::store::{
+    CallbackAddress, EndedCall, Fact, NewCall, Store, StoreError, StoredCause, StoredParties, since_1970,
+};
+
+/// Where calls are told of: the store, and the file of ended calls.
+#[derive(Debug, Clone)]
+pub struct Chronicle {
+    store: Store,
+    records: Records,
+}
+
+/// One call's place in it.
+#[derive(Debug, Clone)]
+pub struct CallPage {
+    chronicle: Chronicle,
+    call_id: CallId,
+    clock: WallClock,
+}
+
+impl Chronicle {
+    /// A chronicle in `store` and `records`.
+    pub fn new(store: Store, records: Records) -> Self {
+        Self { store, records }
+    }
+
+    /// Whether there is room for what another call will tell.
+    pub fn takes_calls(&self) -> bool {
+        self.store.takes_calls()
+    }
+
+    /// Begins the page of a call and waits until it is durable, but not longer than [`BEGIN_PATIENCE`]: then the call
+    /// goes on and its row follows. A vendor's parties are told later, by [`CallPage::parties`].
+    pub fn begin(
+        &self,
+        settings: &CallSettings,
+        callback: CallbackAddress,
+    ) -> impl Future<Output = CallPage> + Send + 'static {
+        let page = self.page((&settings.call_id, settings.clock));
+        let new = new_call(settings, callback);
+        async move {
+            let (store, at_ms) = (&page.chronicle.store, new.started_ms);
+            match tokio::time::timeout(BEGIN_PATIENCE, store.begin_call(new, at_ms)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(StoreError::Behind)) | Err(_) => {
+                    store.count_unawaited();
+                    warn!("the call goes on before it is stored: the database is slow");
+                }
+                Ok(Err(error)) => warn!(%error, "the call is not stored"),
+            }
+            page
+        }
+    }
+
+    /// The page of a call that was begun.
+    pub(super) fn page(&self, (call_id, clock): (&CallId, WallClock)) -> CallPage {
+        CallPage { chronicle: self.clone(), call_id: call_id.clone(), clock }
+    }
+
+    /// Writes the whole page of a call that was refused. If the store is behind, only the file has it: refused calls
+    /// may be many.
+    pub fn refuse(&self, record: &CallRecord) {
+        let line = self.records.line(record);
+        if self.store.takes_calls() {
+            let new = NewCall {
+                call_id: record.call_id.as_str().into(),
+                stream_id: record.stream_id.as_str().into(),
+                parties: Some(parties(record)),
+                direction: record.direction,
+                bot: record.bot.clone(),
+                phone_dialect: record.phone_dialect.clone(),
+                bot_dialect: record.bot_dialect.clone(),
+                started_ms: record.clock.unix_ms(record.started_at),
+                callback: CallbackAddress::Known(None),
+                custom_params: BTreeMap::new(),
+            };
+            let at_ms = new.started_ms;
+            self.store.begin_call_unawaited(new, at_ms);
+            self.end(record, line.clone());
+        } else {
+            self.store.count_skipped();
+        }
+        self.records.append(line);
+    }
+
+    fn end(&self, record: &CallRecord, line: String) {
+        let unix_ms = |at: Moment| record.clock.unix_ms(at);
+        let row = record.cause.row();
+        let ended = EndedCall {
+            outcome: record.cause.outcome(record.answered_at.is_some()),
+            cause: StoredCause {
+                class: row.class.word().to_owned(),
+                reason: row.word.to_owned(),
+                q850: row.q850,
+                hung_up_by: record.hung_up_by.word().to_owned(),
+            },
+            parties: parties(record),
+            stream_id: record.stream_id.as_str().into(),
+            bot: record.bot.clone(),
+            bot_dialect: record.bot_dialect.clone(),
+            answered_ms: record.answered_at.map(unix_ms),
+            transfers: record.transfers.iter().map(|transfer| since_1970(transfer, record.clock)).collect(),
+            record: Some(line),
+        };
+        let call_id = record.call_id.as_str();
+        self.store.tell(call_id, Fact::Ended(Box::new(ended)), unix_ms(record.ended_at));
+    }
+}
+
+impl CallPage {
+    /// A vendor has said whose call it is.
+    pub fn parties(&self, from: &PhoneNumber, to: &PhoneNumber, phone_leg_id: &str, at: Moment) {
+        let parties = StoredParties {
+            from: from.as_str().into(),
+            to: to.as_str().into(),
+            phone_leg_id: phone_leg_id.into(),
+        };
+        self.tell(Fact::Parties(parties), at);
+    }
+
+    /// The call rings.
+    pub fn ringing(&self, at: Moment) {
+        self.tell(Fact::Ringing, at);
+    }
+
+    /// The call was answered.
+    pub fn in_progress(&self, at: Moment) {
+        self.tell(Fact::InProgress, at);
+    }
+
+    /// A transfer began, or went on.
+    pub fn transfer(&self, transfer: &TransferReport, at: Moment) {
+        self.tell(Fact::Transfer(Box::new(since_1970(transfer, self.clock))), at);
+    }
+
+    /// Something else that the store knows of calls.
+    pub fn tell(&self, fact: Fact, at: Moment) {
+        self.chronicle.store.tell(self.call_id.as_str(), fact, self.clock.unix_ms(at));
+    }
+
+    /// The call is over.
+    pub fn end(&self, record: &CallRecord) {
+        let line = self.chronicle.records.line(record);
+        self.chronicle.end(record, line.clone());
+        self.chronicle.records.append(line);
+    }
+}
+
+/// A call that has not begun, for the record of one that never comes to its own.
+pub(super) fn what_is_known(settings: &CallSettings, now: Moment) -> RefusedCall {
+    RefusedCall {
+        call_id: settings.call_id.clone(),
+        stream_id: settings.stream_id.clone(),
+        phone_leg_id: settings.phone_leg_id.clone(),
+        from: settings.from.clone(),
+        to: settings.to.clone(),
+        phone_dialect: phone_dialect(&settings.phone),
+        clock: settings.clock,
+        at: now,
+    }
+}
+
+fn new_call(settings: &CallSettings, callback: CallbackAddress) -> NewCall {
+    let parties = match settings.phone {
+        PhoneSettings::Vendor { .. } if settings.direction == Direction::Inbound => None,
+        _ => Some(StoredParties {
+            from: settings.from.as_str().into(),
+            to: settings.to.as_str().into(),
+            phone_leg_id: settings.phone_leg_id.clone(),
+        }),
+    };
+    NewCall {
+        call_id: settings.call_id.as_str().into(),
+        stream_id: settings.stream_id.as_str().into(),
+        parties,
+        direction: settings.direction,
+        bot: settings.bot.name.clone(),
+        phone_dialect: phone_dialect(&settings.phone).into(),
+        bot_dialect: settings.bot.dialect.into(),
+        started_ms: crate::clock::unix_ms(),
+        callback,
+        custom_params: BTreeMap::new(),
+    }
+}
+
+fn phone_dialect(phone: &PhoneSettings) -> &'static str {
+    match phone {
+        PhoneSettings::Vendor { dialect, .. } => dialect,
+        _ => SIP,
+    }
+}
+
+fn parties(record: &CallRecord) -> StoredParties {
+    StoredParties {
+        from: record.from.as_str().into(),
+        to: record.to.as_str().into(),
+        phone_leg_id: record.phone_leg_id.clone(),
+    }
+}
+
+/// How long a call waits at most until its row is durable.
+pub const BEGIN_PATIENCE: Duration = Duration::from_millis(500);

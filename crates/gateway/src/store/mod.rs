@@ -1,0 +1,311 @@
+//! The store: calls, their events, and the deliveries of these, in SQLite or PostgreSQL.
+//!
+//! Typed functions only. Every write goes through one line to one writer that commits many at once and acknowledges
+//! after the commit (ADR 0007); reads have connections of their own. Nothing in here knows calls, HTTP or jobs.
+
+mod call;
+mod calls;
+mod course;
+mod deliveries;
+mod engine;
+mod error;
+mod health;
+mod keys;
+mod open;
+mod queue;
+mod schema;
+mod status;
+mod transfers;
+mod work;
+mod writer;
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+
+use crate::config::Database;
+
+pub use call::{CallbackAddress, NewCall, StoredCall, StoredCause, StoredParties, direction_word};
+pub use calls::{CallCursor, CallFilter, StoredEvent};
+pub use course::{EndedCall, Fact, NamedCallback, RecordedPart, StoredRecording};
+pub use deliveries::{AttemptOutcome, DeliveryFilter, DeliveryState, DueDelivery, StoredDelivery};
+pub use error::StoreError;
+pub use health::{COMMIT_BOUNDS_MS, StoreFigures};
+pub use keys::KeyClaim;
+pub use queue::BATCH_MAX;
+pub use status::{CallStatus, EventName};
+pub use transfers::{UNIX_CLOCK, since_1970};
+pub use writer::StoreThread;
+
+use engine::Readers;
+use open::Door;
+use queue::{Entry, Queue};
+use work::{Done, Scribe, Work};
+use writer::Writer;
+
+/// Makes the body of an event from the call as it stands with it: of a call, what is told, when (ms since 1970).
+pub type EventBody = fn(&StoredCall, EventName, u64) -> String;
+
+/// The store; clones share it.
+#[derive(Clone)]
+pub struct Store {
+    queue: Arc<Queue>,
+    readers: Readers,
+    committed: watch::Receiver<u64>,
+    server: Arc<str>,
+}
+
+impl Store {
+    /// Opens the database for the rows of `server` and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::Open`], [`StoreError::Newer`], [`StoreError::Taken`], each with what to do.
+    pub async fn open(
+        database: &Database,
+        server: &str,
+        body: EventBody,
+    ) -> Result<(Self, StoreThread), StoreError> {
+        let door = Door::open(database, server)?;
+        let readers = door.readers()?;
+        let queue = Arc::<Queue>::default();
+        let (committed, sees_commits) = watch::channel(0);
+        let scribe = Scribe { server: server.to_owned(), body };
+        let thread = Writer { door, queue: queue.clone(), scribe, committed }.start().await?;
+        Ok((Self { queue, readers, committed: sees_commits, server: server.into() }, thread))
+    }
+
+    /// Stores a call that begins; resolves after the commit.
+    ///
+    /// # Errors
+    /// [`StoreError::Behind`] when the database takes longer than [`WRITE_PATIENCE`]; the call is stored once it can.
+    pub async fn begin_call(&self, new: NewCall, at_ms: u64) -> Result<(), StoreError> {
+        self.acknowledged(Work::Begin(Box::new(new)), at_ms).await.map(|_| ())
+    }
+
+    /// Stores a call that begins, without waiting.
+    pub fn begin_call_unawaited(&self, new: NewCall, at_ms: u64) {
+        self.queue.push(Entry::new(Work::Begin(Box::new(new)), at_ms));
+    }
+
+    /// Stores what a call tells, without waiting; `at_ms` is when it happened, ms since 1970.
+    pub fn tell(&self, call_id: &str, fact: Fact, at_ms: u64) {
+        self.queue.push(Entry::new(Work::Fact(call_id.into(), Box::new(fact)), at_ms));
+    }
+
+    /// Stores what a call tells; resolves after the commit. Returns whether there is such a call.
+    ///
+    /// # Errors
+    /// As [`Store::begin_call`].
+    pub async fn tell_acknowledged(&self, call_id: &str, fact: Fact, at_ms: u64) -> Result<bool, StoreError> {
+        self.found(Work::Fact(call_id.into(), Box::new(fact)), at_ms).await
+    }
+
+    /// Whether the line of writes is short enough for another call to come in.
+    pub fn takes_calls(&self) -> bool {
+        let figures = self.queue.figures();
+        figures.waiting < ADMISSION_WRITES_MAX && figures.oldest < ADMISSION_AGE_MAX
+    }
+
+    /// The figures of this moment.
+    pub fn figures(&self) -> StoreFigures {
+        self.queue.figures()
+    }
+
+    /// Changes after every commit: look into the tables then.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.committed.clone()
+    }
+
+    /// Counts a call that went on before its row was durable.
+    pub fn count_unawaited(&self) {
+        self.queue.health.unawaited();
+    }
+
+    /// Counts a refused call for which there was no room.
+    pub fn count_skipped(&self) {
+        self.queue.health.skipped();
+    }
+
+    /// The call of that id.
+    ///
+    /// # Errors
+    /// The database's; so for every function below.
+    pub async fn find_call(&self, call_id: &str) -> Result<Option<StoredCall>, StoreError> {
+        calls::find(&self.readers, call_id).await
+    }
+
+    /// Calls, newest first, from behind the cursor on.
+    pub async fn list_calls(
+        &self,
+        filter: &CallFilter,
+        behind: Option<&CallCursor>,
+        limit: usize,
+    ) -> Result<Vec<StoredCall>, StoreError> {
+        calls::list(&self.readers, filter, behind, limit).await
+    }
+
+    /// The calls of this server that are not over.
+    pub async fn calls_up(&self) -> Result<Vec<StoredCall>, StoreError> {
+        calls::up(&self.readers, &self.server).await
+    }
+
+    /// The calls of this server that ended at `since_ms` or later and have a record.
+    pub async fn calls_ended_since(&self, since_ms: u64) -> Result<Vec<StoredCall>, StoreError> {
+        calls::ended_since(&self.readers, &self.server, since_ms).await
+    }
+
+    /// When the newest event of this server happened, ms since 1970.
+    pub async fn last_event_ms(&self) -> Result<Option<u64>, StoreError> {
+        calls::last_event_ms(&self.readers, &self.server).await
+    }
+
+    /// Events behind that place, oldest first.
+    pub async fn events_after(&self, seq: u64, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
+        calls::events_after(&self.readers, seq, limit).await
+    }
+
+    /// The place of the newest event.
+    pub async fn last_seq(&self) -> Result<u64, StoreError> {
+        calls::last_seq(&self.readers).await
+    }
+
+    /// The events of a call, in order.
+    pub async fn events_of(&self, call_id: &str) -> Result<Vec<StoredEvent>, StoreError> {
+        calls::events_of(&self.readers, call_id).await
+    }
+
+    /// Deliveries of this server that are due, longest due first: of each call only its first that is under way, and
+    /// none to the origins in `busy`. One that is being tried is due until [`Store::delivery_attempted`] says otherwise.
+    pub async fn due_deliveries(
+        &self,
+        now_ms: u64,
+        limit: usize,
+        busy: &HashSet<String>,
+    ) -> Result<Vec<DueDelivery>, StoreError> {
+        deliveries::due(&self.readers, &self.server, now_ms, limit, busy).await
+    }
+
+    /// When the next delivery of this server is due, ms since 1970; in the past if one is.
+    pub async fn next_delivery_ms(&self) -> Result<Option<u64>, StoreError> {
+        deliveries::next_due(&self.readers, &self.server).await
+    }
+
+    /// Takes down an attempt made at `at_ms`; one that stays pending is tried again at `next_at_ms`. Returns whether
+    /// such a delivery was under way.
+    pub async fn delivery_attempted(
+        &self,
+        event_id: &str,
+        outcome: AttemptOutcome,
+        next_at_ms: Option<u64>,
+        at_ms: u64,
+    ) -> Result<bool, StoreError> {
+        let attempt = Work::Attempt { event_id: event_id.into(), outcome, next_at_ms };
+        self.found(attempt, at_ms).await
+    }
+
+    /// Deliveries, newest first, those with a smaller `seq` than `before`.
+    pub async fn list_deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<StoredDelivery>, StoreError> {
+        deliveries::list(&self.readers, filter, before, limit).await
+    }
+
+    /// The delivery of that event.
+    pub async fn find_delivery(&self, event_id: &str) -> Result<Option<StoredDelivery>, StoreError> {
+        deliveries::find(&self.readers, event_id).await
+    }
+
+    /// Has a delivery that is over tried again, at once. Returns whether there is one.
+    pub async fn replay_delivery(&self, event_id: &str, now_ms: u64) -> Result<bool, StoreError> {
+        self.found(Work::Replay(event_id.into()), now_ms).await
+    }
+
+    /// Comes with an idempotency key; `fingerprint` tells requests apart that must not share one.
+    pub async fn claim_key(
+        &self,
+        (scope, name): (&str, &str),
+        fingerprint: &str,
+        now_ms: u64,
+    ) -> Result<KeyClaim, StoreError> {
+        let claim =
+            Work::ClaimKey { scope: scope.into(), name: name.into(), fingerprint: fingerprint.into() };
+        match self.acknowledged(claim, now_ms).await? {
+            Done::Claimed(claim) => Ok(claim),
+            Done::Written | Done::Found(_) => Err(StoreError::Unreadable("the answer to a claim")),
+        }
+    }
+
+    /// Keeps the answer of the request that came with that key.
+    pub async fn answer_key(
+        &self,
+        (scope, name): (&str, &str),
+        (status, body): (u16, &str),
+        now_ms: u64,
+    ) -> Result<bool, StoreError> {
+        let answer = Work::AnswerKey { scope: scope.into(), name: name.into(), status, body: body.into() };
+        self.found(answer, now_ms).await
+    }
+
+    /// Gives a key free whose request was not carried out.
+    pub async fn release_key(&self, (scope, name): (&str, &str), now_ms: u64) -> Result<bool, StoreError> {
+        self.found(Work::ReleaseKey { scope: scope.into(), name: name.into() }, now_ms).await
+    }
+
+    /// Forgets keys that somebody came with before `before_ms`.
+    pub async fn forget_keys(&self, before_ms: u64, now_ms: u64) -> Result<bool, StoreError> {
+        self.found(Work::ForgetKeys { before_ms }, now_ms).await
+    }
+
+    /// A value that is kept over restarts.
+    pub async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
+        calls::setting(&self.readers, name).await
+    }
+
+    /// Keeps a value over restarts.
+    pub async fn set_setting(&self, name: &str, value: &str, now_ms: u64) -> Result<(), StoreError> {
+        self.acknowledged(Work::Set { name: name.into(), value: value.into() }, now_ms).await.map(|_| ())
+    }
+
+    /// Ends the connections that read.
+    pub async fn close_readers(&self) {
+        self.readers.close().await;
+    }
+
+    async fn found(&self, work: Work, at_ms: u64) -> Result<bool, StoreError> {
+        Ok(match self.acknowledged(work, at_ms).await? {
+            Done::Found(found) => found,
+            Done::Written | Done::Claimed(_) => true,
+        })
+    }
+
+    async fn acknowledged(&self, work: Work, at_ms: u64) -> Result<Done, StoreError> {
+        let (done, is_done) = oneshot::channel();
+        self.queue.push(Entry { done: Some(done), ..Entry::new(work, at_ms) });
+        match tokio::time::timeout(WRITE_PATIENCE, is_done).await {
+            Ok(Ok(done)) => done,
+            // The writer ends only with the process.
+            Ok(Err(_)) | Err(_) => Err(StoreError::Behind),
+        }
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
+/// How long a write is waited for by whoever wants it acknowledged.
+pub const WRITE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Writes that may wait for the disk while calls come in; one call more is refused.
+pub const ADMISSION_WRITES_MAX: usize = 4_096;
+
+/// How long the oldest of them may have waited.
+pub const ADMISSION_AGE_MAX: Duration = Duration::from_secs(5);
