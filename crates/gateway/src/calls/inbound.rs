@@ -71,7 +71,7 @@ async fn run(
         }
     };
     let Prepared { bot, bot_end, fallback, country, trunk, rtp, session, description, .. } = prepared;
-    let Prepared { identity, media, early_media, .. } = prepared;
+    let Prepared { identity, media, early_media, callback, .. } = prepared;
     let trunk = trunk.as_deref();
     info!(source = %invitation.source, trunk, bot = %bot.name, dialect = bot.dialect, "call came in");
     if media.as_ref().is_some_and(|media| media.srtp.is_some()) {
@@ -81,7 +81,7 @@ async fn run(
     parties.country = country;
     let phone = PhoneSettings::Sip { rtp: identity, media: media.clone(), early_media };
     let settings = exchange.settings(names, parties, phone, bot, fallback);
-    let page = exchange.chronicle().begin(&settings, CallbackAddress::Known(None)).await;
+    let page = exchange.chronicle().begin(&settings, callback).await;
     let end = SipEnd::new((leg, events), rtp, session, description, media);
     let task =
         CallTask::new(&exchange, (settings, page), PhoneEnd::Sip(Box::new(end)), bot_end, (seat, orders));
@@ -96,6 +96,7 @@ struct Prepared {
     country: Option<Box<str>>,
     /// The name of the trunk that it came by.
     trunk: Option<String>,
+    callback: CallbackAddress,
     rtp: RtpSocket,
     identity: RtpIdentity,
     session: Session,
@@ -155,12 +156,14 @@ fn prepare(
     let country = route.country.or_else(|| trunk?.country.as_ref()).map(|code| code.as_str().into());
     let (fallback, trunk) = (route.fallback, trunk.map(|trunk| trunk.name.clone()));
     let early_media = route.early_media;
+    let callback = CallbackAddress::Known(route.callbacks.map(|url| url.as_uri().to_string().into()));
     Ok(Prepared {
         bot,
         bot_end,
         fallback,
         country,
         trunk,
+        callback,
         rtp,
         identity,
         session,

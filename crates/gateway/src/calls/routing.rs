@@ -2,7 +2,7 @@
 
 use patchcord_core::call::Fallback;
 
-use crate::config::{self, BotChoice, Config, ConfigApi, CountryCode, Taker};
+use crate::config::{self, BotChoice, Config, ConfigApi, CountryCode, Taker, WebUrl};
 
 /// Where a call goes.
 #[derive(Debug, Clone)]
@@ -15,6 +15,8 @@ pub struct Route<'a> {
     pub country: Option<&'a CountryCode>,
     /// Whether the caller hears the bot before it answers.
     pub early_media: bool,
+    /// Where the status of the call is posted.
+    pub callbacks: Option<&'a WebUrl>,
 }
 
 /// Who takes a call.
@@ -60,6 +62,7 @@ fn by_number<'a>(config: &'a Config, user: &str) -> Option<Route<'a>> {
         fallback: fallback(&number.fallback),
         country: number.country.as_ref(),
         early_media: number.early_media,
+        callbacks: number.callbacks.as_ref().or(config.callbacks.url.as_ref()),
     })
 }
 
@@ -70,6 +73,7 @@ fn by_name<'a>(config: &'a Config, user: &str, from_loopback: bool) -> Option<Ro
         fallback: Fallback::default(),
         country: None,
         early_media: false,
+        callbacks: config.callbacks.url.as_ref(),
     })
 }
 

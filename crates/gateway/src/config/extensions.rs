@@ -103,7 +103,7 @@ const CONTACTS_MAX: u32 = 32;
 mod tests {
     use super::super::Config;
 
-    const PLAIN: &str = "[[extensions]]\nnumber = \"101\"\npassword = \"secret\"\n";
+    const PLAIN: &str = "[[extensions]]\nnumber = \"101\"\npassword = \"hunter2\"\n";
 
     #[test]
     fn an_extension_calls_nobody_outside_unless_it_is_allowed_to() {
@@ -130,6 +130,6 @@ mod tests {
     #[test]
     fn its_password_is_never_printed() {
         let config = Config::parse(PLAIN).unwrap();
-        assert!(!format!("{config:?}").contains("secret"));
+        assert!(!format!("{config:?}").contains("hunter2"));
     }
 }
