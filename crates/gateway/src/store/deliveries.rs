@@ -202,7 +202,7 @@ pub(super) async fn next_due(readers: &Readers, server: &str) -> Result<Option<u
         "SELECT next_at_ms FROM deliveries WHERE server = $1 AND state = 'pending' AND next_at_ms IS NOT NULL \
          ORDER BY next_at_ms LIMIT 1",
     );
-    Ok(readers.row(query.text(server)).await?.map(|mut row| row.whole()).transpose()?)
+    readers.row(query.text(server)).await?.map(|mut row| row.whole()).transpose()
 }
 
 /// Deliveries, newest first, from the one before `before` on.
