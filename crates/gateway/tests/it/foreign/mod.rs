@@ -21,6 +21,7 @@ mod phone;
 mod phone_kinds;
 mod phones_meet_bots;
 mod plain_socket;
+mod postgresql;
 mod program;
 mod report;
 mod seed_messages;
