@@ -12,7 +12,7 @@ mod flows;
 mod hand_over;
 mod line;
 mod menu;
-mod phone;
+pub mod phone;
 mod reloads;
 mod sound;
 mod wires;
@@ -22,7 +22,10 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use patchcord::app::{App, Parts};
-use patchcord::config::Config;
+use patchcord::config::{Config, Database};
+use patchcord::store::{CallFilter, StoredCall};
+
+use crate::store::ground::Ground;
 
 /// A running gateway in a folder of its own.
 pub struct Gateway {
@@ -72,6 +75,23 @@ impl Gateway {
     /// `host:port` of the HTTP port.
     pub fn http(&self) -> String {
         self.app.places().http.unwrap().to_string()
+    }
+
+    /// Its data folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Stops the gateway when its calls have ended, and returns their records and what is stored of them.
+    pub async fn stop_and_see(self) -> (Vec<serde_json::Value>, Vec<StoredCall>) {
+        self.app.stop(Duration::from_secs(5), std::future::pending()).await;
+        let records = records(&self.folder);
+        let ground = Ground::at(Database::in_folder(&self.folder));
+        let open = ground.open().await;
+        let calls = open.store.list_calls(&CallFilter::default(), None, 10_000).await.unwrap();
+        open.close().await;
+        let _ = std::fs::remove_dir_all(&self.folder);
+        (records, calls)
     }
 
     /// Stops the gateway when its calls have ended, and returns their records.

@@ -2,7 +2,9 @@
 
 pub mod calls;
 pub mod deliveries;
+mod faults;
 pub mod ground;
+mod restart;
 
 use std::pin::Pin;
 

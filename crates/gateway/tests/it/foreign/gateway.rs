@@ -107,6 +107,12 @@ impl Gateway {
         self.program.terminate();
     }
 
+    /// Kills it where it stands, and waits until it is gone.
+    pub async fn kill(self) {
+        self.program.kill();
+        self.program.finish(STOP_MAX).await;
+    }
+
     /// Ends it and waits for that.
     pub async fn stop(self) -> ExitStatus {
         self.program.terminate();

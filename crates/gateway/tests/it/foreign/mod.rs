@@ -15,6 +15,7 @@ mod failing_bots;
 mod folder;
 mod gateway;
 mod impairment;
+mod kill9;
 mod long_call;
 mod peers_can_fail;
 mod phone;

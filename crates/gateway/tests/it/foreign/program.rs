@@ -97,6 +97,13 @@ impl Program {
         }
     }
 
+    /// Kills it; [`Program::finish`] waits until it is gone.
+    pub fn kill(&self) {
+        if let Some(id) = self.child.id() {
+            signal("-KILL", &id.to_string());
+        }
+    }
+
     /// What it said on stderr, the last of it.
     pub fn talk(&self) -> String {
         let talk = std::fs::read_to_string(&self.talk).unwrap_or_default();

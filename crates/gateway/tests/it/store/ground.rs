@@ -122,9 +122,18 @@ pub fn ended() -> Fact {
     ended_as(CallOutcome::Completed)
 }
 
+/// The end of an answered call with this line of `calls.jsonl`.
+pub fn ended_with(record: String) -> Fact {
+    Fact::Ended(Box::new(EndedCall { record: Some(record), ..end(CallOutcome::Completed) }))
+}
+
 /// An end.
 pub fn ended_as(outcome: CallOutcome) -> Fact {
-    Fact::Ended(Box::new(EndedCall {
+    Fact::Ended(Box::new(end(outcome)))
+}
+
+fn end(outcome: CallOutcome) -> EndedCall {
+    EndedCall {
         outcome,
         cause: StoredCause {
             class: "completed".into(),
@@ -139,5 +148,5 @@ pub fn ended_as(outcome: CallOutcome) -> Fact {
         answered_ms: None,
         transfers: Vec::new(),
         record: Some("{\"call_id\":\"x\"}".into()),
-    }))
+    }
 }
