@@ -65,6 +65,20 @@ async fn until(http: &str, path: &str, word: &str) -> String {
     }
 }
 
+/// Calls until a call is refused because of the disk.
+async fn until_nobody_comes_in(sip: &str) {
+    let deadline = Instant::now() + Duration::from_secs(15);
+    loop {
+        let mut late = Phone::dial("echo", sip, &[pcmu()]).await;
+        let over = |event: &LegEvent| matches!(event, LegEvent::Answered { .. } | LegEvent::Failed { .. });
+        if let LegEvent::Failed { code, .. } = late.event(over).await {
+            return assert_eq!(code, 503);
+        }
+        late.hang_up().await;
+        assert!(Instant::now() < deadline, "everybody is let in");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_stands_still_is_heard_on_no_call_and_told_to_everybody() {
     let gateway = Gateway::start("").await;
@@ -102,20 +116,7 @@ async fn a_disk_that_stands_still_is_heard_on_no_call_and_told_to_everybody() {
         assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
         until(&http, "/metrics", "\npatchcord_storage_failing 1\n").await;
         // Once the oldest fact has waited for five seconds nobody comes in any more.
-        let mut refused = 0;
-        while refused == 0 {
-            let mut late = Phone::dial("echo", &sip, &[pcmu()]).await;
-            let over =
-                |event: &LegEvent| matches!(event, LegEvent::Answered { .. } | LegEvent::Failed { .. });
-            match late.event(over).await {
-                LegEvent::Failed { code, .. } => {
-                    assert_eq!(code, 503);
-                    refused += 1;
-                }
-                _ => late.hang_up().await,
-            }
-            assert!(called.elapsed() < Duration::from_secs(15), "everybody is let in");
-        }
+        until_nobody_comes_in(&sip).await;
         stall.end().await;
         until(&http, "/ready", "\"ready\"").await;
         phone
