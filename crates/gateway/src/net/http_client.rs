@@ -81,18 +81,44 @@ pub async fn send(
     request: HttpRequest<'_>,
     terms: HttpTerms<'_>,
 ) -> Result<HttpAnswer, HttpError> {
+    let answered = ask(egress, request, terms, async |response| read(response, terms.body_bytes_max).await);
+    answered.await
+}
+
+/// Sends `request` and reads the answer's head; its body, whatever it is, is left where it is.
+///
+/// # Errors
+/// As [`send`], but that no body can be wrong.
+pub async fn send_for_head(
+    egress: &Egress,
+    request: HttpRequest<'_>,
+    terms: HttpTerms<'_>,
+) -> Result<(StatusCode, HeaderMap), HttpError> {
+    ask(egress, request, terms, async |response: Response<Incoming>| {
+        let (head, _) = response.into_parts();
+        Ok((head.status, head.headers))
+    })
+    .await
+}
+
+async fn ask<T>(
+    egress: &Egress,
+    request: HttpRequest<'_>,
+    terms: HttpTerms<'_>,
+    read: impl AsyncFnOnce(Response<Incoming>) -> Result<T, HttpError>,
+) -> Result<T, HttpError> {
     let transport = egress.connect(Destination::of(request.url), terms.trust, terms.deadline).await?;
-    match timeout_at(terms.deadline, exchange(transport, request, terms.body_bytes_max)).await {
+    match timeout_at(terms.deadline, exchange(transport, request, read)).await {
         Ok(answered) => answered,
         Err(_) => Err(HttpError::TooLate),
     }
 }
 
-async fn exchange(
+async fn exchange<T>(
     transport: Transport,
     request: HttpRequest<'_>,
-    body_bytes_max: usize,
-) -> Result<HttpAnswer, HttpError> {
+    read: impl AsyncFnOnce(Response<Incoming>) -> Result<T, HttpError>,
+) -> Result<T, HttpError> {
     let request = whole(request)?;
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(HEADER_BYTES_MAX)
@@ -101,7 +127,7 @@ async fn exchange(
         .map_err(HttpError::Unanswered)?;
     let answer = async {
         let response = sender.send_request(request).await.map_err(unanswered)?;
-        read(response, body_bytes_max).await
+        read(response).await
     };
     let carry = async {
         // How the connection ended reaches the answer's own error.
