@@ -52,11 +52,13 @@ def check(headers, body, secret):
         expect(name in event, f"{name} is missing")
     expect(headers.get("x-call-id") == event.get("call_id"), "x-call-id")
     expect(headers.get("x-timestamp") == event.get("timestamp"), "x-timestamp is not the body's timestamp")
+    late = None
     try:
-        datetime.datetime.strptime(event.get("timestamp", ""), "%Y-%m-%dT%H:%M:%S.%fZ")
+        happened = datetime.datetime.strptime(event.get("timestamp", ""), "%Y-%m-%dT%H:%M:%S.%fZ")
+        late = time.time() - happened.replace(tzinfo=datetime.timezone.utc).timestamp()
     except ValueError:
         bad.append("timestamp is no RFC 3339 with milliseconds")
-    return event, bad
+    return event, late, bad
 
 
 class Receiver:
@@ -88,12 +90,12 @@ class Receiver:
             path = lines[0].split(" ")[1]
             headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines[1:] if line)}
             body = await reader.readexactly(int(headers.get("content-length", "0")))
-            event, bad = check(headers, body, self.secret)
+            event, late, bad = check(headers, body, self.secret)
             event_id = headers.get("webhook-id", "")
             kind = path.lstrip("/").split("/")[0]
             answer = self.answer(path, event_id)
             told = {"path": path, "id": event_id, "event": event.get("event"), "call_id": event.get("call_id"),
-                    "at": time.time(), "status": answer[0] if kind not in ("stalls", "resets") else kind,
+                    "late": late, "status": answer[0] if kind not in ("stalls", "resets") else kind,
                     "bad": bad, "body": event, "digest": hashlib.sha256(body).hexdigest()}
             print("GOT " + json.dumps(told), flush=True)
             if kind == "stalls":

@@ -21,7 +21,7 @@ use crate::calls::{
 use crate::clock::Clock;
 use crate::config::{Config, CurrentConfig, ExternalIp, Listener, SipTransport};
 use crate::http::{self, SipView, TlsDoor};
-use crate::jobs::event_body;
+use crate::jobs::{Courier, event_body};
 use crate::net::read_sip_tls;
 use crate::store::{Store, StoreThread};
 use crate::tasks::{Tasks, WorkerThreads, blocking};
@@ -95,6 +95,7 @@ impl App {
         let exchange = Exchange::new(current, clock, tasks, registry, left).map_err(StartError::Other)?;
         let Sockets { places, http, listeners, sip, tls } = sockets;
         let tasks = &exchange.tasks;
+        tasks.spawn("callbacks", courier(&exchange).run(tasks.stop().clone()));
         let sip = sip.map(|(agent, calls)| {
             let inbound = tasks.spawn("inbound", inbound::serve(exchange.clone(), calls));
             let view = SipView {
@@ -230,6 +231,15 @@ fn open_wire_log(config: &Config) -> Result<Option<(WireLog, WireLogThread)>, St
         .transpose()
         .context("server.data_dir cannot be written")
         .map_err(StartError::Other)
+}
+
+fn courier(exchange: &Exchange) -> Courier {
+    Courier {
+        store: exchange.store.clone(),
+        current: exchange.current.clone(),
+        egress: exchange.egress.clone(),
+        meter: exchange.callbacks.clone(),
+    }
 }
 
 async fn open_store(config: &Config) -> Result<(Store, StoreThread), StartError> {

@@ -12,7 +12,7 @@ use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use http::{Method, StatusCode};
 use patchcord_core::call::FoundBot;
 use patchcord_core::media::MediaFormat;
-use patchcord_core::vocabulary::{PhoneNumber, Reason, StreamId};
+use patchcord_core::vocabulary::{CallId, PhoneNumber, Reason, StreamId};
 use serde::Serialize;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
@@ -22,6 +22,7 @@ use super::config_api_meter::{Outcome, Stopwatch};
 use super::exchange::Exchange;
 use crate::config::{AnsweredBot, BadAnswer, Config, ConfigAnswer, ConfigApi};
 use crate::net::{HttpAnswer, HttpError, HttpRequest, HttpTerms, Trust, send};
+use crate::store::{Fact, NamedCallback};
 
 /// One question, ready to be asked.
 pub struct Inquiry {
@@ -30,11 +31,14 @@ pub struct Inquiry {
     api: ConfigApi,
     body: Bytes,
     phone: MediaFormat,
+    call_id: CallId,
 }
 
 /// Who is asked about.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
+    /// The call.
+    pub call_id: &'a CallId,
     /// Who calls.
     pub from: &'a PhoneNumber,
     /// Who is called.
@@ -80,7 +84,8 @@ impl Inquiry {
         };
         // Strings only: serialisation into memory has nothing to fail at.
         let body = serde_json::to_vec(&question).unwrap_or_default().into();
-        Self { exchange, config, api, body, phone }
+        let call_id = asked.call_id.clone();
+        Self { exchange, config, api, body, phone, call_id }
     }
 
     /// Asks, and makes the bot of the answer.
@@ -93,6 +98,7 @@ impl Inquiry {
         let millis = stopwatch.stop(answered.as_ref().map_or_else(Refused::outcome, |_| Outcome::Answered));
         match answered {
             Ok(answer) => {
+                self.name_callback(&answer);
                 answer.notes.iter().for_each(|note| debug!(note, "config_api"));
                 Ok(self.found(answer, millis))
             }
@@ -101,6 +107,17 @@ impl Inquiry {
                 Err(refused.reason())
             }
         }
+    }
+
+    /// Where the call is told of, and with what: the answer's word counts before the number's.
+    fn name_callback(&self, answer: &ConfigAnswer<'_>) {
+        let named = NamedCallback {
+            url: answer.callback.as_ref().map(|url| url.as_uri().to_string().into()),
+            custom_params: answer.custom.iter().cloned().collect(),
+        };
+        let clock = self.exchange.clock;
+        let page = self.exchange.chronicle().page((&self.call_id, clock.wall()));
+        page.tell(Fact::Callback(named), clock.now());
     }
 
     async fn answer(&self) -> Result<ConfigAnswer<'_>, Refused> {

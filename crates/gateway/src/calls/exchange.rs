@@ -27,6 +27,7 @@ use super::wire_log::WireLog;
 use crate::bots;
 use crate::clock::{Clock, unix_ms};
 use crate::config::{Bot, BotChoice, Config, CurrentConfig};
+use crate::jobs::CallbackMeter;
 use crate::net::{CONNECT_TIMEOUT, Egress, RtpPortRange, Trust};
 use crate::store::Store;
 use crate::tasks::Tasks;
@@ -46,6 +47,8 @@ pub struct Exchange {
     pub egress: Egress,
     /// What became of the questions to CONFIG_APIs.
     pub config_api: Arc<ConfigApiMeter>,
+    /// What became of the deliveries of callbacks.
+    pub callbacks: Arc<CallbackMeter>,
     /// Where the phones of extensions are.
     pub locations: Locations,
     /// RTP ports.
@@ -103,6 +106,7 @@ impl Exchange {
             clock,
             egress: Egress::new(tasks.clone()),
             config_api: Arc::default(),
+            callbacks: Arc::default(),
             tasks,
             registry,
             wire_log,

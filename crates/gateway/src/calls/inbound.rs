@@ -142,6 +142,7 @@ fn prepare(
         RouteTaker::Flow(name) => exchange.flow(name, format).ok_or(Reason::Internal)?,
         RouteTaker::ConfigApi(api) => {
             let asked = Asked {
+                call_id: &names.call_id,
                 from: &parties.from,
                 to: &parties.to,
                 stream_id: &names.stream_id,
@@ -156,7 +157,12 @@ fn prepare(
     let country = route.country.or_else(|| trunk?.country.as_ref()).map(|code| code.as_str().into());
     let (fallback, trunk) = (route.fallback, trunk.map(|trunk| trunk.name.clone()));
     let early_media = route.early_media;
-    let callback = CallbackAddress::Known(route.callbacks.map(|url| url.as_uri().to_string().into()));
+    let address = route.callbacks.map(|url| url.as_uri().to_string().into());
+    let callback = match route.taker {
+        // The answer may name another one.
+        RouteTaker::ConfigApi(_) => CallbackAddress::Asked(address),
+        RouteTaker::Bot(_) | RouteTaker::Flow(_) => CallbackAddress::Known(address),
+    };
     Ok(Prepared {
         bot,
         bot_end,

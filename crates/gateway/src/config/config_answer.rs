@@ -27,6 +27,8 @@ pub struct ConfigAnswer<'a> {
     pub bot: AnsweredBot<'a>,
     /// Names and values that go along, at most [`CUSTOM_MAX`] of at most [`CUSTOM_BYTES_MAX`] bytes each.
     pub custom: Vec<(String, String)>,
+    /// Where the call's events are posted.
+    pub callback: Option<WebUrl>,
     /// What was left out, in sentences that name keys and no values, at most [`NOTES_MAX`].
     pub notes: Vec<String>,
 }
@@ -55,12 +57,12 @@ impl<'a> ConfigAnswer<'a> {
             .map_err(|_| BadAnswer("the answer is not a JSON object".to_owned()))?;
         let mut fields = Fields::sort(object)?;
         let custom = fields.custom()?;
-        fields.check_callback();
+        let callback = fields.callback();
         let bot = match fields.text("bot")? {
             Some(name) => AnsweredBot::Named(fields.named(&name, config)?),
             None => AnsweredBot::Described(Box::new(fields.described()?)),
         };
-        Ok(ConfigAnswer { bot, custom, notes: fields.notes })
+        Ok(ConfigAnswer { bot, custom, callback, notes: fields.notes })
     }
 }
 
@@ -146,14 +148,16 @@ impl Fields {
     }
 
     /// A call is not refused because nobody can be told of it.
-    fn check_callback(&mut self) {
-        match self.text("status_callback_url") {
-            Ok(None) => {}
-            Ok(Some(url)) if WebUrl::parse(&url).is_ok() => {
-                self.note("`status_callback_url` is good, and not used in this version".to_owned());
-            }
-            Ok(Some(_)) | Err(_) => self.note("`status_callback_url` is no HTTP address".to_owned()),
+    fn callback(&mut self) -> Option<WebUrl> {
+        let url = match self.text("status_callback_url") {
+            Ok(None) => return None,
+            Ok(Some(url)) => WebUrl::parse(&url).ok(),
+            Err(_) => None,
+        };
+        if url.is_none() {
+            self.note("`status_callback_url` is no HTTP address".to_owned());
         }
+        url
     }
 
     fn named<'a>(&mut self, name: &str, config: &'a Config) -> Result<BotChoice<'a>, BadAnswer> {

@@ -9,6 +9,7 @@ use patchcord_sip::SipCounters;
 
 use super::limits::RequestCounts;
 use crate::calls::{ConfigApiMeter, Exchange, Histogram, QualityTotals};
+use crate::jobs::CallbackMeter;
 use crate::store::{COMMIT_BOUNDS_MS, StoreFigures};
 
 /// The whole page.
@@ -61,6 +62,7 @@ pub fn render(exchange: &Exchange, sip: &SipCounters, requests: &RequestCounts) 
         }
     }
     page.config_api(&exchange.config_api);
+    page.callbacks(&exchange.callbacks);
     page.head("patchcord_draining", "gauge", "Whether new calls are refused because of a stop.");
     page.value("patchcord_draining", "", f64::from(u8::from(exchange.registry.is_draining())));
     page.requests(requests);
@@ -233,6 +235,22 @@ impl Page {
         self.value(&format!("{name}_bucket"), "{le=\"+Inf\"}", asked as f64);
         self.value(&format!("{name}_sum"), "", meter.total().as_secs_f64());
         self.value(&format!("{name}_count"), "", asked as f64);
+    }
+
+    fn callbacks(&mut self, meter: &CallbackMeter) {
+        let name = "patchcord_callback_attempts_total";
+        self.head(name, "counter", "Attempts to deliver callbacks, by what became of them.");
+        for (outcome, count) in meter.outcomes() {
+            self.value(name, &format!("{{outcome=\"{outcome}\"}}"), count as f64);
+        }
+        self.counter(
+            "patchcord_callback_dead_letters_total",
+            "Callbacks that were given up.",
+            meter.dead() as f64,
+        );
+        let name = "patchcord_callback_attempts_under_way";
+        self.head(name, "gauge", "Attempts to deliver callbacks at this moment.");
+        self.value(name, "", meter.under_way() as f64);
     }
 
     fn counter(&mut self, name: &str, help: &str, value: f64) {

@@ -1,13 +1,17 @@
 //! Work beside the calls: what is told to others over HTTP once it is stored.
 
+mod callback_meter;
 mod retry;
 mod signature;
+mod status_callback;
 mod status_event;
 mod stored_event;
 mod transfer_fields;
 
+pub use callback_meter::CallbackMeter;
 pub use retry::{Attempt, Next, Obstacle, RETRY_AFTER_MAX};
 pub use signature::Signed;
+pub use status_callback::{Courier, UNDER_WAY_MAX, UNDER_WAY_PER_RECEIVER_MAX};
 pub use status_event::{StatusEvent, TransferResult};
 pub use stored_event::body as event_body;
 pub use transfer_fields::{LegFields, TransferFields};

@@ -14,6 +14,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, Method, StatusCode};
+use patchcord_core::vocabulary::iso8601;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -24,7 +25,7 @@ use super::signature::Signed;
 use crate::clock::unix_ms;
 use crate::config::{Config, CurrentConfig, WebUrl};
 use crate::net::{Egress, EgressError, HttpError, HttpRequest, HttpTerms, Trust, send_for_head};
-use crate::store::{AttemptOutcome, DeliveryState, DueDelivery, Store, StoreError, UNIX_CLOCK};
+use crate::store::{AttemptOutcome, DeliveryState, DueDelivery, Store, StoreError};
 
 /// What delivering needs.
 #[derive(Debug, Clone)]
@@ -125,7 +126,8 @@ impl Courier {
             error: (attempt != Attempt::Delivered).then(|| attempt.word().into()),
         };
         let now = unix_ms();
-        let next_at = wait.map(|wait| now.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
+        let next_at =
+            wait.map(|wait| now.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
         // What could not be written down is due again: the receiver knows the id.
         if let Err(error) = self.store.delivery_attempted(&delivery.event_id, outcome, next_at, now).await {
             warn!(call = %delivery.call_id, %error, "what became of a callback could not be stored");
@@ -146,7 +148,7 @@ impl Courier {
         let signed = Signed {
             id: &delivery.event_id,
             call_id: &delivery.call_id,
-            timestamp: &UNIX_CLOCK.iso8601(patchcord_core::vocabulary::Moment::from_millis(delivery.at_ms)),
+            timestamp: &iso8601(delivery.at_ms),
             body: &delivery.body,
             sent_at_s: unix_ms() / 1_000,
         };
@@ -157,7 +159,8 @@ impl Courier {
             body: Bytes::copy_from_slice(delivery.body.as_bytes()),
         };
         let trust = trust_in(config, &url);
-        let terms = HttpTerms { trust: &trust, deadline: Instant::now() + ATTEMPT_TIMEOUT, body_bytes_max: 0 };
+        let terms =
+            HttpTerms { trust: &trust, deadline: Instant::now() + ATTEMPT_TIMEOUT, body_bytes_max: 0 };
         match send_for_head(&self.egress, request, terms).await {
             Ok((status, headers)) => answered(status, &headers),
             Err(error) => Attempt::Unanswered(obstacle(&error)),

@@ -6,6 +6,7 @@
 mod ask;
 mod bot;
 mod built_in_bots;
+mod callbacks;
 mod config_api;
 mod config_schema;
 mod course;
