@@ -18,7 +18,7 @@ use super::config_api::{Asked, Inquiry};
 use super::exchange::{CallNames, Exchange, Parties, SIP, draw_rtp_identity};
 use super::phone_end::PhoneEnd;
 use super::registry::{CallOrder, Seat};
-use super::routing::{Dialled, RouteTaker, route};
+use super::routing::{Dialled, Route, RouteTaker, route};
 use super::session::Session;
 use super::sip_end::{SipEnd, rejection};
 use crate::config::{CONFIG_API_BOT, Config};
@@ -157,12 +157,7 @@ fn prepare(
     let country = route.country.or_else(|| trunk?.country.as_ref()).map(|code| code.as_str().into());
     let (fallback, trunk) = (route.fallback, trunk.map(|trunk| trunk.name.clone()));
     let early_media = route.early_media;
-    let address = route.callbacks.map(|url| url.as_uri().to_string().into());
-    let callback = match route.taker {
-        // The answer may name another one.
-        RouteTaker::ConfigApi(_) => CallbackAddress::Asked(address),
-        RouteTaker::Bot(_) | RouteTaker::Flow(_) => CallbackAddress::Known(address),
-    };
+    let callback = callback_address(&route);
     Ok(Prepared {
         bot,
         bot_end,
@@ -177,6 +172,15 @@ fn prepare(
         media,
         early_media,
     })
+}
+
+/// Where a call of that route is told of; who is asked for its bot may name another address.
+fn callback_address(route: &Route<'_>) -> CallbackAddress {
+    let address = route.callbacks.map(|url| url.as_uri().to_string().into());
+    match route.taker {
+        RouteTaker::ConfigApi(_) => CallbackAddress::Asked(address),
+        RouteTaker::Bot(_) | RouteTaker::Flow(_) => CallbackAddress::Known(address),
+    }
 }
 
 /// Keys in SDP are as secret as the signalling that carries them (RFC 4568 §8.1): said once, not for every call.
