@@ -155,9 +155,9 @@ fn prepare(
     let identity = draw_rtp_identity()?;
     let trunk = config.find_trunk(source);
     let country = route.country.or_else(|| trunk?.country.as_ref()).map(|code| code.as_str().into());
+    let callback = callback_address(&route);
     let (fallback, trunk) = (route.fallback, trunk.map(|trunk| trunk.name.clone()));
     let early_media = route.early_media;
-    let callback = callback_address(&route);
     Ok(Prepared {
         bot,
         bot_end,
