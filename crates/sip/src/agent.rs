@@ -1,5 +1,7 @@
 //! The SIP agent: opens the sockets, owns the state machine in one task, carries messages, commands, events.
 
+mod lines;
+
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
@@ -14,14 +16,17 @@ use crate::call::{InviteRequest, LegEvent};
 use crate::config::{ListenAddr, SipConfig};
 use crate::counters::{SipCounters, Tally, bump};
 use crate::handle::{Ask, CallLeg, Desk, IncomingCall, LegEvents, OutgoingCall, SipError};
-use crate::machine::{Command, Flow, Hop, LegId, Machine, Output, Transport, Way};
+use crate::machine::{
+    Command, CommandError, Flow, Hop, LegId, LoneAnswer, LoneId, Machine, Output, Transport, Way,
+};
 use crate::message::SipUri;
 use crate::net::front::Front;
 use crate::net::links::{LinkError, Links};
+use crate::net::peers::Peers;
 use crate::net::tasks::Tasks;
 use crate::net::tcp::{self, TcpSide};
 use crate::net::udp::{LocalAddr, UdpReader};
-use crate::net::{Advertised, Arrival, BindError, bind_error, local_ip_towards, tcp_listener, udp_socket};
+use crate::net::{Advertised, Arrival, BindError, bind_error, tcp_listener, udp_socket};
 use crate::registrar::Contact;
 use crate::tap::{SipTap, show_outgoing};
 
@@ -52,10 +57,11 @@ impl SipAgent {
         let tally = Arc::new(Tally::default());
         let (udp_arrivals, from_udp) = mpsc::channel(UDP_QUEUE);
         let (tcp_arrivals, from_tcp) = mpsc::channel(TCP_QUEUE);
+        let peers = Arc::new(Peers::default());
         let tcp = Arc::new(TcpSide {
             limits: config.limits.clone(),
             advertised: Advertised { address: config.advertise, is_near: config.is_near.clone() },
-            front: Front::new(&config),
+            front: Front::new(&config, peers.clone()),
             tally: tally.clone(),
             links: Links::default(),
             arrivals: tcp_arrivals,
@@ -63,7 +69,7 @@ impl SipAgent {
             tls: config.tls.clone(),
             listening: OnceLock::new(),
         });
-        let Opened { udp, bound, readers } = open(&config, &tally, &tcp, &udp_arrivals)?;
+        let Opened { udp, bound, readers } = open(&config, &tally, (&tcp, &peers), &udp_arrivals)?;
         tcp.listening.get_or_init(|| bound.clone());
         for reader in readers {
             tcp.tasks.spawn("socket", reader);
@@ -73,6 +79,8 @@ impl SipAgent {
         let serving = Serving {
             machine: Machine::new(config.machine_settings()),
             legs: HashMap::new(),
+            lone: HashMap::new(),
+            peers: peers.clone(),
             udp: udp.clone(),
             tcp: tcp.clone(),
             desk: desk.clone(),
@@ -148,8 +156,8 @@ impl SipAgent {
     pub async fn local_ip_towards(&self, target: &str) -> Result<IpAddr, SipError> {
         let target = SipUri::parse(target).map_err(|_| SipError::BadTarget)?;
         let peer = resolve(&target).await?;
-        let known = self.tcp.advertised.towards(peer.ip()).or_else(|| local_ip_towards(peer));
-        known.ok_or_else(|| SipError::Unreachable(std::io::ErrorKind::AddrNotAvailable.into()))
+        self.ip_towards(peer)
+            .ok_or_else(|| SipError::Unreachable(std::io::ErrorKind::AddrNotAvailable.into()))
     }
 
     /// A snapshot of the counters.
@@ -183,7 +191,7 @@ impl SipAgent {
         tcp::connect(&self.tcp, transport, &hop).await.map_err(SipError::Unreachable)
     }
 
-    fn udp_flow(&self, peer: SocketAddr) -> Option<Flow> {
+    pub(crate) fn udp_flow(&self, peer: SocketAddr) -> Option<Flow> {
         let fits = |port: &UdpPort| port.bound.is_ipv4() == peer.is_ipv4();
         // A socket on loopback cannot send elsewhere, and the other way round is refused by many peers.
         let near = |port: &UdpPort| port.bound.ip().is_loopback() == peer.ip().is_loopback();
@@ -215,10 +223,10 @@ struct Opened {
 fn open(
     config: &SipConfig,
     tally: &Arc<Tally>,
-    tcp: &Arc<TcpSide>,
+    (tcp, peers): (&Arc<TcpSide>, &Arc<Peers>),
     arrivals: &mpsc::Sender<Arrival>,
 ) -> Result<Opened, BindError> {
-    let front = Arc::new(Front::new(config));
+    let front = Arc::new(Front::new(config, peers.clone()));
     let Opened { mut udp, mut bound, mut readers } = Opened::default();
     for &listen in &config.listen {
         let failed = |error| bind_error(listen, error);
@@ -271,6 +279,9 @@ async fn resolve(target: &SipUri) -> Result<SocketAddr, SipError> {
 struct Serving {
     machine: Machine,
     legs: HashMap<LegId, mpsc::Sender<LegEvent>>,
+    /// Who waits for the answer to a request outside of any dialog; bounded by the transactions.
+    lone: HashMap<LoneId, oneshot::Sender<LoneAnswer>>,
+    peers: Arc<Peers>,
     udp: Vec<UdpPort>,
     tcp: Arc<TcpSide>,
     desk: Arc<Desk>,
@@ -333,10 +344,19 @@ impl Serving {
                 let _gone = reply.send(done);
             }
             Ask::Invite { by, request, reply } => {
-                let started = self.machine.invite(now, by, &request).map(|leg| (leg, self.enlist(leg)));
-                let leg = started.as_ref().ok().map(|(leg, _)| *leg);
-                if let (Err(_), Some(leg)) = (reply.send(started), leg) {
-                    let _over = self.machine.handle_command(now, leg, Command::Hangup(None));
+                let started = self.machine.invite(now, by, &request);
+                self.welcome(now, started, &[by.0], reply);
+            }
+            Ask::InviteBy { flow, line, request, reply } => {
+                let started = self.machine.invite_by(now, flow, &line, &request);
+                let mut flows = line.alternatives;
+                flows.push(flow);
+                self.welcome(now, started, &flows, reply);
+            }
+            Ask::Lone { flow, request, reply } => {
+                // Who asks sees that nobody answers.
+                if let Ok(id) = self.machine.request(now, flow, &request) {
+                    self.lone.insert(id, reply);
                 }
             }
             Ask::Stop { done } => {
@@ -347,6 +367,27 @@ impl Serving {
             }
         }
         None
+    }
+
+    /// Hands a call that was placed to who asked for it; whom it goes to may speak in its dialog.
+    fn welcome(
+        &mut self,
+        now: std::time::Instant,
+        started: Result<LegId, CommandError>,
+        flows: &[Flow],
+        reply: oneshot::Sender<Result<(LegId, LegEvents), CommandError>>,
+    ) {
+        let leg = started.as_ref().ok().copied();
+        let started = started.map(|leg| (leg, self.enlist(leg)));
+        let Some(leg) = leg else {
+            // The asker may have been dropped while it waited.
+            let _gone = reply.send(started);
+            return;
+        };
+        self.peers.enter(leg, flows.iter().map(|flow| flow.peer.ip()));
+        if reply.send(started).is_err() {
+            let _over = self.machine.handle_command(now, leg, Command::Hangup(None));
+        }
     }
 
     fn enlist(&mut self, leg: LegId) -> LegEvents {
@@ -376,6 +417,13 @@ impl Serving {
                 Output::Event(leg, event) => self.tell(leg, event),
                 Output::Closed(leg) => {
                     self.legs.remove(&leg);
+                    self.peers.leave(leg);
+                }
+                Output::Lone(id, answer) => {
+                    if let Some(reply) = self.lone.remove(&id) {
+                        // Who asked may have stopped waiting.
+                        let _gone = reply.send(*answer);
+                    }
                 }
             }
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::call::{Invitation, InviteRequest, LegEvent, Rejection, ReofferId};
-use crate::machine::{Command, CommandError, Flow, LegId, Way};
+use crate::machine::{CallLine, Command, CommandError, Flow, LegId, LoneAnswer, LoneRequest, Way};
 
 /// A call that came in and rings (100 Trying is sent).
 #[derive(Debug)]
@@ -196,6 +196,17 @@ pub(crate) enum Ask {
         by: (Flow, Way),
         request: Box<InviteRequest>,
         reply: oneshot::Sender<Result<(LegId, LegEvents), CommandError>>,
+    },
+    InviteBy {
+        flow: Flow,
+        line: Box<CallLine>,
+        request: Box<InviteRequest>,
+        reply: oneshot::Sender<Result<(LegId, LegEvents), CommandError>>,
+    },
+    Lone {
+        flow: Flow,
+        request: Box<LoneRequest>,
+        reply: oneshot::Sender<LoneAnswer>,
     },
     Stop {
         done: oneshot::Sender<()>,

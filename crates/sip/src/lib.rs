@@ -19,7 +19,9 @@ pub mod message;
 mod net;
 pub mod registrar;
 pub mod sdp;
+mod subscriber;
 mod tap;
+pub mod trunk;
 pub mod validate;
 
 pub use agent::SipAgent;
@@ -35,4 +37,6 @@ pub use machine::{CommandError, Flow, LegId, SHORTEST as SHORTEST_SESSION, Sessi
 pub use net::BindError;
 pub use net::tls::SipTls;
 pub use registrar::{Contact, Locations};
+pub use subscriber::Subscriber;
 pub use tap::{SipTap, SipTrace};
+pub use trunk::{TrunkCall, TrunkLine};

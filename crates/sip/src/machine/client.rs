@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Flow, Hop, LegId, Machine, TimerKey, TxId};
+use super::login::Pass;
+use super::{Flow, Hop, LegId, LoneId, Machine, TimerKey, TxId};
 use crate::message::Message;
 
 /// What a response is matched by (§17.1.3).
@@ -21,7 +22,11 @@ pub(super) struct ClientTx {
     pub(super) flow: Flow,
     pub(super) reconnect: Option<Hop>,
     pub(super) leg: Option<LegId>,
+    /// It belongs to no dialog.
+    pub(super) lone: Option<LoneId>,
     pub(super) request: Message,
+    /// What its challenges are answered with.
+    pub(super) pass: Option<Pass>,
     octets: Bytes,
     phase: Phase,
 }
@@ -82,7 +87,9 @@ impl Machine {
             flow,
             reconnect: again,
             leg,
+            lone: None,
             request,
+            pass: leg.and_then(|leg| self.legs.get(&leg)?.pass.clone()),
             octets: octets.clone(),
             phase,
         };
@@ -103,12 +110,13 @@ impl Machine {
             self.counts.strays += 1;
             return;
         };
-        let Some(tx) = self.clients.get(&id) else { return };
-        match (tx.method(), code) {
-            ("INVITE", ..200) => self.invite_proceeds(now, id, &response),
-            ("INVITE", 200..300) => self.invite_accepted(now, id, &response),
-            ("INVITE", _) => self.invite_refused(now, id, &response),
-            (_, ..200) => self.slow_down(now, id),
+        let Some(is_invite) = self.clients.get(&id).map(|tx| tx.method() == "INVITE") else { return };
+        match code {
+            ..200 if is_invite => self.invite_proceeds(now, id, &response),
+            200..300 if is_invite => self.invite_accepted(now, id, &response),
+            _ if is_invite => self.invite_refused(now, id, &response),
+            ..200 => self.slow_down(now, id),
+            _ if self.answer_challenge(now, id, &response) => drop(self.forget_client(id)),
             _ => self.finish_client(now, id, code, Some(&response)),
         }
     }
@@ -155,7 +163,9 @@ impl Machine {
         let (flow, reconnect) = (tx.flow, tx.reconnect.clone());
         self.timers.push(until, TimerKey::Client(id));
         self.send(flow, ack, reconnect);
-        self.on_invite_failure(now, id, response);
+        if !self.answer_challenge(now, id, response) {
+            self.on_invite_failure(now, id, response);
+        }
     }
 
     /// A provisional response to a non-INVITE: repeat only every T2 (§17.1.2.2).
@@ -175,6 +185,57 @@ impl Machine {
             *until = limit;
             self.timers.push(limit, TimerKey::Client(id));
         }
+    }
+
+    /// Gives up the wait for a first response earlier than the protocol would.
+    pub(super) fn set_patience(&mut self, id: TxId, limit: Instant) {
+        if let Some(ClientTx { phase: Phase::Trying { until, .. }, .. }) = self.clients.get_mut(&id) {
+            *until = limit.min(*until);
+            self.timers.push(*until, TimerKey::Client(id));
+        }
+    }
+
+    /// Waits for nothing more of an INVITE that was sent elsewhere; who takes it all the same is hung up.
+    pub(super) fn abandon_invite(&mut self, now: Instant, id: TxId) {
+        let until = now + self.settings.t1 * 64;
+        if let Some(tx) = self.clients.get_mut(&id)
+            && !matches!(tx.phase, Phase::Done { .. })
+        {
+            tx.phase = Phase::Done { until, ack: None };
+            self.timers.push(until, TimerKey::Client(id));
+        }
+    }
+
+    /// Sends a request once more as a new transaction of the same owner, with the next CSeq number.
+    pub(super) fn send_again(
+        &mut self,
+        now: Instant,
+        id: TxId,
+        mut request: Message,
+        flow: Flow,
+    ) -> Option<TxId> {
+        let branch = self.ids.branch();
+        let before = self.clients.get(&id)?;
+        let (leg, lone) = (before.leg, before.lone);
+        let reconnect = before.reconnect.clone().map(|hop| Hop { addr: flow.peer, ..hop });
+        let (number, method) = request.cseq().map(|(number, method)| (number, method.to_owned()))?;
+        let number = match leg.and_then(|leg| self.legs.get_mut(&leg)) {
+            Some(leg) => {
+                leg.dialog.local_cseq = leg.dialog.local_cseq.max(number).wrapping_add(1);
+                leg.dialog.local_cseq
+            }
+            None => number.wrapping_add(1),
+        };
+        request.headers.set("Via", super::dialog::via(flow, &branch));
+        request.headers.set("CSeq", format!("{number} {method}"));
+        let again = self.open_client(now, flow, reconnect, branch, request, leg);
+        if let Some(tx) = self.clients.get_mut(&again) {
+            tx.lone = lone;
+        }
+        if let Some(leg) = leg.and_then(|leg| self.legs.get_mut(&leg)) {
+            leg.follow(id, again);
+        }
+        Some(again)
     }
 
     pub(super) fn fire_client(&mut self, now: Instant, id: TxId) {

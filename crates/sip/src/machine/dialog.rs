@@ -100,6 +100,12 @@ impl Dialog {
         }
     }
 
+    /// Sends by these proxies until the peer has named its own route, under that name in TLS.
+    pub(super) fn go_by(&mut self, routes: Vec<String>, server_name: Option<Arc<str>>) {
+        self.routes = routes;
+        self.server_name = server_name.or_else(|| self.server_name.take());
+    }
+
     /// Takes the peer's half from a response to our INVITE (§12.1.2).
     pub(super) fn establish(&mut self, response: &Message) {
         let tag = response.tag("To");
@@ -130,13 +136,7 @@ impl Dialog {
 
     /// Our Contact.
     pub(super) fn contact(&self) -> String {
-        let local = self.flow.local;
-        match self.flow.transport {
-            Transport::Udp => format!("<sip:{local}>"),
-            Transport::Tcp => format!("<sip:{local};transport=tcp>"),
-            Transport::Tls if self.secure => format!("<sips:{local}>"),
-            Transport::Tls => format!("<sip:{local};transport=tls>"),
-        }
+        contact_of(self.flow, "", self.secure)
     }
 
     pub(super) fn key(&self) -> DialogKey {
@@ -248,6 +248,18 @@ fn is_reachable(target: SocketAddr, source: SocketAddr) -> bool {
 
 fn contact_uri(message: &Message) -> Option<String> {
     SipUri::as_target(&NameAddr::parse(message.headers.list("Contact").next()?)?.uri)
+}
+
+/// Our Contact on a flow.
+pub(super) fn contact_of(flow: Flow, user: &str, secure: bool) -> String {
+    let scheme = if secure && flow.transport == Transport::Tls { "sips" } else { "sip" };
+    let host = SipUri::format(scheme, user, &flow.local.ip().to_string());
+    let transport = match flow.transport {
+        Transport::Tcp => ";transport=tcp",
+        Transport::Tls if !secure => ";transport=tls",
+        Transport::Udp | Transport::Tls => "",
+    };
+    format!("<{host}:{}{transport}>", flow.local.port())
 }
 
 /// Our Via for a new transaction.

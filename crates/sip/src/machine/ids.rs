@@ -10,6 +10,10 @@ pub struct LegId(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TxId(u64);
 
+/// A request outside of any dialog, within one machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LoneId(u64);
+
 /// The source of all ids. Words are SipHash of a counter under two keys that the system drew at random.
 #[derive(Debug)]
 pub(super) struct Ids {
@@ -28,6 +32,10 @@ impl Ids {
 
     pub(super) fn tx(&mut self) -> TxId {
         TxId(self.next())
+    }
+
+    pub(super) fn lone(&mut self) -> LoneId {
+        LoneId(self.next())
     }
 
     /// 128 bits nobody can guess.

@@ -1,12 +1,14 @@
 //! A leg: one dialog with its state, and the timers of its own (what waits for ACK or PRACK, held requests, the
 //! session).
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::dialog::Dialog;
 use super::early::Fork;
+use super::login::Pass;
 use super::reliable::{Provisional, Reliability};
 use super::server::ServerKey;
 use super::session_timer::{Agreed, SessionTimer};
@@ -28,6 +30,10 @@ pub(super) struct Leg {
     pub(super) last_ack: Option<(u32, Bytes)>,
     /// Our description as it was sent last: what a refresh repeats.
     pub(super) description: Bytes,
+    /// What challenges of its carrier are answered with.
+    pub(super) pass: Option<Pass>,
+    /// The credentials of the INVITE that is being answered, which its ACK repeats (§22.1).
+    pub(super) credentials: Vec<(&'static str, String)>,
     /// Runs from the answer on.
     pub(super) session: Option<SessionTimer>,
     /// The leg's one entry among the timers; its deadline is this or later.
@@ -66,6 +72,8 @@ pub(super) struct Calling {
     pub(super) interval: Duration,
     /// A 422 had us ask for a longer one.
     pub(super) raised: bool,
+    /// Where the INVITE goes next when nobody is there (RFC 3263 §4.3).
+    pub(super) alternatives: VecDeque<Flow>,
 }
 
 /// A CANCEL may not be sent before a provisional response (§9.1).
@@ -141,8 +149,25 @@ impl Leg {
             unpracked: None,
             last_ack: None,
             description: Bytes::new(),
+            pass: None,
+            credentials: Vec::new(),
             session: None,
             armed: None,
+        }
+    }
+
+    /// A request of ours was sent again as another transaction.
+    pub(super) fn follow(&mut self, before: TxId, again: TxId) {
+        let waiting = match &mut self.phase {
+            Phase::Calling(calling) => Some(&mut calling.invite),
+            Phase::Leaving(leaving) => leaving.bye.as_mut(),
+            Phase::Ringing(_) | Phase::Up => None,
+        };
+        let refresh = self.session.as_mut().and_then(|session| session.open.as_mut());
+        for tx in [waiting, self.offers.ours.as_mut(), refresh].into_iter().flatten() {
+            if *tx == before {
+                *tx = again;
+            }
         }
     }
 

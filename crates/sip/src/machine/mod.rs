@@ -8,11 +8,16 @@ mod admission;
 mod client;
 mod dialog;
 mod early;
+mod elsewhere;
 mod ids;
 mod in_dialog;
 #[cfg(test)]
 mod laws;
 mod leg;
+mod login;
+#[cfg(test)]
+mod login_tests;
+mod lone;
 mod offers;
 #[cfg(test)]
 mod pair;
@@ -44,9 +49,12 @@ use admission::Admission;
 pub use admission::Limits;
 use client::{ClientKey, ClientTx};
 use dialog::DialogKey;
+pub use elsewhere::CallLine;
 use ids::Ids;
-pub use ids::{LegId, TxId};
+pub use ids::{LegId, LoneId, TxId};
 use leg::Leg;
+use login::Logins;
+pub use lone::{LoneAnswer, LoneRequest};
 use server::{MergeKey, ServerKey, ServerTx};
 pub(crate) use server::{echo, response_from};
 pub use session_timer::{SHORTEST, SessionTimes};
@@ -138,6 +146,8 @@ pub enum Output {
     Event(LegId, LegEvent),
     /// The leg is over; no event follows.
     Closed(LegId),
+    /// What came of a request outside of any dialog.
+    Lone(LoneId, Box<LoneAnswer>),
 }
 
 /// What the holder of a leg wants.
@@ -243,6 +253,7 @@ pub struct Machine {
     client_keys: HashMap<ClientKey, TxId>,
     legs: HashMap<LegId, Leg>,
     dialogs: HashMap<DialogKey, LegId>,
+    logins: Logins,
     timers: Timers,
     outputs: VecDeque<Output>,
     counts: Counts,
@@ -264,6 +275,7 @@ impl Machine {
             client_keys: HashMap::new(),
             legs: HashMap::new(),
             dialogs: HashMap::new(),
+            logins: Logins::default(),
             timers: Timers::default(),
             outputs: VecDeque::new(),
             counts: Counts::default(),
@@ -306,7 +318,35 @@ impl Machine {
         (flow, way): (Flow, Way),
         request: &InviteRequest,
     ) -> Result<LegId, CommandError> {
-        self.start_call(now, (flow, way), request)
+        self.start_call(now, (flow, way), request, None)
+    }
+
+    /// The same by a carrier: as its subscriber, and over the next of its flows where one fails (RFC 3263 §4.3).
+    ///
+    /// # Errors
+    /// As [`Machine::invite`].
+    pub fn invite_by(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        line: &CallLine,
+        request: &InviteRequest,
+    ) -> Result<LegId, CommandError> {
+        self.start_call(now, (flow, Way::ToTarget), request, Some(line))
+    }
+
+    /// Sends a request outside of any dialog; [`Output::Lone`] tells what comes of it.
+    ///
+    /// # Errors
+    /// [`CommandError::Full`] when no transaction is free, [`CommandError::BadTarget`] when a field would break the
+    /// message.
+    pub fn request(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        request: &LoneRequest,
+    ) -> Result<LoneId, CommandError> {
+        self.send_lone(now, flow, request)
     }
 
     /// Fires every timer that is due.

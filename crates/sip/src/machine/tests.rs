@@ -19,6 +19,7 @@ pub(super) struct Bench {
     pub(super) sent: Vec<(Flow, Message, Duration)>,
     pub(super) events: Vec<(LegId, LegEvent)>,
     pub(super) incoming: Vec<LegId>,
+    pub(super) lone: Vec<(LoneId, LoneAnswer)>,
     pub(super) closed: usize,
 }
 
@@ -47,6 +48,7 @@ impl Bench {
             sent: Vec::new(),
             events: Vec::new(),
             incoming: Vec::new(),
+            lone: Vec::new(),
             closed: 0,
         }
     }
@@ -62,6 +64,7 @@ impl Bench {
                 Output::Incoming(leg, _) => self.incoming.push(leg),
                 Output::Event(leg, event) => self.events.push((leg, event)),
                 Output::Closed(_) => self.closed += 1,
+                Output::Lone(id, answer) => self.lone.push((id, *answer)),
             }
         }
     }

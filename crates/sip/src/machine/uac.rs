@@ -1,5 +1,6 @@
 //! Calls that go out: INVITE, CANCEL, ACK, BYE, INFO (RFC 3261 §9.1, §13.2, §15.1.1).
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -7,10 +8,11 @@ use bytes::Bytes;
 use super::client::{ClientTx, with_fields_of};
 use super::dialog::Dialog;
 use super::leg::{Calling, Cancel, Leg, Phase};
+use super::login::Pass;
 use super::session_timer::{SessionTimes, min_se};
-use super::{CommandError, Flow, LegId, Machine, TxId, Way};
+use super::{CallLine, CommandError, Flow, LegId, Machine, TxId, Way};
 use crate::call::{EndedBy, InviteRequest, LegEvent, Rejection, parse_q850};
-use crate::message::{Headers, Message, SipUri, is_token};
+use crate::message::{Message, SipUri, is_token};
 
 impl Machine {
     pub(super) fn start_call(
@@ -18,6 +20,7 @@ impl Machine {
         now: Instant,
         (flow, way): (Flow, Way),
         request: &InviteRequest,
+        line: Option<&CallLine>,
     ) -> Result<LegId, CommandError> {
         if self.legs.len() >= self.admission.limits().calls_max
             || self.transactions_open() >= self.admission.limits().transactions_max
@@ -30,9 +33,15 @@ impl Machine {
         if !request.headers.iter().all(|(name, value)| is_free_header(name, value)) {
             return Err(CommandError::BadTarget);
         }
-        let local = from_value(request, flow);
+        let local = match line {
+            Some(line) => line.from_value(request),
+            None => from_value(request, &flow.local.ip().to_string()),
+        };
         let (call_id, tag, branch) = (self.ids.word(), self.ids.word(), self.ids.branch());
         let mut dialog = Dialog::outgoing(call_id, tag, local, &request.target, (flow, way));
+        if let Some(line) = line {
+            dialog.go_by(line.routes.clone(), line.server_name.clone());
+        }
         let mut invite = dialog.request("INVITE", &branch, &self.settings.user_agent);
         let interval = self.settings.session.expires;
         self.settings.session.ask(&mut invite, interval);
@@ -41,7 +50,8 @@ impl Machine {
         }
         invite.set_body("application/sdp", request.offer.as_bytes().to_vec());
         let id = self.ids.leg();
-        let tx = self.open_client(now, flow, None, branch, invite, Some(id));
+        let reconnect = line.and_then(|line| line.hop(flow));
+        let tx = self.open_client(now, flow, reconnect, branch, invite, Some(id));
         let phase = Phase::Calling(Calling {
             invite: tx,
             cancel: Cancel::No,
@@ -49,11 +59,15 @@ impl Machine {
             forks: Vec::new(),
             interval,
             raised: false,
+            alternatives: VecDeque::new(),
         });
         self.dialogs.insert(dialog.key(), id);
         let mut leg = Leg::new(dialog, phase);
         leg.description = Bytes::copy_from_slice(request.offer.as_bytes());
         self.legs.insert(id, leg);
+        if let Some(line) = line {
+            self.enter_line(now, id, tx, (flow, line));
+        }
         self.counts.calls_out += 1;
         Ok(id)
     }
@@ -101,7 +115,8 @@ impl Machine {
         let Some(leg) = self.legs.get(&id) else { return };
         let cseq = response.cseq().map(|(number, _)| number);
         if leg.dialog.remote_tag != response.tag("To") {
-            return self.end_fork(now, leg.dialog.clone(), response);
+            let pass = leg.pass.clone();
+            return self.end_fork(now, (leg.dialog.clone(), pass), response);
         }
         if let Some((_, octets)) = leg.last_ack.as_ref().filter(|(number, _)| Some(*number) == cseq) {
             let (octets, hop) = (octets.clone(), leg.dialog.next_hop(&self.settings));
@@ -113,22 +128,26 @@ impl Machine {
         let branch = self.ids.branch();
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let Some((number, _)) = response.cseq() else { return };
-        let octets = ack(&leg.dialog, number, &branch, &self.settings.user_agent);
+        let octets = ack(leg, number, &branch, &self.settings.user_agent);
         leg.last_ack = Some((number, octets.clone()));
         let (flow, reconnect) = leg.dialog.next_hop(&self.settings);
         self.send(flow, octets, reconnect);
     }
 
-    fn end_fork(&mut self, now: Instant, mut dialog: Dialog, response: &Message) {
+    fn end_fork(&mut self, now: Instant, (mut dialog, pass): (Dialog, Option<Pass>), response: &Message) {
         dialog.establish(response);
         let Some((number, _)) = response.cseq() else { return };
-        let ack = ack(&dialog, number, &self.ids.branch(), &self.settings.user_agent);
+        let user_agent = &self.settings.user_agent;
+        let ack = dialog.request_numbered("ACK", number, &self.ids.branch(), user_agent).encode();
         let branch = self.ids.branch();
         let bye = dialog.request("BYE", &branch, &self.settings.user_agent);
         let (flow, reconnect) = dialog.next_hop(&self.settings);
         self.send(flow, ack, reconnect.clone());
         if self.transactions_open() < self.admission.limits().transactions_max {
-            self.open_client(now, flow, reconnect, branch, bye, None);
+            let tx = self.open_client(now, flow, reconnect, branch, bye, None);
+            if let Some(client) = self.clients.get_mut(&tx) {
+                client.pass = pass;
+            }
         }
     }
 
@@ -146,6 +165,9 @@ impl Machine {
         if code == 422 && self.ask_longer(now, id, tx, response) {
             return;
         }
+        if code == 503 && self.try_elsewhere(now, id, tx) {
+            return;
+        }
         let reason = match &response.start {
             crate::message::StartLine::Response { reason, .. } => reason.clone(),
             crate::message::StartLine::Request { .. } => String::new(),
@@ -157,34 +179,19 @@ impl Machine {
     /// The peer finds our session interval too short: the same INVITE again, once, with its minimum (RFC 4028
     /// §7.3).
     fn ask_longer(&mut self, now: Instant, id: LegId, tx: TxId, response: &Message) -> bool {
-        let branch = self.ids.branch();
         let Some(refused) = self.clients.get(&tx) else { return false };
-        let Some(Leg { phase: Phase::Calling(calling), dialog, .. }) = self.legs.get_mut(&id) else {
-            return false;
-        };
+        let Some(Leg { phase: Phase::Calling(calling), .. }) = self.legs.get_mut(&id) else { return false };
         let min = min_se(response);
         if calling.raised || calling.cancel != Cancel::No || min <= calling.interval {
             return false;
         }
-        let fresh = dialog.request("INVITE", &branch, &self.settings.user_agent);
-        let mut invite = refused.request.clone();
-        for name in ["Via", "CSeq", "Session-Expires", "Min-SE"] {
+        let (mut invite, flow) = (refused.request.clone(), refused.flow);
+        for name in ["Session-Expires", "Min-SE"] {
             invite.headers.remove(name);
         }
-        let mut headers = Headers::default();
-        for name in ["Via", "CSeq"] {
-            headers.push(name, fresh.headers.first(name).unwrap_or_default());
-        }
-        invite.headers.iter().for_each(|field| headers.push(field.name(), field.value.clone()));
-        invite.headers = headers;
         self.settings.session.ask(&mut invite, min);
-        let (flow, reconnect) = (refused.flow, refused.reconnect.clone());
         (calling.raised, calling.interval) = (true, min);
-        let tx = self.open_client(now, flow, reconnect, branch, invite, Some(id));
-        if let Some(Phase::Calling(calling)) = self.legs.get_mut(&id).map(|leg| &mut leg.phase) {
-            calling.invite = tx;
-        }
-        true
+        self.send_again(now, tx, invite, flow).is_some()
     }
 
     /// No final response in time.
@@ -199,6 +206,9 @@ impl Machine {
             if rang && not_cancelled {
                 return self.send_cancel(now, id, tx);
             }
+            if !rang && not_cancelled && self.try_elsewhere(now, id, tx) {
+                return;
+            }
         }
         self.forget_client(tx);
         let Some(id) = leg else { return };
@@ -210,7 +220,10 @@ impl Machine {
     }
 
     fn fail_call(&mut self, now: Instant, id: LegId, code: u16, reason: String, q850: Option<u8>) {
-        if matches!(self.legs.get(&id).map(|l| &l.phase), Some(Phase::Calling(_))) {
+        if let Some(Phase::Calling(calling)) = self.legs.get(&id).map(|l| &l.phase) {
+            // Cancelled while it was challenged: nobody is told of a challenge.
+            let is_cancel = calling.cancel != Cancel::No && matches!(code, 401 | 407);
+            let code = if is_cancel { 487 } else { code };
             self.remove_leg(now, id);
             self.emit_terminal(id, LegEvent::Failed { code, reason, q850 });
         }
@@ -303,6 +316,9 @@ impl Machine {
         code: u16,
         response: Option<&Message>,
     ) {
+        if let Some(lone) = request.lone {
+            return self.finish_lone(lone, request, response);
+        }
         let Some(id) = request.leg else { return };
         match (request.method(), self.legs.get(&id).map(|l| &l.phase)) {
             ("BYE", Some(Phase::Leaving(leaving))) if leaving.bye == Some(tx) => {
@@ -318,35 +334,22 @@ impl Machine {
     }
 }
 
-fn ack(dialog: &Dialog, cseq: u32, branch: &str, user_agent: &str) -> Bytes {
-    dialog.request_numbered("ACK", cseq, branch, user_agent).encode()
+/// The ACK of a 2xx, with the credentials of its INVITE (§22.1).
+fn ack(leg: &Leg, cseq: u32, branch: &str, user_agent: &str) -> Bytes {
+    let mut ack = leg.dialog.request_numbered("ACK", cseq, branch, user_agent);
+    leg.credentials.iter().for_each(|(name, value)| ack.headers.push(name, value.clone()));
+    ack.encode()
 }
 
-fn from_value(request: &InviteRequest, flow: Flow) -> String {
+pub(super) fn from_value(request: &InviteRequest, host: &str) -> String {
     let display: String =
         request.from_display.chars().filter(|c| !c.is_control() && *c != '"' && *c != '\\').collect();
-    let mut user = String::new();
-    for byte in request.from_user.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.!~*'()+".contains(&byte) {
-            user.push(char::from(byte));
-        } else {
-            user.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    let at = if user.is_empty() { "" } else { "@" };
-    let host = match flow.local.ip() {
-        std::net::IpAddr::V4(ip) => ip.to_string(),
-        std::net::IpAddr::V6(ip) => format!("[{ip}]"),
-    };
-    if display.is_empty() {
-        format!("<sip:{user}{at}{host}>")
-    } else {
-        format!("\"{display}\" <sip:{user}{at}{host}>")
-    }
+    let uri = SipUri::format("sip", &request.from_user, host);
+    if display.is_empty() { format!("<{uri}>") } else { format!("\"{display}\" <{uri}>") }
 }
 
 /// Header fields of the caller's own may not forge the dialog's, nor break lines.
-fn is_free_header(name: &str, value: &str) -> bool {
+pub(super) fn is_free_header(name: &str, value: &str) -> bool {
     let owned = [
         "Via",
         "From",
@@ -366,6 +369,8 @@ fn is_free_header(name: &str, value: &str) -> bool {
         "Supported",
         "Session-Expires",
         "Min-SE",
+        "Authorization",
+        "Proxy-Authorization",
     ];
     let name = crate::message::Header::new(name, "").name().to_owned();
     is_token(&name) && !owned.contains(&name.as_str()) && !value.chars().any(char::is_control)

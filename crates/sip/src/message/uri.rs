@@ -53,6 +53,21 @@ impl SipUri {
         }
     }
 
+    /// A URI of a user at a host, both plain text: what a user part does not allow is escaped, an IPv6 address put
+    /// in brackets. Without a user the host alone.
+    pub fn format(scheme: &str, user: &str, host: &str) -> String {
+        let mut text = format!("{scheme}:");
+        for byte in user.bytes() {
+            if is_unreserved(byte) || byte == b'+' {
+                text.push(char::from(byte));
+            } else {
+                text.push_str(&format!("%{byte:02X}"));
+            }
+        }
+        let at = if user.is_empty() { "" } else { "@" };
+        if host.contains(':') { format!("{text}{at}[{host}]") } else { format!("{text}{at}{host}") }
+    }
+
     /// A URI of a peer as a request may be sent to it: without header fields and `method` (§19.1.1, table 1).
     /// `None` when it is no URI that we serve.
     pub fn as_target(text: &str) -> Option<String> {
@@ -237,6 +252,18 @@ mod tests {
             ("mailto:a@b", None),
         ] {
             assert_eq!(SipUri::as_target(text).as_deref(), target, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_users_name_is_escaped_so_that_it_stays_one() {
+        for (user, host, text) in [
+            ("+919876543210", "carrier.example", "sip:+919876543210@carrier.example"),
+            ("a@b;c>\r\n", "h", "sip:a%40b%3Bc%3E%0D%0A@h"),
+            ("", "2001:db8::1", "sip:[2001:db8::1]"),
+        ] {
+            assert_eq!(SipUri::format("sip", user, host), text);
+            assert_eq!(SipUri::parse(text).unwrap().user_decoded(), user);
         }
     }
 

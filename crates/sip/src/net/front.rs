@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -9,6 +10,7 @@ use crate::config::{SipConfig, SourceFilter};
 use crate::counters::{Tally, bump};
 use crate::machine::{Flow, echo, response_from};
 use crate::message::{self, Message, MessageFault, NameAddr, Parsed};
+use crate::net::peers::Peers;
 use crate::tap::{SipTap, show_incoming, show_outgoing};
 use crate::validate::{Refusal, Verdict, judge};
 
@@ -28,17 +30,19 @@ pub(crate) struct Front {
     message_octets_max: usize,
     header_fields_max: usize,
     accept_source: Option<SourceFilter>,
+    peers: Arc<Peers>,
     tag_key: RandomState,
     tap: Option<SipTap>,
 }
 
 impl Front {
-    pub(crate) fn new(config: &SipConfig) -> Self {
+    pub(crate) fn new(config: &SipConfig, peers: Arc<Peers>) -> Self {
         Self {
             server: config.machine_settings().user_agent,
             message_octets_max: config.limits.message_octets_max,
             header_fields_max: config.limits.header_fields_max,
             accept_source: config.accept_source.clone(),
+            peers,
             tag_key: RandomState::new(),
             tap: config.tap.clone(),
         }
@@ -51,7 +55,7 @@ impl Front {
         }
         let parsed = self.parse(octets);
         show_incoming(self.tap.as_ref(), flow, parsed.message.headers.first("Call-ID"), octets);
-        if parsed.message.method().is_some() && !self.accepts(flow.peer.ip()) {
+        if parsed.message.method().is_some() && !self.hears(flow.peer.ip(), &parsed.message) {
             let stranger = Refusal { code: 403, reason: "Forbidden", header: None };
             return match self.refuse(&parsed, stranger, flow, tally) {
                 Passage::Answer(octets) => Passage::Dismiss(octets),
@@ -83,8 +87,18 @@ impl Front {
     }
 
     /// Whether requests of this source are let in.
-    pub(crate) fn accepts(&self, source: IpAddr) -> bool {
+    fn accepts(&self, source: IpAddr) -> bool {
         self.accept_source.as_ref().is_none_or(|accept| accept(source))
+    }
+
+    /// Whether a connection of this source is let in.
+    pub(crate) fn admits(&self, source: IpAddr) -> bool {
+        self.accepts(source) || self.peers.knows(source)
+    }
+
+    /// Whom we called may speak in that call's dialog; its tags are checked where the dialog is.
+    fn hears(&self, source: IpAddr, request: &Message) -> bool {
+        self.accepts(source) || (request.tag("To").is_some() && self.peers.knows(source))
     }
 
     /// Responses, ACKs and what is no SIP are never answered; nor is what has no Via, which no transaction

@@ -2,6 +2,7 @@
 
 pub(crate) mod front;
 pub(crate) mod links;
+pub(crate) mod peers;
 pub(crate) mod tasks;
 pub(crate) mod tcp;
 pub(crate) mod tls;

@@ -58,7 +58,7 @@ pub(crate) async fn accept(side: Arc<TcpSide>, listener: TcpListener, transport:
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                if !side.front.accepts(peer.ip()) {
+                if !side.front.admits(peer.ip()) {
                     tracing::debug!(%peer, "SIP connection refused: its source is not accepted");
                     bump(&side.tally.connections_refused);
                     continue;
