@@ -135,10 +135,7 @@ impl SipAgent {
     }
 
     async fn start(&self, by: (Flow, Way), request: InviteRequest) -> Result<OutgoingCall, SipError> {
-        let (reply, answer) = oneshot::channel();
-        self.desk.ask(Ask::Invite { by, request: Box::new(request), reply }).await?;
-        let (leg, events) = answer.await.map_err(|_| SipError::Stopped)??;
-        Ok(OutgoingCall { leg: CallLeg::new(leg, self.desk.clone()), events })
+        self.place(|reply| Ask::Invite { by, request: Box::new(request), reply }).await
     }
 
     /// A phone that closed its connection may listen at the address that it named, if that is its own.

@@ -6,8 +6,8 @@ use tokio::sync::oneshot;
 
 use super::SipAgent;
 use crate::call::InviteRequest;
-use crate::handle::{Ask, CallLeg, OutgoingCall, SipError};
-use crate::machine::{CallLine, CommandError, Flow, Hop, LoneAnswer, LoneRequest, Transport};
+use crate::handle::{Ask, CallLeg, LegEvents, OutgoingCall, SipError};
+use crate::machine::{CallLine, CommandError, Flow, Hop, LegId, LoneAnswer, LoneRequest, Transport};
 use crate::net::{local_ip_towards, tcp};
 use crate::trunk::Target;
 
@@ -51,9 +51,17 @@ impl SipAgent {
         line: CallLine,
         request: InviteRequest,
     ) -> Result<OutgoingCall, SipError> {
-        let (reply, answer) = oneshot::channel();
         let (line, request) = (Box::new(line), Box::new(request));
-        self.desk.ask(Ask::InviteBy { flow, line, request, reply }).await?;
+        self.place(|reply| Ask::InviteBy { flow, line, request, reply }).await
+    }
+
+    /// Asks the agent for a call, and takes it.
+    pub(super) async fn place(
+        &self,
+        ask: impl FnOnce(oneshot::Sender<Result<(LegId, LegEvents), CommandError>>) -> Ask,
+    ) -> Result<OutgoingCall, SipError> {
+        let (reply, answer) = oneshot::channel();
+        self.desk.ask(ask(reply)).await?;
         let (leg, events) = answer.await.map_err(|_| SipError::Stopped)??;
         Ok(OutgoingCall { leg: CallLeg::new(leg, self.desk.clone()), events })
     }

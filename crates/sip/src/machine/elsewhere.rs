@@ -25,7 +25,7 @@ pub struct CallLine {
 
 impl CallLine {
     /// From: the caller at the carrier's domain, or nobody (RFC 3323 §4.1.1.3).
-    pub(super) fn from_value(&self, request: &InviteRequest) -> String {
+    pub(super) fn caller(&self, request: &InviteRequest) -> String {
         if request.from_user.is_empty() {
             return "\"Anonymous\" <sip:anonymous@anonymous.invalid>".to_owned();
         }

@@ -34,7 +34,7 @@ impl Machine {
             return Err(CommandError::BadTarget);
         }
         let local = match line {
-            Some(line) => line.from_value(request),
+            Some(line) => line.caller(request),
             None => from_value(request, &flow.local.ip().to_string()),
         };
         let (call_id, tag, branch) = (self.ids.word(), self.ids.word(), self.ids.branch());

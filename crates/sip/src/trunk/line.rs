@@ -212,9 +212,9 @@ impl TrunkLine {
                 let is_there = self.ask("OPTIONS", Vec::new(), &mut (None, 0)).await.is_some();
                 watch.handle_answer(now(), is_there);
             }
-            let mut state = self.state();
-            (state.status.reach, state.status.reach_since) = (watch.reach(), watch.since());
-            drop(state);
+            self.note(|state| {
+                (state.status.reach, state.status.reach_since) = (watch.reach(), watch.since());
+            });
             sleep_until(watch.deadline()).await;
         }
     }
@@ -250,7 +250,7 @@ impl TrunkLine {
         let targets = match self.targets(place).await {
             Ok(targets) => targets,
             Err(error) => {
-                self.state().status.trouble = Some(error.to_string());
+                self.note(|state| state.status.trouble = Some(error.to_string()));
                 return None;
             }
         };
@@ -274,18 +274,18 @@ impl TrunkLine {
             match answer {
                 Ok(answer) => {
                     *call_id = (Some(answer.call_id.clone()), answer.cseq);
-                    let mut state = self.state();
                     if answer.code.is_some_and(|code| code != 503) {
-                        state.avoided.remove(&target);
-                        (state.status.trouble, state.status.target) = (None, Some(target));
+                        self.note(|state| {
+                            state.avoided.remove(&target);
+                            (state.status.trouble, state.status.target) = (None, Some(target));
+                        });
                         return Some(answer);
                     }
                     let word = if answer.code.is_some() { "answers 503" } else { "does not answer" };
-                    state.status.trouble = Some(format!("{target} {word}"));
-                    drop(state);
+                    self.note(|state| state.status.trouble = Some(format!("{target} {word}")));
                     busy = busy.or(answer.code.is_some().then_some(answer));
                 }
-                Err(error) => self.state().status.trouble = Some(format!("{target}: {error}")),
+                Err(error) => self.note(|state| state.status.trouble = Some(format!("{target}: {error}"))),
             }
             self.avoid(target);
         }
@@ -356,6 +356,10 @@ impl TrunkLine {
                 self.state().flows.get(&target).copied().filter(|flow| self.agent.is_open(flow))
             }
         }
+    }
+
+    fn note(&self, change: impl FnOnce(&mut LineState)) {
+        change(&mut self.state());
     }
 
     fn avoid(&self, target: Target) {
