@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what the tests with foreign peers need: sipp, baresip and PostgreSQL (apt), a Python venv and Node modules under peers/.
+# Installs what the tests with foreign peers need: sipp, baresip, Kamailio and PostgreSQL (apt), a Python venv and Node
+# modules under peers/.
 # usage: scripts/setup-tests.sh     Safe to repeat; does nothing, in well under a second, when all is there. Root, or sudo for apt.
 set -eu
 cd "$(dirname "$(readlink -f "$0")")/../peers"
@@ -28,6 +29,7 @@ apt_install() {
 missing=""
 command -v sipp >/dev/null || missing="$missing sip-tester"
 command -v baresip >/dev/null || missing="$missing baresip-core"
+command -v kamailio >/dev/null || [ -x /usr/sbin/kamailio ] || missing="$missing kamailio"
 command -v python3 >/dev/null || missing="$missing python3"
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
 command -v openssl >/dev/null || missing="$missing openssl"

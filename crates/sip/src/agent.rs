@@ -277,7 +277,7 @@ struct Serving {
     machine: Machine,
     legs: HashMap<LegId, mpsc::Sender<LegEvent>>,
     /// Who waits for the answer to a request outside of any dialog; bounded by the transactions.
-    lone: HashMap<LoneId, oneshot::Sender<LoneAnswer>>,
+    lone: HashMap<LoneId, oneshot::Sender<Result<LoneAnswer, CommandError>>>,
     peers: Arc<Peers>,
     udp: Vec<UdpPort>,
     tcp: Arc<TcpSide>,
@@ -350,12 +350,10 @@ impl Serving {
                 flows.push(flow);
                 self.welcome(now, started, &flows, reply);
             }
-            Ask::Lone { flow, request, reply } => {
-                // Who asks sees that nobody answers.
-                if let Ok(id) = self.machine.request(now, flow, &request) {
-                    self.lone.insert(id, reply);
-                }
-            }
+            Ask::Lone { flow, request, reply } => match self.machine.request(now, flow, &request) {
+                Ok(id) => drop(self.lone.insert(id, reply)),
+                Err(error) => drop(reply.send(Err(error))),
+            },
             Ask::Stop { done } => {
                 for leg in self.machine.leg_ids() {
                     let _over = self.machine.handle_command(now, leg, Command::Hangup(None));
@@ -419,7 +417,7 @@ impl Serving {
                 Output::Lone(id, answer) => {
                     if let Some(reply) = self.lone.remove(&id) {
                         // Who asked may have stopped waiting.
-                        let _gone = reply.send(*answer);
+                        let _gone = reply.send(Ok(*answer));
                     }
                 }
             }

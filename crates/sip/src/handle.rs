@@ -206,7 +206,7 @@ pub(crate) enum Ask {
     Lone {
         flow: Flow,
         request: Box<LoneRequest>,
-        reply: oneshot::Sender<LoneAnswer>,
+        reply: oneshot::Sender<Result<LoneAnswer, CommandError>>,
     },
     Stop {
         done: oneshot::Sender<()>,

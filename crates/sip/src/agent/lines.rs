@@ -70,7 +70,6 @@ impl SipAgent {
     pub(crate) async fn request(&self, flow: Flow, request: LoneRequest) -> Result<LoneAnswer, SipError> {
         let (reply, answer) = oneshot::channel();
         self.desk.ask(Ask::Lone { flow, request: Box::new(request), reply }).await?;
-        // Dropped unasked where it cannot be sent.
-        answer.await.map_err(|_| SipError::Call(CommandError::Full))
+        Ok(answer.await.map_err(|_| SipError::Stopped)??)
     }
 }

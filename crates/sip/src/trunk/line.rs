@@ -10,9 +10,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
+
 use super::keep_alive::{KeepAlive, Reach};
 use super::registration::{RegisterAnswer, Registration, RegistrationState};
-use super::targets::{NameService, Place, Target, locate};
+use super::targets::{NameServer, Place, Target, locate};
 use crate::agent::SipAgent;
 use crate::call::InviteRequest;
 use crate::handle::{OutgoingCall, SipError};
@@ -51,7 +53,7 @@ pub struct TrunkCall {
 }
 
 /// How a line stands.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LineStatus {
     /// Whether the carrier answers.
     pub reach: Reach,
@@ -68,15 +70,16 @@ pub struct LineStatus {
 /// A line to a carrier.
 pub struct TrunkLine {
     agent: Arc<SipAgent>,
-    names: Arc<dyn NameService>,
+    names: Arc<dyn NameServer>,
     settings: LineSettings,
     random: RandomState,
     drawn: AtomicU64,
+    status: watch::Sender<LineStatus>,
     state: Mutex<LineState>,
 }
 
+#[derive(Default)]
 struct LineState {
-    status: LineStatus,
     /// The way to the registrar's own proxies (RFC 3608).
     service_routes: Vec<String>,
     /// Open connections, checked before each use; UDP needs none.
@@ -87,7 +90,7 @@ struct LineState {
 
 impl TrunkLine {
     /// A line that is not run yet.
-    pub fn new(agent: Arc<SipAgent>, names: Arc<dyn NameService>, settings: LineSettings) -> Self {
+    pub fn new(agent: Arc<SipAgent>, names: Arc<dyn NameServer>, settings: LineSettings) -> Self {
         let now = now();
         let status = LineStatus {
             reach: Reach::Unknown,
@@ -96,9 +99,8 @@ impl TrunkLine {
             trouble: None,
             target: None,
         };
-        let (service_routes, flows) = (Vec::new(), HashMap::new());
-        let state = Mutex::new(LineState { status, service_routes, flows, avoided: HashMap::new() });
-        Self { agent, names, settings, random: RandomState::new(), drawn: AtomicU64::new(0), state }
+        let (status, state) = (watch::Sender::new(status), Mutex::default());
+        Self { agent, names, settings, random: RandomState::new(), drawn: AtomicU64::new(0), status, state }
     }
 
     /// What it is made of.
@@ -108,7 +110,12 @@ impl TrunkLine {
 
     /// How it stands.
     pub fn status(&self) -> LineStatus {
-        self.state().status.clone()
+        self.status.borrow().clone()
+    }
+
+    /// How it stands, for whoever waits for a change.
+    pub fn watch(&self) -> watch::Receiver<LineStatus> {
+        self.status.subscribe()
     }
 
     /// Keeps the registration and the watch until `stop` resolves, then takes the registration back.
@@ -117,7 +124,7 @@ impl TrunkLine {
         let mut call_id = (None, 0);
         tokio::select! {
             () = stop => {}
-            ((), ()) = async { tokio::join!(self.keep_registered(&mut registration, &mut call_id), self.watch()) } => {}
+            ((), ()) = async { tokio::join!(self.keep_registered(&mut registration, &mut call_id), self.keep_watch()) } => {}
         }
         let Some(registration) = &mut registration else { return };
         registration.leave(now());
@@ -127,6 +134,7 @@ impl TrunkLine {
                 registration.handle_answer(now(), &answer);
             }
         }
+        self.note(|status| status.registration = Some((RegistrationState::Left, now())));
     }
 
     /// Places a call. Returns when the INVITE is on its way; challenges and places that do not answer are dealt with
@@ -199,12 +207,13 @@ impl TrunkLine {
                 let answer = self.register(asked, call_id).await;
                 registration.handle_answer(now(), &answer);
             }
-            self.state().status.registration = Some((registration.state(), registration.since()));
+            let stands = Some((registration.state(), registration.since()));
+            self.note(|status| status.registration = stands);
             sleep_until(registration.deadline()).await;
         }
     }
 
-    async fn watch(&self) {
+    async fn keep_watch(&self) {
         let Some(interval) = self.settings.options_interval else { return std::future::pending().await };
         let mut watch = KeepAlive::new(now(), interval);
         loop {
@@ -212,15 +221,13 @@ impl TrunkLine {
                 let is_there = self.ask("OPTIONS", Vec::new(), &mut (None, 0)).await.is_some();
                 watch.handle_answer(now(), is_there);
             }
-            self.note(|state| {
-                (state.status.reach, state.status.reach_since) = (watch.reach(), watch.since());
-            });
+            self.note(|status| (status.reach, status.reach_since) = (watch.reach(), watch.since()));
             sleep_until(watch.deadline()).await;
         }
     }
 
     async fn register(&self, asked: Duration, call_id: &mut (Option<String>, u32)) -> RegisterAnswer {
-        let headers = vec![("Expires", asked.as_secs().to_string()), ("Supported", "path".to_owned())];
+        let headers = vec![("Expires", asked.as_secs().to_string())];
         let Some(answer) = self.ask("REGISTER", headers, call_id).await else {
             return RegisterAnswer::default();
         };
@@ -250,7 +257,7 @@ impl TrunkLine {
         let targets = match self.targets(place).await {
             Ok(targets) => targets,
             Err(error) => {
-                self.note(|state| state.status.trouble = Some(error.to_string()));
+                self.note(|status| status.trouble = Some(error.to_string()));
                 return None;
             }
         };
@@ -275,17 +282,15 @@ impl TrunkLine {
                 Ok(answer) => {
                     *call_id = (Some(answer.call_id.clone()), answer.cseq);
                     if answer.code.is_some_and(|code| code != 503) {
-                        self.note(|state| {
-                            state.avoided.remove(&target);
-                            (state.status.trouble, state.status.target) = (None, Some(target));
-                        });
+                        self.state().avoided.remove(&target);
+                        self.note(|status| (status.trouble, status.target) = (None, Some(target)));
                         return Some(answer);
                     }
                     let word = if answer.code.is_some() { "answers 503" } else { "does not answer" };
-                    self.note(|state| state.status.trouble = Some(format!("{target} {word}")));
+                    self.note(|status| status.trouble = Some(format!("{target} {word}")));
                     busy = busy.or(answer.code.is_some().then_some(answer));
                 }
-                Err(error) => self.note(|state| state.status.trouble = Some(format!("{target}: {error}"))),
+                Err(error) => self.note(|status| status.trouble = Some(format!("{target}: {error}"))),
             }
             self.avoid(target);
         }
@@ -358,8 +363,13 @@ impl TrunkLine {
         }
     }
 
-    fn note(&self, change: impl FnOnce(&mut LineState)) {
-        change(&mut self.state());
+    /// Changes the status; who watches hears of it where it differs.
+    fn note(&self, change: impl FnOnce(&mut LineStatus)) {
+        self.status.send_if_modified(|status| {
+            let before = status.clone();
+            change(status);
+            *status != before
+        });
     }
 
     fn avoid(&self, target: Target) {

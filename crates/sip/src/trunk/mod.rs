@@ -12,4 +12,4 @@ mod targets;
 pub use keep_alive::{KeepAlive, Reach};
 pub use line::{LineSettings, LineStatus, TrunkCall, TrunkLine};
 pub use registration::{RegisterAnswer, Registration, RegistrationState};
-pub use targets::{Looking, NameService, Place, Service, Target, Unresolved, locate};
+pub use targets::{Looking, NameServer, Place, SrvRecord, Target, Unresolved, locate};

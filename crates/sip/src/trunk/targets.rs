@@ -1,6 +1,6 @@
 //! Where a request for a carrier goes (RFC 3263 §4): its name as transports and addresses, preferred first.
 //!
-//! Pure but for the questions that it asks a [`NameService`]. An address or a port says all there is to say; else SRV
+//! Pure but for the questions that it asks a [`NameServer`]. An address or a port says all there is to say; else SRV
 //! records count (by priority, drawn by weight, RFC 2782), else the addresses of the name with the default port.
 //! NAPTR records are not asked for: a carrier's transport is a setting.
 
@@ -12,9 +12,9 @@ use std::pin::Pin;
 use crate::machine::Transport;
 
 /// Answers of the name service, which keeps them for as long as they hold.
-pub trait NameService: Send + Sync {
+pub trait NameServer: Send + Sync {
     /// The SRV records of a name; none when there are none.
-    fn services(&self, name: &str) -> Looking<Vec<Service>>;
+    fn services(&self, name: &str) -> Looking<Vec<SrvRecord>>;
     /// The addresses of a name, preferred family first; none when there are none.
     fn addresses(&self, name: &str) -> Looking<Vec<IpAddr>>;
 }
@@ -29,7 +29,7 @@ pub struct Unresolved(pub String);
 
 /// One SRV record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Service {
+pub struct SrvRecord {
     /// Lower first.
     pub priority: u16,
     /// Its share among those of the same priority.
@@ -72,7 +72,7 @@ impl fmt::Display for Target {
 /// # Errors
 /// The first of the name service's failures, or that nothing leads there, when no way is found.
 pub async fn locate(
-    names: &dyn NameService,
+    names: &dyn NameServer,
     place: &Place,
     usable: &[Transport],
     draw: &mut (dyn FnMut(u32) -> u32 + Send),
@@ -135,7 +135,7 @@ fn service_name(transport: Transport) -> &'static str {
 }
 
 /// By priority, and within one drawn by weight (RFC 2782).
-fn in_order(mut records: Vec<Service>, draw: &mut (dyn FnMut(u32) -> u32 + Send)) -> Vec<Service> {
+fn in_order(mut records: Vec<SrvRecord>, draw: &mut (dyn FnMut(u32) -> u32 + Send)) -> Vec<SrvRecord> {
     records.retain(|record| record.target != "." && !record.target.is_empty() && record.port != 0);
     records.truncate(RECORDS_MAX);
     // Those without weight first: they have their small chance.
@@ -169,12 +169,12 @@ pub(crate) mod tests {
     /// Answers from a table; a name that is not in it has no records, `!` fails.
     #[derive(Default)]
     pub(crate) struct Table {
-        pub(crate) services: HashMap<&'static str, Vec<Service>>,
+        pub(crate) services: HashMap<&'static str, Vec<SrvRecord>>,
         pub(crate) addresses: HashMap<&'static str, Vec<&'static str>>,
     }
 
-    impl NameService for Table {
-        fn services(&self, name: &str) -> Looking<Vec<Service>> {
+    impl NameServer for Table {
+        fn services(&self, name: &str) -> Looking<Vec<SrvRecord>> {
             let found = self.services.get(name).cloned().unwrap_or_default();
             Box::pin(async { Ok(found) })
         }
@@ -187,8 +187,8 @@ pub(crate) mod tests {
         }
     }
 
-    fn srv(priority: u16, weight: u16, port: u16, target: &str) -> Service {
-        Service { priority, weight, port, target: target.to_owned() }
+    fn srv(priority: u16, weight: u16, port: u16, target: &str) -> SrvRecord {
+        SrvRecord { priority, weight, port, target: target.to_owned() }
     }
 
     fn carrier() -> Table {

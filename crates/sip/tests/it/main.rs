@@ -5,6 +5,7 @@
 mod calls;
 mod corpus;
 mod floods;
+mod kamailio;
 mod octets;
 mod sdp;
 mod sipp;
@@ -12,3 +13,4 @@ mod streams;
 mod support;
 mod tls;
 mod torture;
+mod trunks;

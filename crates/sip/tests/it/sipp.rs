@@ -11,7 +11,7 @@ use tokio::process::Command;
 use crate::support::*;
 
 /// Runs sipp against the agent; every call must succeed.
-async fn sipp(arguments: &[&str], to: SocketAddr) {
+pub async fn sipp(arguments: &[&str], to: SocketAddr) {
     let folder = tempdir();
     let mut command = Command::new("sipp");
     command.args(arguments).args(["-i", "127.0.0.1", "-nostdin", "-trace_err", "-timeout", "60"]);
@@ -30,14 +30,19 @@ async fn sipp(arguments: &[&str], to: SocketAddr) {
     assert!(run.status.success(), "sipp {arguments:?}: {}\n{stderr}\n{shown}", run.status);
 }
 
-fn tempdir() -> std::path::PathBuf {
+pub fn tempdir() -> std::path::PathBuf {
     let unique = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
     let folder = std::env::temp_dir().join(format!("patchcord-sipp-{}-{unique}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     folder
 }
 
-fn scenario(name: &str) -> String {
+/// A port that nobody has at the moment.
+pub fn free_port() -> u16 {
+    std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+pub fn scenario(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sipp").join(name).display().to_string()
 }
 
@@ -92,7 +97,7 @@ async fn sessions_are_timed_and_refreshed() {
 #[tokio::test]
 async fn our_calls_are_taken_by_a_foreign_callee() {
     let here = Fixture::start().await;
-    let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let port = free_port().to_string();
     let arguments = ["-sn", "uas", "-m", "50", "-p", &port];
     let target = format!("sip:service@127.0.0.1:{port}");
     let callee = sipp(&arguments, here.udp);

@@ -11,7 +11,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use crate::support::*;
 
 /// An authority that certifies these names, and what its holder and its friends use.
-fn tls_for(names: &[&str]) -> SipTls {
+pub fn tls_for(names: &[&str]) -> SipTls {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let own = rcgen::generate_simple_self_signed(names).unwrap();
     let certificate = CertificateDer::from(own.cert.der().to_vec());
@@ -31,7 +31,7 @@ fn tls_for(names: &[&str]) -> SipTls {
     }
 }
 
-async fn secured(tls: &SipTls, host: &str, limits: SipLimits) -> (Fixture, SocketAddr) {
+pub async fn secured(tls: &SipTls, host: &str, limits: SipLimits) -> (Fixture, SocketAddr) {
     let any: SocketAddr = format!("{host}:0").parse().unwrap();
     let config = SipConfig {
         listen: vec![ListenAddr::Udp(any), ListenAddr::Tcp(any), ListenAddr::Tls(any)],
