@@ -74,7 +74,7 @@ impl Chronicle {
 
     /// Writes the whole page of a call that was refused. If the store is behind, only the file has it: refused calls
     /// may be many.
-    pub fn refuse(&self, record: &CallRecord) {
+    pub fn refuse(&self, record: &CallRecord, callback: CallbackAddress) {
         let line = self.records.line(record);
         if self.store.takes_calls() {
             let new = NewCall {
@@ -86,7 +86,7 @@ impl Chronicle {
                 phone_dialect: record.phone_dialect.clone(),
                 bot_dialect: record.bot_dialect.clone(),
                 started_ms: record.clock.unix_ms(record.started_at),
-                callback: CallbackAddress::Known(None),
+                callback,
                 custom_params: BTreeMap::new(),
             };
             let at_ms = new.started_ms;

@@ -98,11 +98,16 @@ impl Inquiry {
         let millis = stopwatch.stop(answered.as_ref().map_or_else(Refused::outcome, |_| Outcome::Answered));
         match answered {
             Ok(answer) => {
-                self.name_callback(&answer);
+                self.name_callback(NamedCallback {
+                    url: answer.callback.as_ref().map(|url| url.as_uri().to_string().into()),
+                    custom_params: answer.custom.iter().cloned().collect(),
+                });
                 answer.notes.iter().for_each(|note| debug!(note, "config_api"));
                 Ok(self.found(answer, millis))
             }
             Err(refused) => {
+                // Nobody else will name an address.
+                self.name_callback(NamedCallback::default());
                 warn!(problem = %refused, millis, "config_api named no bot");
                 Err(refused.reason())
             }
@@ -110,11 +115,7 @@ impl Inquiry {
     }
 
     /// Where the call is told of, and with what: the answer's word counts before the number's.
-    fn name_callback(&self, answer: &ConfigAnswer<'_>) {
-        let named = NamedCallback {
-            url: answer.callback.as_ref().map(|url| url.as_uri().to_string().into()),
-            custom_params: answer.custom.iter().cloned().collect(),
-        };
+    fn name_callback(&self, named: NamedCallback) {
         let clock = self.exchange.clock;
         let page = self.exchange.chronicle().page((&self.call_id, clock.wall()));
         page.tell(Fact::Callback(named), clock.now());

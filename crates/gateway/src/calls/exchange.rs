@@ -29,7 +29,7 @@ use crate::clock::{Clock, unix_ms};
 use crate::config::{Bot, BotChoice, Config, CurrentConfig};
 use crate::jobs::CallbackMeter;
 use crate::net::{CONNECT_TIMEOUT, Egress, RtpPortRange, Trust};
-use crate::store::Store;
+use crate::store::{CallbackAddress, Store};
 use crate::tasks::Tasks;
 
 /// What all calls share.
@@ -178,7 +178,9 @@ impl Exchange {
         let record = refused_record(call, reason);
         tracing::info!(cause = %record.cause, "call refused");
         self.registry.refused(&record);
-        self.chronicle().refuse(&record);
+        let config = self.config();
+        let callback = config.callbacks_of(record.to.as_str());
+        self.chronicle().refuse(&record, CallbackAddress::known(callback));
     }
 
     /// The settings of a call.

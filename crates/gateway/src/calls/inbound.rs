@@ -176,10 +176,9 @@ fn prepare(
 
 /// Where a call of that route is told of; who is asked for its bot may name another address.
 fn callback_address(route: &Route<'_>) -> CallbackAddress {
-    let address = route.callbacks.map(|url| url.as_uri().to_string().into());
     match route.taker {
-        RouteTaker::ConfigApi(_) => CallbackAddress::Asked(address),
-        RouteTaker::Bot(_) | RouteTaker::Flow(_) => CallbackAddress::Known(address),
+        RouteTaker::ConfigApi(_) => CallbackAddress::asked(route.callbacks),
+        RouteTaker::Bot(_) | RouteTaker::Flow(_) => CallbackAddress::known(route.callbacks),
     }
 }
 

@@ -81,8 +81,8 @@ pub fn take(
         };
         let phone = PhoneSettings::Vendor { dialect: row.name, side, audio };
         let settings = exchange.settings(names, parties, phone, bot, Fallback::default());
-        let callback = exchange.config().callbacks.url.as_ref().map(|url| url.as_uri().to_string().into());
-        let page = exchange.chronicle().begin(&settings, CallbackAddress::Known(callback)).await;
+        let callback = CallbackAddress::known(exchange.config().callbacks.url.as_ref());
+        let page = exchange.chronicle().begin(&settings, callback).await;
         let link = WsLink::new(socket, row.message_audio(audio.frame), exchange.clock.now());
         CallTask::new(&exchange, (settings, page), PhoneEnd::vendor(link, row.name), bot_end, (seat, orders))
             .run()

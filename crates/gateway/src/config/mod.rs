@@ -191,6 +191,12 @@ impl Config {
         self.storage.database.clone().unwrap_or_else(|| Database::in_folder(&self.server.data_dir))
     }
 
+    /// Where the status of calls to `number` is posted, if they are taken and somebody wants to know.
+    pub fn callbacks_of(&self, number: &str) -> Option<&WebUrl> {
+        let entry = self.find_number(number).filter(|_| !number.is_empty())?;
+        entry.callbacks.as_ref().or(self.callbacks.url.as_ref())
+    }
+
     /// The entry of `[[numbers]]` that takes calls to `number`.
     pub fn find_number(&self, number: &str) -> Option<&Number> {
         self.numbers.iter().find(|entry| entry.number.matches(number))

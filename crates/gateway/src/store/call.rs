@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::engine::{Query, Row};
 use super::transfers;
 use super::{CallStatus, StoreError};
+use crate::config::WebUrl;
 
 /// A call that begins. Times are milliseconds since 1970, UTC.
 #[derive(Debug, Clone)]
@@ -52,6 +53,22 @@ pub enum CallbackAddress {
     Known(Option<Box<str>>),
     /// Somebody is asked for it; if nobody names another, there. Its events wait for the answer.
     Asked(Option<Box<str>>),
+}
+
+impl CallbackAddress {
+    /// That address, which nobody is asked for.
+    pub fn known(url: Option<&WebUrl>) -> Self {
+        Self::Known(url.map(text_of))
+    }
+
+    /// That address, unless somebody who is asked names another.
+    pub fn asked(url: Option<&WebUrl>) -> Self {
+        Self::Asked(url.map(text_of))
+    }
+}
+
+fn text_of(url: &WebUrl) -> Box<str> {
+    url.as_uri().to_string().into()
 }
 
 /// A stored call. Times are milliseconds since 1970, UTC.

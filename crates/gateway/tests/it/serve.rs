@@ -15,6 +15,7 @@ mod menu;
 pub mod phone;
 mod reloads;
 mod sound;
+mod stored;
 mod wires;
 
 use std::path::{Path, PathBuf};
@@ -80,6 +81,12 @@ impl Gateway {
     /// Its data folder.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Stops the gateway when its calls have ended, and gives its folder to whoever asked.
+    pub async fn stop_and_leave(self) -> PathBuf {
+        self.app.stop(Duration::from_secs(5), std::future::pending()).await;
+        self.folder
     }
 
     /// Stops the gateway when its calls have ended, and returns their records and what is stored of them.
