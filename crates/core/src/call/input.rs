@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::dialect::Wire;
 use crate::vocabulary::{DigitPress, Reason};
 
-use super::{FoundBot, NextBot, NextBotError, PhoneMedia, RecordingOrder};
+use super::{FoundBot, NextBot, NextBotError, Order, PhoneMedia, RecordingOrder};
 
 /// One thing that happened outside. Bytes are borrowed: what the call keeps, it copies.
 #[derive(Debug)]
@@ -53,6 +53,9 @@ pub enum Input<'a> {
     AudioDropped,
     /// Somebody wants a recording, or no more of it.
     Recording(RecordingOrder),
+    /// Somebody other than the bot wants something of the call that is up; see
+    /// [`Call::take_refusal`](super::Call::take_refusal).
+    Order(Order),
     /// Somebody wants the call to end: the API, the drain.
     HangUp(Reason),
 }

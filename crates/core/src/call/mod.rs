@@ -14,6 +14,7 @@ mod hand_over;
 mod input;
 mod key_tones;
 mod listener;
+mod orders;
 mod output;
 mod pace;
 mod phone_leg;
@@ -41,7 +42,7 @@ use std::time::Duration;
 
 use crate::media::MediaFormat;
 use crate::vocabulary::{
-    BotSession, CallId, Counters, Digit, Direction, Moment, PhoneNumber, StreamId, WallClock,
+    BotSession, CallId, CommandRefusal, Counters, Digit, Direction, Moment, PhoneNumber, StreamId, WallClock,
 };
 
 use self::bot_leg::BotLeg;
@@ -61,6 +62,7 @@ pub use ending::PLAYOUT_LINGER;
 pub use hand_over::{BotWish, EARLIER_BOTS_MAX, NextBot, NextBotError};
 pub use input::{Input, SocketEnd};
 pub use listener::KEYS_FOUND_MAX;
+pub use orders::Order;
 pub use output::{Output, TapeKind, TapePiece};
 pub use refused::{RefusedCall, refused_record};
 pub use rtp_leg::DIGITS_HEARD_MAX;
@@ -103,6 +105,9 @@ pub struct Call {
     last_event: Option<(Digit, Moment)>,
     /// Marks are being told at this moment.
     reports_marks: bool,
+    /// An order of somebody other than the bot is being carried out at this moment, and why the last one was not.
+    is_ordered: bool,
+    refused_order: Option<CommandRefusal>,
 }
 
 /// Who is who.
@@ -169,6 +174,8 @@ impl Call {
             last_info: None,
             last_event: None,
             reports_marks: false,
+            is_ordered: false,
+            refused_order: None,
         };
         call.begin(media, now);
         call
@@ -205,6 +212,7 @@ impl Call {
             Input::NextBotFailed(error) => self.next_bot_failed(error, now),
             Input::AudioDropped => self.counters.outbox_dropped += 1,
             Input::Recording(order) => self.record_sound(order, now),
+            Input::Order(order) => self.obey_order(&order, now),
             Input::HangUp(reason) => self.end(reason, now),
         }
     }

@@ -174,7 +174,7 @@ impl Call {
     }
 
     /// Gives the call to another bot or to a flow; phones and extensions cannot be reached.
-    fn transfer(&mut self, Transfer { to, command }: &Transfer, now: Moment) {
+    pub(super) fn transfer(&mut self, Transfer { to, command }: &Transfer, now: Moment) {
         match to {
             TransferTo::Bot(address) => self.hand_over(BotWish::At(address.clone()), command, now),
             TransferTo::NamedBot(name) => self.hand_over(BotWish::Named(name.clone()), command, now),
@@ -191,9 +191,13 @@ impl Call {
         }
     }
 
-    /// Tells the bot that a command was not carried out.
+    /// Tells whoever asked, the bot or the API, that a command was not carried out.
     pub(super) fn refuse(&mut self, refusal: &CommandRefusal, now: Moment) {
         self.counters.refused_commands += 1;
+        if self.is_ordered {
+            self.refused_order = Some(refusal.clone());
+            return;
+        }
         self.tell_bot(&CallEvent::Refused(refusal.clone()), now);
     }
 
@@ -231,7 +235,7 @@ impl Call {
     }
 
     /// Sends digits to the caller: by the vendor's message where it has one, else as events or tones.
-    fn dial(&mut self, digits: &DialDigits, now: Moment) {
+    pub(super) fn dial(&mut self, digits: &DialDigits, now: Moment) {
         self.counters.digits_out += digits.steps().iter().flatten().count() as u64;
         if self.phone_can(Capability::DigitsToPhone) {
             self.tell_vendor(&CallCommand::Digits(digits.clone()), now);

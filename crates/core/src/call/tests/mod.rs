@@ -8,6 +8,7 @@ mod finding;
 mod flows;
 mod hand_over;
 mod legs;
+mod orders;
 mod protection;
 mod quality;
 mod recording;

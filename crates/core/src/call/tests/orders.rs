@@ -1,0 +1,59 @@
+//! What the API orders of a call that is up.
+
+use super::*;
+use crate::vocabulary::{DialDigits, Transfer, TransferTo};
+
+fn talking() -> Desk {
+    let mut desk = Desk::sip(remote("ivr-solutions"), Fallback::Sorry);
+    desk.input(Input::BotConnected);
+    desk.talk(Duration::from_millis(200));
+    desk
+}
+
+fn digits(text: &str) -> Input<'static> {
+    Input::Order(Order::Digits(DialDigits::parse(text, Duration::from_millis(100)).unwrap()))
+}
+
+#[test]
+fn ordered_digits_reach_the_phone_and_are_counted() {
+    let mut desk = talking();
+    desk.input(digits("12#"));
+    assert_eq!(desk.call.take_refusal(), None);
+    desk.talk(Duration::from_secs(2));
+    assert_eq!(desk.call.counters().digits_out, 3);
+}
+
+#[test]
+fn an_ordered_clear_drops_what_waits_and_the_bot_is_told_as_of_its_own() {
+    let mut desk = talking();
+    desk.bot_sends(&[0x10; 160_000]);
+    desk.talk(Duration::from_millis(200));
+    assert!(desk.call.waiting() > Duration::from_secs(5));
+    desk.input(Input::Order(Order::Clear));
+    assert_eq!((desk.call.take_refusal(), desk.call.waiting()), (None, Duration::ZERO));
+    assert!(desk.to_bot().last().unwrap().contains(r#""event":"clear""#));
+}
+
+#[test]
+fn an_ordered_transfer_reaches_the_next_bot_and_a_second_one_is_refused_behind_the_bots_back() {
+    let mut desk = talking();
+    let to = TransferTo::NamedBot("second".into());
+    let order = || Input::Order(Order::Transfer(Transfer { to: to.clone(), command: "transfer" }));
+    desk.input(order());
+    assert_eq!(desk.call.take_refusal(), None);
+    assert!(desk.saw(&Seen::ReachNextBot(BotWish::Named("second".into()))));
+    let told = desk.to_bot().len();
+    desk.input(order());
+    assert_eq!(desk.call.take_refusal().map(|refusal| refusal.code), Some("transfer_pending"));
+    assert_eq!(desk.to_bot().len(), told, "the bot asked for nothing");
+}
+
+#[test]
+fn what_needs_a_talk_is_refused_before_it_and_nothing_is_kept_of_it() {
+    let mut desk = Desk::sip(remote("ivr-solutions"), Fallback::Sorry);
+    for order in [digits("1"), Input::Order(Order::Clear)] {
+        desk.input(order);
+        assert_eq!(desk.call.take_refusal().map(|refusal| refusal.code), Some("not_talking"));
+        assert_eq!(desk.call.take_refusal(), None);
+    }
+}
