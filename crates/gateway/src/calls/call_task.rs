@@ -219,6 +219,10 @@ impl CallTask {
     fn poll_orders(&mut self, cx: &mut Context<'_>) -> bool {
         while let Poll::Ready(Some(order)) = self.orders.poll_recv(cx) {
             match order {
+                CallOrder::Do(order, answer) => {
+                    self.handle(cx, self.clock.now(), Input::Order(order));
+                    let _ = answer.send(self.call.take_refusal());
+                }
                 CallOrder::HangUp(reason) => self.handle(cx, self.clock.now(), Input::HangUp(reason)),
             }
         }

@@ -28,7 +28,7 @@ pub use locations::Locations;
 pub use quality_totals::{Histogram, QualityTotals};
 pub use records::{Labels, Records, RecordsThread};
 pub use recovery::recover;
-pub use registry::{CALLS_MAX, CallHandle, CallOrder, Registry, Seat, Snapshot, Totals};
+pub use registry::{CALLS_MAX, CallHandle, CallOrder, OrderError, Registry, Seat, Snapshot, Totals};
 pub use wire_log::{WireLog, WireLogThread};
 
 /// What a refused caller is told to wait, in seconds.

@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use patchcord_core::call::{RefusedCall, refused_record};
-use patchcord_core::vocabulary::{CallId, CallRecord, Cause, Counters, Moment, Reason};
-use tokio::sync::{Notify, mpsc};
+use patchcord_core::call::{Order, RefusedCall, refused_record};
+use patchcord_core::vocabulary::{CallId, CallRecord, Cause, CommandRefusal, Counters, Moment, Reason};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::chronicle::CallPage;
 use super::quality_totals::QualityTotals;
@@ -33,10 +34,58 @@ pub struct CallHandle {
 }
 
 /// What others may ask of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum CallOrder {
+    /// Do that, and say why not if it cannot be done.
+    Do(Order, oneshot::Sender<Option<CommandRefusal>>),
     /// End, for that reason.
     HangUp(Reason),
+}
+
+/// Why an order was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OrderError {
+    /// The call itself says why.
+    #[error("{}", .0.message)]
+    Refused(CommandRefusal),
+    /// The call is over, or about to be.
+    #[error("the call is over")]
+    Over,
+    /// Too many orders wait for the call, or it does not come to them.
+    #[error("the call has too many orders to carry out")]
+    Busy,
+}
+
+impl CallHandle {
+    /// Has the call do something, and waits until it has begun.
+    ///
+    /// # Errors
+    /// [`OrderError`].
+    pub async fn order(&self, order: Order) -> Result<(), OrderError> {
+        let (answer, answered) = oneshot::channel();
+        self.leave(CallOrder::Do(order, answer))?;
+        match tokio::time::timeout(ORDER_PATIENCE, answered).await {
+            Ok(Ok(None)) => Ok(()),
+            Ok(Ok(Some(refusal))) => Err(OrderError::Refused(refusal)),
+            Ok(Err(_)) => Err(OrderError::Over),
+            Err(_) => Err(OrderError::Busy),
+        }
+    }
+
+    /// Has the call end.
+    ///
+    /// # Errors
+    /// [`OrderError::Over`], [`OrderError::Busy`].
+    pub fn hang_up(&self, reason: Reason) -> Result<(), OrderError> {
+        self.leave(CallOrder::HangUp(reason))
+    }
+
+    fn leave(&self, order: CallOrder) -> Result<(), OrderError> {
+        self.mailbox.try_send(order).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => OrderError::Busy,
+            mpsc::error::TrySendError::Closed(_) => OrderError::Over,
+        })
+    }
 }
 
 /// How a call stood when it last said so.
@@ -140,6 +189,11 @@ impl Registry {
         }
     }
 
+    /// The call of that id, if it is up.
+    pub fn find(&self, id: &CallId) -> Option<CallHandle> {
+        self.ledger().calls.get(id).cloned()
+    }
+
     /// The calls that are up.
     pub fn handles(&self) -> Vec<CallHandle> {
         self.ledger().calls.values().cloned().collect()
@@ -233,6 +287,9 @@ impl Totals {
 /// Orders that may wait for one call.
 const MAILBOX_ORDERS_MAX: usize = 64;
 
+/// How long an order may wait for the call to come to it.
+const ORDER_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Calls at a time; one more is refused with 503.
 pub const CALLS_MAX: usize = 1_000;
 
@@ -248,6 +305,31 @@ mod tests {
 
     fn id(n: u8) -> CallId {
         CallId::new(1, [n; 12])
+    }
+
+    #[tokio::test]
+    async fn an_order_is_answered_by_the_call_and_a_call_that_is_gone_or_too_busy_says_so() {
+        let registry = Registry::new(2);
+        let (seat, mut orders) = registry.admit(&id(1)).unwrap();
+        let handle = registry.find(&id(1)).unwrap();
+        let calls = async {
+            let Some(CallOrder::Do(Order::Clear, answer)) = orders.recv().await else { panic!("no order") };
+            answer.send(None).unwrap();
+            let Some(CallOrder::Do(_, answer)) = orders.recv().await else { panic!("no order") };
+            let refusal = CommandRefusal { code: "no", message: "no".to_owned(), command: "clear".into() };
+            answer.send(Some(refusal)).unwrap();
+        };
+        let orderer = async {
+            assert_eq!(handle.order(Order::Clear).await, Ok(()));
+            assert!(matches!(handle.order(Order::Clear).await, Err(OrderError::Refused(_))));
+        };
+        tokio::join!(calls, orderer);
+        while handle.hang_up(Reason::Asked).is_ok() {}
+        assert_eq!(handle.order(Order::Clear).await, Err(OrderError::Busy));
+        drop(orders);
+        assert_eq!(handle.order(Order::Clear).await, Err(OrderError::Over));
+        drop(seat);
+        assert!(registry.find(&id(1)).is_none());
     }
 
     #[test]
@@ -300,7 +382,7 @@ mod tests {
         let registry = Registry::new(2);
         let (seat, mut orders) = registry.admit(&id(1)).unwrap();
         registry.hang_up_all(Reason::Drained);
-        assert_eq!(orders.recv().await, Some(CallOrder::HangUp(Reason::Drained)));
+        assert!(matches!(orders.recv().await, Some(CallOrder::HangUp(Reason::Drained))));
         let waiting = registry.clone();
         let emptied = async move { waiting.empty().await };
         let leaving = async move { drop(seat) };

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use tokio::sync::Semaphore;
 
+use super::events;
 use super::limits::{RateLimits, RequestCounts};
 use super::router::SipView;
 use crate::calls::Exchange;
@@ -19,12 +21,20 @@ pub struct Api {
     pub rates: Arc<RateLimits>,
     /// What was answered.
     pub requests: Arc<RequestCounts>,
+    /// The room for those who follow the events.
+    pub followers: Arc<Semaphore>,
 }
 
 impl Api {
     /// The state of a port that opens.
     pub fn new(exchange: Arc<Exchange>, sip: SipView) -> Self {
-        Self { exchange, sip, rates: Arc::default(), requests: Arc::default() }
+        Self {
+            exchange,
+            sip,
+            rates: Arc::default(),
+            requests: Arc::default(),
+            followers: events::followers(),
+        }
     }
 }
 

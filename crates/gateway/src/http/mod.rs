@@ -5,7 +5,10 @@
 
 mod access;
 mod api;
+mod body;
 mod bots;
+mod calls;
+mod events;
 mod explorer;
 mod extensions;
 mod limits;
@@ -13,13 +16,16 @@ mod metrics;
 mod numbers;
 mod openapi;
 mod problem;
+mod query;
 mod router;
 mod server;
+mod time;
 mod tls_door;
 mod trunks;
 mod upgrade;
 mod vendors;
 mod watch;
+mod wish;
 
 pub use problem::{FieldError, Problem, ProblemBody};
 pub use router::{SipView, listener_router, main_router};

@@ -9,8 +9,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::api::Api;
+use super::calls::{commands, list, show};
 use super::problem::{FieldError, ProblemBody};
-use super::{access, bots, extensions, numbers, trunks, watch};
+use super::{access, bots, events, extensions, numbers, trunks, watch};
 use crate::config::Role;
 
 /// All resources behind their guards, and their description.
@@ -18,17 +19,36 @@ pub fn resources(api: &Api) -> (Router<Api>, Document) {
     let open = OpenApiRouter::with_openapi(Heading::openapi())
         .routes(routes!(watch::health))
         .routes(routes!(watch::ready));
-    open.merge(guarded(api, Role::Reader, reading())).split_for_parts()
+    open.merge(guarded(api, Role::Reader, reading()))
+        .merge(guarded(api, Role::Operator, operating()))
+        .split_for_parts()
 }
 
 /// What every key may look at.
 fn reading() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
+        .routes(routes!(list::list))
+        .routes(routes!(show::show))
+        .routes(routes!(show::transfer_legs))
+        .routes(routes!(show::events))
+        .routes(routes!(show::record))
+        .routes(routes!(show::ladder))
+        .routes(routes!(show::transcript))
+        .routes(routes!(events::follow))
         .routes(routes!(bots::list))
         .routes(routes!(numbers::list))
         .routes(routes!(trunks::list))
         .routes(routes!(extensions::list))
         .routes(routes!(watch::show_metrics))
+}
+
+/// What takes an operator.
+fn operating() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(commands::hang_up))
+        .routes(routes!(commands::transfer))
+        .routes(routes!(commands::send_digits))
+        .routes(routes!(commands::clear))
 }
 
 fn guarded(api: &Api, role: Role, routes: OpenApiRouter<Api>) -> OpenApiRouter<Api> {
@@ -54,6 +74,84 @@ pub enum KeyProblems {
     /// Too many requests in a short time; `Retry-After` says when to come again
     #[response(status = 429, content_type = "application/problem+json")]
     TooMany(ProblemBody),
+}
+
+/// What else can be wrong with a question.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "it describes answers that are made elsewhere")]
+pub enum ReadProblems {
+    /// A parameter, a header or a field is wrong; `errors` says which
+    #[response(status = 400, content_type = "application/problem+json")]
+    BadRequest(ProblemBody),
+    /// The key is missing or wrong
+    #[response(status = 401, content_type = "application/problem+json")]
+    NoKey(ProblemBody),
+    /// The key's role does not reach so far; without keys: a page of another origin
+    #[response(status = 403, content_type = "application/problem+json")]
+    Role(ProblemBody),
+    /// Too many requests in a short time; `Retry-After` says when to come again
+    #[response(status = 429, content_type = "application/problem+json")]
+    TooMany(ProblemBody),
+    /// The database does not answer, or too many ask; `Retry-After` says when to come again
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(ProblemBody),
+}
+
+/// What can be wrong with a question about a call.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "it describes answers that are made elsewhere")]
+pub enum CallProblems {
+    /// The key is missing or wrong
+    #[response(status = 401, content_type = "application/problem+json")]
+    NoKey(ProblemBody),
+    /// The key's role does not reach so far; without keys: a page of another origin
+    #[response(status = 403, content_type = "application/problem+json")]
+    Role(ProblemBody),
+    /// No call has this id, or it has not what is asked for
+    #[response(status = 404, content_type = "application/problem+json")]
+    Unknown(ProblemBody),
+    /// Too many requests in a short time; `Retry-After` says when to come again
+    #[response(status = 429, content_type = "application/problem+json")]
+    TooMany(ProblemBody),
+    /// The database does not answer, or too many ask; `Retry-After` says when to come again
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(ProblemBody),
+}
+
+/// What can be wrong with an order for a call.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "it describes answers that are made elsewhere")]
+pub enum CommandProblems {
+    /// A parameter, a header or a field is wrong; `errors` says which
+    #[response(status = 400, content_type = "application/problem+json")]
+    BadRequest(ProblemBody),
+    /// The key is missing or wrong
+    #[response(status = 401, content_type = "application/problem+json")]
+    NoKey(ProblemBody),
+    /// The key's role does not reach so far; without keys: a page of another origin
+    #[response(status = 403, content_type = "application/problem+json")]
+    Role(ProblemBody),
+    /// No call has this id, or it has not what is asked for
+    #[response(status = 404, content_type = "application/problem+json")]
+    Unknown(ProblemBody),
+    /// The body took longer than 10 s
+    #[response(status = 408, content_type = "application/problem+json")]
+    TooSlow(ProblemBody),
+    /// The call is over, or cannot do that at this moment; `code` says which
+    #[response(status = 409, content_type = "application/problem+json")]
+    Conflict(ProblemBody),
+    /// The body is larger than 64 KiB
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(ProblemBody),
+    /// The body is not `application/json`
+    #[response(status = 415, content_type = "application/problem+json")]
+    NotJson(ProblemBody),
+    /// Too many requests in a short time; `Retry-After` says when to come again
+    #[response(status = 429, content_type = "application/problem+json")]
+    TooMany(ProblemBody),
+    /// The database does not answer, or too many ask; `Retry-After` says when to come again
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(ProblemBody),
 }
 
 /// What stands above the resources.

@@ -69,6 +69,22 @@ impl Problem {
         Self { status, code, detail, errors: Vec::new(), retry_after_s: None, header: None }
     }
 
+    /// 400 for one field of the body; `pointer` begins with `/`, or is empty for the body itself.
+    pub fn field(code: &'static str, pointer: &str, detail: impl Into<String>) -> Self {
+        let error = FieldError { pointer: Some(format!("#{pointer}")), ..FieldError::new(detail) };
+        Self::of_error(code, error)
+    }
+
+    /// 400 for one parameter of the query.
+    pub fn parameter(code: &'static str, name: &str, detail: impl Into<String>) -> Self {
+        Self::of_error(code, FieldError { parameter: Some(name.to_owned()), ..FieldError::new(detail) })
+    }
+
+    /// 400 for a header.
+    pub fn request_header(code: &'static str, name: &'static str, detail: impl Into<String>) -> Self {
+        Self::of_error(code, FieldError { header: Some(name), ..FieldError::new(detail) })
+    }
+
     /// Says when to try again.
     #[must_use]
     pub fn with_retry_after(mut self, seconds: u32) -> Self {
@@ -81,6 +97,21 @@ impl Problem {
     pub fn with_header(mut self, name: &'static str, value: &'static str) -> Self {
         self.header = Some((name, value));
         self
+    }
+
+    fn of_error(code: &'static str, error: FieldError) -> Self {
+        let place = error.pointer.as_deref().or(error.parameter.as_deref()).or(error.header);
+        let detail = match place {
+            Some("#") | None => error.detail.clone(),
+            Some(place) => format!("{}: {}", place.trim_start_matches("#/"), error.detail),
+        };
+        Self { errors: vec![error], ..Self::new(StatusCode::BAD_REQUEST, code, detail) }
+    }
+}
+
+impl FieldError {
+    fn new(detail: impl Into<String>) -> Self {
+        Self { detail: detail.into(), pointer: None, parameter: None, header: None }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use patchcord_core::vocabulary::{LegReport, LegStatus, Moment, TransferReport, WallClock, q850_text};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The transfers of one call as they stand; fields without a value are left out.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -31,7 +32,8 @@ pub struct TransferFields {
 }
 
 /// One leg of a transfer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = TransferLeg)]
 pub struct LegFields {
     /// The how-manieth transfer of the call, from 1.
     pub transfer_seq: u32,

@@ -1,7 +1,9 @@
-//! The HTTP API over real sockets: keys and roles, what is configured, the description, TLS.
+//! The HTTP API over real sockets: keys and roles, calls, events, what is configured, the description, TLS.
 
+mod calls;
 mod client;
 mod description;
+mod events;
 mod keys;
 mod settings;
 mod tls;

@@ -82,3 +82,16 @@ fn parse(answer: &[u8]) -> Answer {
     };
     Answer { status, headers: lines.map(header).collect(), body: answer[end + 4..].to_vec() }
 }
+
+/// The first thing that `found` finds, asked again and again. Panics at a deadline.
+pub async fn until<T>(mut found: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+    let mut ticks = tokio::time::interval(std::time::Duration::from_millis(20));
+    loop {
+        ticks.tick().await;
+        if let Some(found) = found().await {
+            return found;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "it did not come to be");
+    }
+}

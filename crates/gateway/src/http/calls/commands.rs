@@ -1,0 +1,260 @@
+//! `POST /calls/{call_id}/…`: hang up, transfer, send digits, clear: orders for a call that is up.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use patchcord_core::call::Order;
+use patchcord_core::vocabulary::{DialDigits, DialOrder, PhoneNumber, Reason, Transfer, TransferTo};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{CallName, find, own_id};
+use crate::calls::{CallHandle, OrderError};
+use crate::config::BotUrl;
+use crate::http::api::Api;
+use crate::http::body::RawJson;
+use crate::http::openapi::CommandProblems;
+use crate::http::problem::Problem;
+use crate::http::wish::{check_line, check_number};
+
+/// What was ordered.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Accepted {
+    /// The call's id.
+    #[schema(example = "call_1707204900000_a1b2c3a1b2c3a1b2c3a1b2c3")]
+    call_id: String,
+    /// `accepted`: what becomes of it shows in the call and its events.
+    #[schema(example = "accepted")]
+    status: &'static str,
+}
+
+/// Nothing to say.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
+/// Digits to send.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Digits {
+    /// `0-9*#A-D`, with `,` or `w` for half a second of nothing.
+    #[schema(example = "123#", pattern = "^[0-9*#A-D,w]{1,64}$")]
+    dtmf: String,
+}
+
+/// Where a call goes: exactly one of the fields but `strategy`, which goes with `destination`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TransferWish {
+    /// A telephone number, or up to 16.
+    destination: Option<Destinations>,
+    /// `simultaneous` (all ring) or `sequential` (one after the other).
+    strategy: Option<Strategy>,
+    /// An extension.
+    #[schema(example = "101", max_length = 64)]
+    extension: Option<String>,
+    /// A flow.
+    #[schema(example = "sales_flow", max_length = 64)]
+    flow_id: Option<String>,
+    /// A bot of the configuration.
+    #[schema(example = "sales", max_length = 64)]
+    bot: Option<String>,
+    /// Another bot's address; it speaks as the one before does.
+    #[schema(example = "wss://new-bot.example.com/voice", max_length = 2048)]
+    url: Option<String>,
+}
+
+/// One number, or several.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(untagged, expecting = "a telephone number, or a list of them")]
+pub enum Destinations {
+    /// One.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+/// How several numbers are tried.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Strategy {
+    /// All ring; the first answer wins.
+    Simultaneous,
+    /// One after the other.
+    Sequential,
+}
+
+/// End a call
+#[utoipa::path(
+    post,
+    path = "/calls/{call_id}/hangup",
+    operation_id = "hang_up_call",
+    tag = "calls",
+    params(("call_id" = String, Path, description = "The call's id")),
+    request_body(content = Nothing, description = "Nothing, or `{}`"),
+    responses((status = 202, description = "It ends", body = Accepted), CommandProblems),
+)]
+pub async fn hang_up(
+    State(api): State<Api>,
+    CallName(call_id): CallName,
+    body: RawJson,
+) -> Result<(StatusCode, Json<Accepted>), Problem> {
+    let Nothing {} = body.parse()?;
+    let handle = up(&api, &call_id).await?;
+    handle.hang_up(Reason::Asked).map_err(|error| refused(&error))?;
+    Ok(accepted(&handle))
+}
+
+/// Drop the bot's audio that waits for the caller
+#[utoipa::path(
+    post,
+    path = "/calls/{call_id}/clear",
+    operation_id = "clear_call",
+    tag = "calls",
+    params(("call_id" = String, Path, description = "The call's id")),
+    request_body(content = Nothing, description = "Nothing, or `{}`"),
+    responses((status = 202, description = "It is dropped", body = Accepted), CommandProblems),
+)]
+pub async fn clear(
+    State(api): State<Api>,
+    CallName(call_id): CallName,
+    body: RawJson,
+) -> Result<(StatusCode, Json<Accepted>), Problem> {
+    let Nothing {} = body.parse()?;
+    order(&api, &call_id, Order::Clear).await
+}
+
+/// Send digits to the caller
+#[utoipa::path(
+    post,
+    path = "/calls/{call_id}/dtmf",
+    operation_id = "send_digits",
+    tag = "calls",
+    params(("call_id" = String, Path, description = "The call's id")),
+    request_body = Digits,
+    responses((status = 202, description = "They are sent", body = Accepted), CommandProblems),
+)]
+pub async fn send_digits(
+    State(api): State<Api>,
+    CallName(call_id): CallName,
+    body: RawJson,
+) -> Result<(StatusCode, Json<Accepted>), Problem> {
+    let Digits { dtmf } = body.parse()?;
+    let digits = DialDigits::parse(&dtmf, TONE).map_err(|_| {
+        Problem::field("bad_field", "/dtmf", "expected 1 to 64 of 0-9, *, #, A-D, or a pause , or w")
+    })?;
+    order(&api, &call_id, Order::Digits(digits)).await
+}
+
+/// Give a call to somebody else
+#[utoipa::path(
+    post,
+    path = "/calls/{call_id}/transfer",
+    operation_id = "transfer_call",
+    tag = "calls",
+    params(("call_id" = String, Path, description = "The call's id")),
+    request_body = TransferWish,
+    responses((status = 202, description = "It is under way", body = Accepted), CommandProblems),
+)]
+pub async fn transfer(
+    State(api): State<Api>,
+    CallName(call_id): CallName,
+    body: RawJson,
+) -> Result<(StatusCode, Json<Accepted>), Problem> {
+    let to = body.parse::<TransferWish>()?.check()?;
+    order(&api, &call_id, Order::Transfer(Transfer { to, command: "transfer" })).await
+}
+
+impl TransferWish {
+    fn check(self) -> Result<TransferTo, Problem> {
+        let Self { destination, strategy, extension, flow_id, bot, url } = self;
+        if strategy.is_some() && destination.is_none() {
+            return Err(Problem::field("bad_field", "/strategy", "it goes with destination alone"));
+        }
+        match (destination, extension, flow_id, bot, url) {
+            (Some(to), None, None, None, None) => phones(to, strategy),
+            (None, Some(name), None, None, None) => {
+                Ok(TransferTo::Extension(check_line("/extension", name, NAME_CHARS_MAX)?.into()))
+            }
+            (None, None, Some(name), None, None) => {
+                Ok(TransferTo::Flow(check_line("/flow_id", name, NAME_CHARS_MAX)?.into()))
+            }
+            (None, None, None, Some(name), None) => {
+                Ok(TransferTo::NamedBot(check_line("/bot", name, NAME_CHARS_MAX)?.into()))
+            }
+            (None, None, None, None, Some(url)) => {
+                let url = check_line("/url", url, URL_CHARS_MAX)?;
+                BotUrl::parse(&url).map_err(|refusal| Problem::field("bad_field", "/url", refusal.what))?;
+                Ok(TransferTo::Bot(url.into()))
+            }
+            _ => {
+                let detail = "expected exactly one of destination, extension, flow_id, bot, url";
+                Err(Problem::field("bad_field", "", detail))
+            }
+        }
+    }
+}
+
+fn phones(to: Destinations, strategy: Option<Strategy>) -> Result<TransferTo, Problem> {
+    let numbers = match to {
+        Destinations::One(number) => vec![check_number("/destination", number)?],
+        Destinations::Many(numbers) => {
+            if !(1..=DESTINATIONS_MAX).contains(&numbers.len()) {
+                let detail = format!("expected 1 to {DESTINATIONS_MAX} telephone numbers");
+                return Err(Problem::field("bad_field", "/destination", detail));
+            }
+            let checked = numbers.into_iter().enumerate();
+            checked
+                .map(|(at, number)| check_number(&format!("/destination/{at}"), number))
+                .collect::<Result<_, _>>()?
+        }
+    };
+    let order = match strategy {
+        None | Some(Strategy::Simultaneous) => DialOrder::AllAtOnce,
+        Some(Strategy::Sequential) => DialOrder::OneByOne,
+    };
+    Ok(TransferTo::Phones(numbers.iter().map(|number| PhoneNumber::new(number)).collect(), order))
+}
+
+async fn order(api: &Api, call_id: &str, order: Order) -> Result<(StatusCode, Json<Accepted>), Problem> {
+    let handle = up(api, call_id).await?;
+    handle.order(order).await.map_err(|error| refused(&error))?;
+    Ok(accepted(&handle))
+}
+
+/// The call, which is up.
+async fn up(api: &Api, call_id: &str) -> Result<CallHandle, Problem> {
+    if let Some(handle) = api.exchange.registry.find(&own_id(call_id)) {
+        return Ok(handle);
+    }
+    find(api, call_id).await?;
+    Err(refused(&OrderError::Over))
+}
+
+fn accepted(handle: &CallHandle) -> (StatusCode, Json<Accepted>) {
+    (StatusCode::ACCEPTED, Json(Accepted { call_id: handle.id.to_string(), status: "accepted" }))
+}
+
+fn refused(error: &OrderError) -> Problem {
+    match error {
+        OrderError::Refused(refusal) => {
+            Problem::new(StatusCode::CONFLICT, refusal.code, refusal.message.clone())
+        }
+        OrderError::Over => Problem::new(StatusCode::CONFLICT, "call_over", "the call is over"),
+        OrderError::Busy => {
+            let detail = "the call has too many orders to carry out";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "call_busy", detail).with_retry_after(1)
+        }
+    }
+}
+
+/// How long each digit sounds.
+const TONE: Duration = Duration::from_millis(100);
+/// Numbers of one transfer.
+const DESTINATIONS_MAX: usize = 16;
+/// Characters of the name of an extension, a flow or a bot.
+const NAME_CHARS_MAX: usize = 64;
+/// Characters of a bot's address.
+const URL_CHARS_MAX: usize = 2_048;
