@@ -23,6 +23,7 @@ use crate::config::{Config, CurrentConfig, ExternalIp, Listener, SipTransport};
 use crate::http::{self, SipView, TlsDoor};
 use crate::jobs::{Courier, event_body};
 use crate::net::read_sip_tls;
+use crate::recording::{RecorderThreads, Studio};
 use crate::store::{Store, StoreThread};
 use crate::tasks::{Tasks, WorkerThreads, blocking};
 
@@ -32,6 +33,7 @@ pub struct App {
     sip: Option<SipAgent>,
     places: Places,
     records: RecordsThread,
+    recorder: RecorderThreads,
     store: StoreThread,
     wire_log: Option<WireLogThread>,
     workers: WorkerThreads,
@@ -91,7 +93,9 @@ impl App {
         let (store, store_thread) = open_store(&config).await?;
         recover(&store, &records, &config.server.data_dir).await.map_err(StartError::Other)?;
         let registry = Registry::new(CALLS_MAX);
-        let left = (store, records, wire_log);
+        let (studio, recorder) =
+            Studio::open(&config, &current, &tasks, &store).map_err(StartError::Other)?;
+        let left = (store, records, wire_log, studio);
         let exchange = Exchange::new(current, clock, tasks, registry, left).map_err(StartError::Other)?;
         let Sockets { places, http, listeners, sip, tls } = sockets;
         let tasks = &exchange.tasks;
@@ -118,6 +122,7 @@ impl App {
             sip,
             places,
             records: records_thread,
+            recorder,
             store: store_thread,
             wire_log: wire_log_thread,
             workers,
@@ -137,7 +142,7 @@ impl App {
     /// Refuses new calls, lets running ones end within `drain` or until `hurry` resolves, ends the rest, and
     /// stops the parts in reverse. Every call has its record when this returns.
     pub async fn stop(self, drain: Duration, hurry: impl Future<Output = ()>) {
-        let Self { exchange, sip, records, store, wire_log, workers, .. } = self;
+        let Self { exchange, sip, records, recorder, store, wire_log, workers, .. } = self;
         let registry = exchange.registry.clone();
         registry.drain();
         let running = registry.totals().active;
@@ -160,6 +165,7 @@ impl App {
         exchange.store.close_readers().await;
         blocking(move || {
             workers.join();
+            recorder.join();
             records.join();
             store.join();
             if let Some(wire_log) = wire_log {

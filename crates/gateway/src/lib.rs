@@ -13,5 +13,6 @@ pub mod jobs;
 mod logging;
 pub mod net;
 mod open_files;
+pub mod recording;
 pub mod store;
 pub mod tasks;

@@ -21,11 +21,14 @@ use super::bot_end::{BotEnd, BotMedia, BotNews};
 use super::chronicle::{CallPage, what_is_known};
 use super::exchange::Exchange;
 use super::phone_end::PhoneEnd;
+use super::portion::Portion;
 use super::registry::{CallOrder, Seat, Snapshot};
 use super::succession::Succession;
 use super::wire_log::{Flow, WireName, WireTap};
 use crate::clock::Clock;
+use crate::config::RecordingFormat;
 use crate::net::{Pushed, Received, RtpPort};
+use crate::recording::Sink;
 use crate::tasks::give_way;
 
 /// One call and everything it holds.
@@ -53,6 +56,8 @@ struct Ends {
     bot_media: BotMedia,
     /// Where messages are left, if they are logged.
     wire: Option<WireTap>,
+    /// Where the call's sound goes beside its ends.
+    sink: Sink,
     /// The bots after this one and before it.
     succession: Succession,
     answered_at: Option<Moment>,
@@ -80,6 +85,8 @@ impl CallTask {
         let wire = exchange.wire_log.as_ref().map(|log| log.tap(&settings.call_id));
         let bot_media = BotMedia::of(&settings.bot);
         let nameless = matches!(phone, PhoneEnd::Vendor(..));
+        let format = exchange.config().recording.settings.format;
+        let sink = exchange.studio.recorder.sink(settings.call_id.as_str(), format);
         Self {
             call: Call::new(settings, now),
             ends: Ends {
@@ -89,6 +96,7 @@ impl CallTask {
                 bot,
                 bot_media,
                 wire,
+                sink,
                 succession: Succession::default(),
                 answered_at: None,
                 audio_dropped: 0,
@@ -107,6 +115,13 @@ impl CallTask {
             nameless,
             datagram: Vec::new(),
         }
+    }
+
+    /// The same, whose recordings have this form.
+    #[must_use]
+    pub fn recorded_as(mut self, format: RecordingFormat) -> Self {
+        self.ends.sink.record_as(format);
+        self
     }
 
     /// Runs the call to its record, then closes its sockets politely.
@@ -212,7 +227,8 @@ impl CallTask {
     }
 
     fn show(&self) {
-        self.seat.show(Snapshot { answered_at: self.ends.answered_at, counters: self.call.counters() });
+        let (answered_at, recording) = (self.ends.answered_at, self.call.recording());
+        self.seat.show(Snapshot { answered_at, recording, counters: self.call.counters() });
     }
 
     /// Returns whether more orders may wait.
@@ -224,6 +240,7 @@ impl CallTask {
                     let _ = answer.send(self.call.take_refusal());
                 }
                 CallOrder::HangUp(reason) => self.handle(cx, self.clock.now(), Input::HangUp(reason)),
+                CallOrder::Recording(order) => self.handle(cx, self.clock.now(), Input::Recording(order)),
             }
         }
         false
@@ -400,7 +417,8 @@ impl Ends {
                 self.reread = true;
             }
             Output::Answered => self.answered(clock.now()),
-            Output::Tape(..) | Output::Loudness { .. } => {}
+            Output::Tape(kind, piece) => self.sink.take(kind, piece),
+            Output::Loudness { at, levels } => self.sink.take_levels(at, levels),
             Output::Ended(record) => self.record = Some(record),
         }
     }
@@ -461,33 +479,9 @@ impl Ends {
     }
 }
 
-/// What one wake has taken from a WebSocket.
-#[derive(Default)]
-struct Portion {
-    messages: usize,
-    bytes: usize,
-}
-
-impl Portion {
-    fn has_room(&self) -> bool {
-        self.messages < MESSAGES_PER_WAKE_MAX && self.bytes < MESSAGE_BYTES_PER_WAKE_MAX
-    }
-
-    fn take(&mut self, received: &Received) {
-        self.messages += 1;
-        self.bytes += match received {
-            Received::Text(text) => text.len(),
-            Received::Binary(bytes) => bytes.len(),
-            Received::Ended(_) => 0,
-        };
-    }
-}
-
 /// Rounds over all sources in one wake, when carrying out a wish made something else ready.
 const ROUNDS_PER_WAKE_MAX: usize = 8;
 const DATAGRAMS_PER_WAKE_MAX: usize = 16;
-const MESSAGES_PER_WAKE_MAX: usize = 64;
-const MESSAGE_BYTES_PER_WAKE_MAX: usize = 64 << 10;
 
 /// Longer datagrams are cut, and then no RTP that we take.
 const DATAGRAM_BYTES_MAX: usize = 2_048;

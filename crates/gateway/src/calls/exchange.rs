@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use patchcord_core::call::{
-    BotPlace, BotSettings, CallSettings, Deadlines, Fallback, PhoneSettings, RecordingPlan, RefusedCall,
-    RtpIdentity, refused_record,
+    BotPlace, BotSettings, CallSettings, Deadlines, Fallback, PhoneSettings, RecordingBegin, RecordingPlan,
+    RefusedCall, RtpIdentity, refused_record,
 };
 use patchcord_core::dialect::registry::{BotSideSettings, RecordWish, RefusalWish};
 use patchcord_core::flow::FlowBot;
@@ -26,9 +26,10 @@ use super::registry::{CallOrder, Registry, Seat};
 use super::wire_log::WireLog;
 use crate::bots;
 use crate::clock::{Clock, unix_ms};
-use crate::config::{Bot, BotChoice, Config, CurrentConfig};
+use crate::config::{Bot, BotChoice, Config, CurrentConfig, RecordingSettings};
 use crate::jobs::CallbackMeter;
 use crate::net::{CONNECT_TIMEOUT, Egress, RtpPortRange, Trust};
+use crate::recording::Studio;
 use crate::store::{CallbackAddress, Store};
 use crate::tasks::Tasks;
 
@@ -51,6 +52,8 @@ pub struct Exchange {
     pub callbacks: Arc<CallbackMeter>,
     /// Where the phones of extensions are.
     pub locations: Locations,
+    /// Recordings and loudness curves.
+    pub studio: Studio,
     /// RTP ports.
     pub rtp_ports: RtpPortRange,
     /// Where the messages of wires are left, if they are logged.
@@ -97,7 +100,7 @@ impl Exchange {
         clock: Clock,
         tasks: Tasks,
         registry: Arc<Registry>,
-        (store, records, wire_log): (Store, Records, Option<WireLog>),
+        (store, records, wire_log, studio): (Store, Records, Option<WireLog>, Studio),
     ) -> anyhow::Result<Arc<Self>> {
         Ok(Arc::new(Self {
             rtp_ports: RtpPortRange::new(&current.snapshot().sip.rtp_ports),
@@ -109,6 +112,7 @@ impl Exchange {
             callbacks: Arc::default(),
             tasks,
             registry,
+            studio,
             wire_log,
             store,
             records: watch::Sender::new(records),
@@ -207,7 +211,7 @@ impl Exchange {
             bot,
             fallback,
             sorry_clip: self.sorry_clip.clone(),
-            recording: RecordingPlan::default(),
+            recording: recording_plan(&self.config().recording.settings, false),
             deadlines: Deadlines {
                 // Who asks or dials has the exact reason at the own deadline; the call's stands behind it.
                 find_bot: ANSWER_TIMEOUT + DEADLINE_LAG,
@@ -260,6 +264,15 @@ impl Exchange {
         let name = bot.name.as_str().into();
         let settings = BotSettings { name, dialect: row.name, side, audio, place: BotPlace::Remote };
         (settings, BotEnd::remote(self.clone(), bot, trust))
+    }
+}
+
+/// What a call has to know of `settings`; it is recorded from its answer on if that is `wanted`.
+pub fn recording_plan(settings: &RecordingSettings, wanted: bool) -> RecordingPlan {
+    RecordingPlan {
+        begin: if wanted { RecordingBegin::AtAnswer } else { RecordingBegin::OnRequest },
+        consent: settings.consent.as_ref().map(|clip| clip.0.clone()),
+        mask_digits: settings.mask_digits,
     }
 }
 

@@ -15,13 +15,14 @@ use super::RETRY_AFTER_S;
 use super::bot_end::BotEnd;
 use super::call_task::CallTask;
 use super::config_api::{Asked, Inquiry};
+use super::exchange::recording_plan;
 use super::exchange::{CallNames, Exchange, Parties, SIP, draw_rtp_identity};
 use super::phone_end::PhoneEnd;
 use super::registry::{CallOrder, Seat};
 use super::routing::{Dialled, Route, RouteTaker, route};
 use super::session::Session;
 use super::sip_end::{SipEnd, rejection};
-use crate::config::{CONFIG_API_BOT, Config};
+use crate::config::{CONFIG_API_BOT, Config, RecordingSettings};
 use crate::net::{RtpSocket, local_address_towards};
 use crate::store::CallbackAddress;
 
@@ -71,7 +72,7 @@ async fn run(
         }
     };
     let Prepared { bot, bot_end, fallback, country, trunk, rtp, session, description, .. } = prepared;
-    let Prepared { identity, media, early_media, callback, .. } = prepared;
+    let Prepared { identity, media, early_media, callback, recording, .. } = prepared;
     let trunk = trunk.as_deref();
     info!(source = %invitation.source, trunk, bot = %bot.name, dialect = bot.dialect, "call came in");
     if media.as_ref().is_some_and(|media| media.srtp.is_some()) {
@@ -80,12 +81,15 @@ async fn run(
     drop(invitation);
     parties.country = country;
     let phone = PhoneSettings::Sip { rtp: identity, media: media.clone(), early_media };
-    let settings = exchange.settings(names, parties, phone, bot, fallback);
+    let mut settings = exchange.settings(names, parties, phone, bot, fallback);
+    settings.recording =
+        recording_plan(recording.as_ref().unwrap_or(&config.recording.settings), recording.is_some());
+    let format = recording.map_or(config.recording.settings.format, |recording| recording.format);
     let page = exchange.chronicle().begin(&settings, callback).await;
     let end = SipEnd::new((leg, events), rtp, session, description, media);
     let task =
         CallTask::new(&exchange, (settings, page), PhoneEnd::Sip(Box::new(end)), bot_end, (seat, orders));
-    task.run().await;
+    task.recorded_as(format).run().await;
 }
 
 /// What a SIP call begins with.
@@ -103,6 +107,7 @@ struct Prepared {
     description: String,
     media: Option<PhoneMedia>,
     early_media: bool,
+    recording: Option<RecordingSettings>,
 }
 
 fn prepare(
@@ -157,7 +162,7 @@ fn prepare(
     let country = route.country.or_else(|| trunk?.country.as_ref()).map(|code| code.as_str().into());
     let callback = callback_address(&route);
     let (fallback, trunk) = (route.fallback, trunk.map(|trunk| trunk.name.clone()));
-    let early_media = route.early_media;
+    let (early_media, recording) = (route.early_media, route.recording);
     Ok(Prepared {
         bot,
         bot_end,
@@ -171,6 +176,7 @@ fn prepare(
         description,
         media,
         early_media,
+        recording,
     })
 }
 

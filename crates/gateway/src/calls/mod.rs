@@ -9,6 +9,7 @@ mod exchange;
 pub mod inbound;
 mod locations;
 mod phone_end;
+mod portion;
 mod quality_fields;
 mod quality_totals;
 mod records;

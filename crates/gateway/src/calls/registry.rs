@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use patchcord_core::call::{Order, RefusedCall, refused_record};
+use patchcord_core::call::{Order, RecordingOrder, RecordingState, RefusedCall, refused_record};
 use patchcord_core::vocabulary::{CallId, CallRecord, Cause, CommandRefusal, Counters, Moment, Reason};
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -40,6 +40,8 @@ pub enum CallOrder {
     Do(Order, oneshot::Sender<Option<CommandRefusal>>),
     /// End, for that reason.
     HangUp(Reason),
+    /// Record it, or no more.
+    Recording(RecordingOrder),
 }
 
 /// Why an order was not carried out.
@@ -93,6 +95,8 @@ impl CallHandle {
 pub struct Snapshot {
     /// When it was answered.
     pub answered_at: Option<Moment>,
+    /// How its recording stands.
+    pub recording: RecordingState,
     /// What was counted.
     pub counters: Counters,
 }

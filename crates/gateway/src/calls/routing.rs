@@ -2,7 +2,9 @@
 
 use patchcord_core::call::Fallback;
 
-use crate::config::{self, BotChoice, Config, ConfigApi, CountryCode, Taker, WebUrl};
+use crate::config::{
+    self, BotChoice, Config, ConfigApi, CountryCode, NumberRecording, RecordingSettings, Taker, WebUrl,
+};
 
 /// Where a call goes.
 #[derive(Debug, Clone)]
@@ -17,6 +19,8 @@ pub struct Route<'a> {
     pub early_media: bool,
     /// Where the status of the call is posted.
     pub callbacks: Option<&'a WebUrl>,
+    /// How its calls are recorded, if they are.
+    pub recording: Option<RecordingSettings>,
 }
 
 /// Who takes a call.
@@ -63,6 +67,10 @@ fn by_number<'a>(config: &'a Config, user: &str) -> Option<Route<'a>> {
         country: number.country.as_ref(),
         early_media: number.early_media,
         callbacks: number.callbacks.as_ref().or(config.callbacks.url.as_ref()),
+        recording: match &number.recording {
+            NumberRecording::Off => None,
+            NumberRecording::On(wish) => Some(config.recording.settings.with(wish)),
+        },
     })
 }
 
@@ -74,6 +82,7 @@ fn by_name<'a>(config: &'a Config, user: &str, from_loopback: bool) -> Option<Ro
         country: None,
         early_media: false,
         callbacks: config.callbacks.url.as_ref(),
+        recording: None,
     })
 }
 

@@ -50,6 +50,8 @@ pub enum Kind {
     Table,
     /// The steps of a flow: a list of tables.
     Steps,
+    /// `true` or `false`, or a table that says more.
+    FlagOrTable,
     /// A key whose feature this version does not have: using it is an error.
     Later,
 }
@@ -66,6 +68,7 @@ impl Kind {
             Kind::Map => "table of strings",
             Kind::Table => "table",
             Kind::Steps => "list of steps",
+            Kind::FlagOrTable => "true, false or a table",
             Kind::Later => "not in this version",
         }
     }

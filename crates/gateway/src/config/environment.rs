@@ -127,6 +127,9 @@ impl Target<'_> {
         };
         let value = match kind {
             Kind::Text | Kind::Duration => Value::Text(self.value.to_owned()),
+            Kind::Flag | Kind::FlagOrTable if self.value.parse::<bool>().is_ok() => {
+                Value::Flag(self.value == "true")
+            }
             Kind::Flag => self.value.parse().map_or_else(|_| Value::Text(self.value.to_owned()), Value::Flag),
             Kind::Whole => {
                 self.value.parse().map_or_else(|_| Value::Text(self.value.to_owned()), Value::Whole)
@@ -141,7 +144,7 @@ impl Target<'_> {
                     format!("{}__NAME=…", self.name),
                 ));
             }
-            Kind::Table => match serde_json::from_str(self.value) {
+            Kind::Table | Kind::FlagOrTable => match serde_json::from_str(self.value) {
                 Ok(object) => return Ok(from_json(&object, self.place)),
                 Err(_) => return Err(Refusal::new("this is not JSON", "write the table as a JSON object")),
             },

@@ -5,6 +5,7 @@
 
 mod extensions;
 mod http;
+mod recording;
 mod trunks;
 
 pub use super::declaration::{Declaration, Default, Kind};
@@ -46,8 +47,15 @@ use self::Default::{Absent, Is, Required};
 pub const KEYS: &[Declaration] = &join_tables::<{ length(TABLES) }>(TABLES);
 
 /// The declarations, a table for each part of the file.
-const TABLES: &[&[Declaration]] =
-    &[BEFORE_HTTP, http::KEYS, BEFORE_TRUNKS, trunks::KEYS, extensions::KEYS, AFTER_EXTENSIONS];
+const TABLES: &[&[Declaration]] = &[
+    BEFORE_HTTP,
+    http::KEYS,
+    BEFORE_TRUNKS,
+    trunks::KEYS,
+    extensions::KEYS,
+    AFTER_EXTENSIONS,
+    recording::KEYS,
+];
 
 const fn length(tables: &[&[Declaration]]) -> usize {
     let (mut total, mut table) = (0, 0);
@@ -272,7 +280,12 @@ const AFTER_EXTENSIONS: &[Declaration] = &[
         Absent("callbacks.url"),
         "Where the status of this number's calls is posted.",
     ),
-    later("numbers[].recording", "Records the calls of this number."),
+    key(
+        "numbers[].recording",
+        Kind::FlagOrTable,
+        Absent("`false`"),
+        "Whether its calls are recorded: `true`, or `{ format = …, consent = …, mask_digits = … }` where `[recording]` says otherwise.",
+    ),
     key(
         "bots.*.url",
         Kind::Text,
@@ -399,14 +412,6 @@ const AFTER_EXTENSIONS: &[Declaration] = &[
         Required,
         "What the caller meets, one step after the other, a table each: [the steps](flows.md).",
     ),
-    secret(
-        "storage.database",
-        Kind::Text,
-        Absent("`sqlite:` and `patchcord.db` in `server.data_dir`"),
-        "Where calls, events and deliveries are kept: `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`.",
-    )
-    .at_restart(),
-    later("storage.recordings", "The place of recordings."),
     key(
         "ivr.keys",
         Kind::Map,

@@ -34,7 +34,9 @@ mod network;
 mod numbers;
 mod print;
 mod problem;
+mod recording;
 mod reload;
+mod s3;
 mod schema;
 mod secret;
 mod section;
@@ -77,6 +79,11 @@ pub use network::{Network, admits};
 pub use numbers::{Fallback, Number, NumberPattern, Taker};
 pub use print::{ShownKey, to_toml};
 pub use problem::{Place, Problem, Problems, Refusal};
+pub use recording::{
+    ConsentClip, NumberRecording, Recording, RecordingFormat, RecordingPlace, RecordingSettings,
+    RecordingWish,
+};
+pub use s3::S3;
 pub use schema::json_schema;
 pub use secret::Secret;
 pub use section::parse_duration;
@@ -121,6 +128,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// Where calls are kept.
     pub storage: Storage,
+    /// What is recorded, as what, and for how long.
+    pub recording: Recording,
     /// Where URLs from outside may lead.
     pub egress: Egress,
     /// Where calls are told of.
@@ -251,6 +260,8 @@ impl Config {
         trunks::check_sockets(&trunk_sections, &trunks, sip.as_ref());
         let storage = Storage::read(&root.section("storage"));
         let egress = Egress::read(&root.section("egress"));
+        let data_dir = server.as_ref().map(|server| server.data_dir.as_path());
+        let recording = Recording::read(&root.section("recording"), &root.section("storage"), data_dir);
         let callbacks = Callbacks::read(&root.section("callbacks"));
         let mut taken = Taken::default();
         taken.extend(http.iter().map(|http| Socket::tcp(http.listen, &http_section, "listen")));
@@ -272,6 +283,7 @@ impl Config {
             flows: flows?,
             listeners: listeners.into_iter().collect::<Option<_>>()?,
             storage,
+            recording: recording?,
             egress: egress?,
             callbacks: callbacks?,
         })
@@ -315,6 +327,7 @@ impl Source<'_> {
         Lookup { environment: self.environment, folder: self.folder }.apply(&mut root, "", &report);
         self.environment.apply(&mut root, &report);
         import::apply(&mut root, self.folder, &report);
+        recording::resolve_paths(&mut root, self.folder);
         finish(root, self.folder, report)
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use super::config_api::ConfigApi;
 use super::country::CountryCode;
 use super::problem::Refusal;
+use super::recording::NumberRecording;
 use super::section::{Section, Setting};
 use super::url::WebUrl;
 use super::vendor_port::check_bot;
@@ -22,6 +23,8 @@ pub struct Number {
     pub country: Option<CountryCode>,
     /// Whether the caller hears the bot before it answers.
     pub early_media: bool,
+    /// Whether its calls are recorded.
+    pub recording: NumberRecording,
     /// Where the status of its calls is posted, if not where all are.
     pub callbacks: Option<WebUrl>,
 }
@@ -88,6 +91,7 @@ impl Number {
             fallback: fallback?,
             country,
             early_media: early_media?,
+            recording: section.value_or("recording", NumberRecording::Off)?,
             callbacks: section.value("callbacks"),
         })
     }

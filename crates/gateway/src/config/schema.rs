@@ -83,6 +83,10 @@ fn value(key: &Declaration) -> Value {
             let step = json!({ "type": "object", "properties": known, "additionalProperties": false });
             json!({ "type": "array", "minItems": 1, "items": step })
         }
+        Kind::FlagOrTable => {
+            let values = json!({ "anyOf": [{ "type": "string" }, { "type": "boolean" }] });
+            json!({ "anyOf": [{ "type": "boolean" }, { "type": "object", "additionalProperties": values }] })
+        }
         Kind::Later => Value::Bool(false),
     };
     let restart = if key.restart { " A new value waits for a restart." } else { "" };

@@ -72,6 +72,11 @@ impl Table {
         self.0.iter().find(|entry| entry.key == key).map(|entry| &entry.node)
     }
 
+    /// The value of `key` for a change.
+    pub fn find_mut(&mut self, key: &str) -> Option<&mut Node> {
+        self.0.iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.node)
+    }
+
     /// The value of `key` for a change, made by `new` when it is missing.
     pub fn find_or_insert(&mut self, key: &str, new: impl FnOnce() -> Node) -> &mut Node {
         let index = match self.0.iter().position(|entry| entry.key == key) {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::header::{CONNECTION, HOST, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, timeout_at};
@@ -81,8 +81,25 @@ pub async fn send(
     request: HttpRequest<'_>,
     terms: HttpTerms<'_>,
 ) -> Result<HttpAnswer, HttpError> {
-    let answered = ask(egress, request, terms, async |response| read(response, terms.body_bytes_max).await);
-    answered.await
+    let body = Full::new(request.body.clone());
+    send_stream(egress, request, body, terms).await
+}
+
+/// The same with a `body` that comes in pieces, in the place of the request's own.
+///
+/// # Errors
+/// As [`send`]; a body that fails breaks the connection.
+pub async fn send_stream<B>(
+    egress: &Egress,
+    request: HttpRequest<'_>,
+    body: B,
+    terms: HttpTerms<'_>,
+) -> Result<HttpAnswer, HttpError>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+{
+    let request = (request.url, whole(&request, body)?);
+    ask(egress, request, terms, async |response| read(response, terms.body_bytes_max).await).await
 }
 
 /// Sends `request` and reads the answer's head; its body, whatever it is, is left where it is.
@@ -94,6 +111,8 @@ pub async fn send_for_head(
     request: HttpRequest<'_>,
     terms: HttpTerms<'_>,
 ) -> Result<(StatusCode, HeaderMap), HttpError> {
+    let body = Full::new(request.body.clone());
+    let request = (request.url, whole(&request, body)?);
     ask(egress, request, terms, async |response: Response<Incoming>| {
         let (head, _) = response.into_parts();
         Ok((head.status, head.headers))
@@ -101,25 +120,30 @@ pub async fn send_for_head(
     .await
 }
 
-async fn ask<T>(
+async fn ask<B, T>(
     egress: &Egress,
-    request: HttpRequest<'_>,
+    (url, request): (&WebUrl, Request<B>),
     terms: HttpTerms<'_>,
     read: impl AsyncFnOnce(Response<Incoming>) -> Result<T, HttpError>,
-) -> Result<T, HttpError> {
-    let transport = egress.connect(Destination::of(request.url), terms.trust, terms.deadline).await?;
+) -> Result<T, HttpError>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+{
+    let transport = egress.connect(Destination::of(url), terms.trust, terms.deadline).await?;
     match timeout_at(terms.deadline, exchange(transport, request, read)).await {
         Ok(answered) => answered,
         Err(_) => Err(HttpError::TooLate),
     }
 }
 
-async fn exchange<T>(
+async fn exchange<B, T>(
     transport: Transport,
-    request: HttpRequest<'_>,
+    request: Request<B>,
     read: impl AsyncFnOnce(Response<Incoming>) -> Result<T, HttpError>,
-) -> Result<T, HttpError> {
-    let request = whole(request)?;
+) -> Result<T, HttpError>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+{
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(HEADER_BYTES_MAX)
         .handshake(TokioIo::new(transport))
@@ -140,13 +164,13 @@ async fn exchange<T>(
     }
 }
 
-fn whole(request: HttpRequest<'_>) -> Result<Request<Full<Bytes>>, HttpError> {
-    let HttpRequest { method, url, headers, body } = request;
+fn whole<B>(request: &HttpRequest<'_>, body: B) -> Result<Request<B>, HttpError> {
+    let HttpRequest { method, url, headers, .. } = request;
     let path = url.as_uri().path_and_query().map_or("/", |path| path.as_str());
-    let mut whole = Request::new(Full::new(body));
-    *whole.method_mut() = method;
+    let mut whole = Request::new(body);
+    *whole.method_mut() = method.clone();
     *whole.uri_mut() = path.parse().map_err(|error| HttpError::Broken(Box::new(error)))?;
-    *whole.headers_mut() = headers;
+    *whole.headers_mut() = headers.clone();
     let host = HeaderValue::from_str(url.authority()).map_err(|error| HttpError::Broken(Box::new(error)))?;
     whole.headers_mut().insert(HOST, host);
     whole.headers_mut().insert(USER_AGENT, HeaderValue::from_static(PROGRAM));

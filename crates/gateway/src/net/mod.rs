@@ -17,7 +17,7 @@ mod ws_link;
 
 pub use address_kind::AddressKind;
 pub use egress::{Destination, Egress, EgressError, Resolver, Resolving, Trust, Turn};
-pub use http_client::{HttpAnswer, HttpError, HttpRequest, HttpTerms, send, send_for_head};
+pub use http_client::{HttpAnswer, HttpError, HttpRequest, HttpTerms, send, send_for_head, send_stream};
 pub use outbox::{Outbox, Pushed, Weighed};
 pub use rtp_socket::{RtpPort, RtpPortRange, RtpSocket, local_address_towards};
 pub use server_stream::{Movable, ServerStream};

@@ -344,8 +344,15 @@ fn uncommented(example: &str) -> String {
     });
     let text = lines.collect::<Vec<_>>().join("\n");
     // Any value will do: long enough for a secret.
-    let variables =
-        ["VENDOR_TOKEN", "BOT_TOKEN", "TRUNK_PASSWORD", "CALLBACK_SECRET", "PATCHCORD_KEY", "EXT_101"];
+    let variables = [
+        "VENDOR_TOKEN",
+        "BOT_TOKEN",
+        "TRUNK_PASSWORD",
+        "CALLBACK_SECRET",
+        "PATCHCORD_KEY",
+        "EXT_101",
+        "S3_SECRET_KEY",
+    ];
     variables.iter().fold(text, |text, name| text.replace(&format!("${{{name}}}"), "0123456789abcdef"))
 }
 

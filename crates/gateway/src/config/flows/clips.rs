@@ -1,7 +1,7 @@
 //! The clips that steps name: those that come with Patchcord, and WAV files beside the configuration.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use patchcord_core::flow::{Clip, HouseClips};
@@ -57,7 +57,7 @@ fn embedded(audio: &[u8]) -> Clip {
 }
 
 /// Reads a WAV file: 16-bit, mono, 8 or 16 kHz.
-fn wav(text: &str, path: &PathBuf) -> Result<Clip, Refusal> {
+pub(in super::super) fn wav(text: &str, path: &Path) -> Result<Clip, Refusal> {
     let convert = format!("for example: sox {text} -r 8000 -c 1 -b 16 new.wav");
     let unreadable = |error: hound::Error| match error {
         hound::Error::IoError(error) => Refusal::new(

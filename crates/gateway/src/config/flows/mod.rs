@@ -21,6 +21,7 @@ use super::problem::Refusal;
 use super::section::Section;
 use super::tree::{Node, Value};
 use clips::Clips;
+pub(super) use clips::wav;
 use fields::Fields;
 use targets::Names;
 

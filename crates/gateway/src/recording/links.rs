@@ -1,0 +1,130 @@
+//! Links to recordings that need no key and expire: an HMAC over the path and the moment.
+
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+/// What links are signed with.
+#[derive(Clone)]
+pub struct Links {
+    key: [u8; KEY_BYTES],
+}
+
+/// Why a link is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LinkError {
+    /// Its time is over.
+    #[error("the link has expired")]
+    Expired,
+    /// Nobody here has made it.
+    #[error("the signature is wrong")]
+    Forged,
+}
+
+impl Links {
+    /// The key of a data folder, drawn at the first start.
+    ///
+    /// # Errors
+    /// The system's, with the path in its text.
+    pub fn open(data_dir: &Path) -> io::Result<Self> {
+        let path = data_dir.join(FILE_NAME);
+        open(data_dir, &path)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+    }
+
+    /// The path with its signature, good until `expires_s` (seconds since 1970).
+    pub fn sign(&self, path: &str, expires_s: u64) -> String {
+        let signature = self.code(path, expires_s).finalize().into_bytes();
+        let hex: String = signature.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{path}?expires={expires_s}&signature={hex}")
+    }
+
+    /// Whether the signature of `path` is ours and not too old.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub fn check(&self, path: &str, expires_s: u64, signature: &str, now_s: u64) -> Result<(), LinkError> {
+        let bytes: Option<Vec<u8>> = (signature.len() == 2 * SIGNATURE_BYTES && signature.is_ascii())
+            .then(|| (0..SIGNATURE_BYTES).map(|at| signature.get(2 * at..2 * at + 2)))
+            .and_then(|pairs| pairs.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect());
+        // The comparison takes the same time wherever they differ.
+        let known = bytes.is_some_and(|bytes| self.code(path, expires_s).verify_slice(&bytes).is_ok());
+        match (known, expires_s >= now_s) {
+            (true, true) => Ok(()),
+            (true, false) => Err(LinkError::Expired),
+            (false, _) => Err(LinkError::Forged),
+        }
+    }
+
+    fn code(&self, path: &str, expires_s: u64) -> Hmac<Sha256> {
+        // An HMAC takes keys of any length.
+        let mut code = Hmac::<Sha256>::new((&self.key).into());
+        code.update(path.as_bytes());
+        code.update(b"\n");
+        code.update(&expires_s.to_be_bytes());
+        code
+    }
+}
+
+impl std::fmt::Debug for Links {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Links")
+    }
+}
+
+fn open(data_dir: &Path, path: &Path) -> io::Result<Links> {
+    std::fs::create_dir_all(data_dir)?;
+    let mut key = [0; KEY_BYTES];
+    match std::fs::File::open(path) {
+        Ok(mut file) => file.read_exact(&mut key)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            getrandom::fill(&mut key).map_err(|_| io::Error::other("the system gives no random numbers"))?;
+            let growing = path.with_extension("part");
+            let mut options = std::fs::OpenOptions::new();
+            let mut file = options.create(true).write(true).truncate(true).mode(0o600).open(&growing)?;
+            file.write_all(&key)?;
+            file.sync_all()?;
+            super::disk::rename(&growing, path)?;
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(Links { key })
+}
+
+const FILE_NAME: &str = "links.key";
+/// A block of SHA-256.
+const KEY_BYTES: usize = 64;
+const SIGNATURE_BYTES: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_good_for_its_path_until_its_time() {
+        let folder = std::env::temp_dir().join(format!("patchcord-links-{}", std::process::id()));
+        let links = Links::open(&folder).unwrap();
+        let signed = links.sign("/calls/call_1/recording", 100);
+        let signature = signed.rsplit_once("signature=").unwrap().1;
+        let again = Links::open(&folder).unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        let check = |path: &str, expires, signature: &str, now| again.check(path, expires, signature, now);
+        assert_eq!(check("/calls/call_1/recording", 100, signature, 100), Ok(()));
+        assert_eq!(check("/calls/call_1/recording", 100, signature, 101), Err(LinkError::Expired));
+        let other = format!("0{}", &signature[1..]);
+        let other = if other == signature { format!("1{}", &signature[1..]) } else { other };
+        for (path, expires, signature) in [
+            ("/calls/call_2/recording", 100, signature),
+            ("/calls/call_1/full-recording", 100, signature),
+            ("/calls/call_1/recording", 101, signature),
+            ("/calls/call_1/recording", 100, &other),
+            ("/calls/call_1/recording", 100, ""),
+            ("/calls/call_1/recording", 100, &"é".repeat(32)),
+        ] {
+            assert_eq!(check(path, expires, signature, 50), Err(LinkError::Forged), "{path} {expires}");
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! Recordings from a call's end to the disk, with the threads that write them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use patchcord_core::call::{TapeKind, TapePiece};
+
+use super::catalogue::{Catalogue, Part};
+use super::recorder::{Ready, Recorder, RecorderThreads};
+use super::retention::{delete_before, delete_call};
+use super::{Folders, Sink};
+use crate::config::RecordingFormat;
+
+const CALL: &str = "call_1707204900000_070707070707070707070707";
+
+/// A recorder in a folder of its own.
+struct Desk {
+    root: PathBuf,
+    recorder: Recorder,
+    threads: Option<RecorderThreads>,
+    ready: Receiver<Ready>,
+}
+
+impl Desk {
+    fn open(name: &str) -> Self {
+        let root = std::env::temp_dir().join(format!("patchcord-recording-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&root);
+        Self::open_in(root)
+    }
+
+    fn open_in(root: PathBuf) -> Self {
+        let (told, ready) = channel();
+        let tell = move |recording| told.send(recording).unwrap();
+        let (recorder, threads) = Recorder::open(&folders(&root), tell).unwrap();
+        Self { root, recorder, threads: Some(threads), ready }
+    }
+
+    fn sink(&self, format: RecordingFormat) -> Sink {
+        self.recorder.sink(CALL, format)
+    }
+
+    fn ready(&self) -> Ready {
+        self.ready.recv_timeout(PATIENCE).expect("a recording that is durable")
+    }
+
+    fn catalogue(&self) -> &Arc<Catalogue> {
+        self.recorder.catalogue()
+    }
+
+    fn path(&self, ready: &Ready) -> PathBuf {
+        self.catalogue().path_of(&ready.note)
+    }
+
+    /// Waits until `done`, in steps of the recorder's own.
+    fn until(&self, done: impl Fn() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !done() {
+            assert!(Instant::now() < deadline, "it never came to that");
+            assert!(matches!(
+                self.ready.recv_timeout(Duration::from_millis(20)),
+                Err(RecvTimeoutError::Timeout)
+            ));
+        }
+    }
+
+    /// What grows.
+    fn growing(&self) -> Vec<PathBuf> {
+        let days = std::fs::read_dir(self.root.join("recordings")).unwrap();
+        let files = days.flat_map(|day| std::fs::read_dir(day.unwrap().path()).unwrap());
+        let paths = files.map(|file| file.unwrap().path());
+        paths.filter(|path| path.extension().is_some_and(|end| end == "part")).collect()
+    }
+
+    /// The same folder as a killed process would leave it, in another place.
+    fn killed(&self) -> Self {
+        let root = self.root.with_extension("killed");
+        let _ = std::fs::remove_dir_all(&root);
+        copy(&self.root, &root);
+        Self::open_in(root)
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.threads.take().unwrap().join();
+        let _ = std::fs::remove_dir_all(&self.root);
+    }
+}
+
+fn folders(root: &Path) -> Folders {
+    Folders::of(root, &root.join("recordings"))
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() { copy(&path, &target) } else { std::fs::copy(&path, &target).map(drop).unwrap() }
+    }
+}
+
+/// A second of both sides: the caller climbs, the other falls.
+fn second() -> Vec<i16> {
+    (0..8_000i16).flat_map(|at| [at, -at]).collect()
+}
+
+fn record(sink: &mut Sink, seconds: usize) {
+    for _ in 0..seconds {
+        for piece in second().chunks(4_000) {
+            sink.take(TapeKind::Call, TapePiece::Sound(piece));
+        }
+    }
+}
+
+fn started() -> TapePiece<'static> {
+    TapePiece::Started { sample_rate: 8_000 }
+}
+
+/// The samples of a WAV file, channel by channel.
+fn channels(path: &Path) -> (hound::WavSpec, Vec<Vec<i16>>) {
+    let mut file = hound::WavReader::open(path).unwrap();
+    let spec = file.spec();
+    let samples: Vec<i16> = file.samples::<i16>().map(Result::unwrap).collect();
+    let count = usize::from(spec.channels);
+    (spec, (0..count).map(|channel| samples.iter().skip(channel).step_by(count).copied().collect()).collect())
+}
+
+#[test]
+fn a_recording_is_a_file_of_both_sides_under_a_name_that_nobody_guesses_and_is_noted_and_told() {
+    let desk = Desk::open("wav");
+    let mut sink = desk.sink(RecordingFormat::Wav);
+    sink.take(TapeKind::Call, started());
+    record(&mut sink, 2);
+    sink.take(TapeKind::Call, TapePiece::Silence(800));
+    sink.take(TapeKind::Call, TapePiece::Stopped);
+    let ready = desk.ready();
+    let (spec, sides) = channels(&desk.path(&ready));
+    assert_eq!((spec.channels, spec.sample_rate, spec.bits_per_sample), (2, 8_000, 16));
+    assert_eq!((sides[0].len(), sides[1].len()), (16_800, 16_800));
+    assert!(sides[0][..16_000].iter().zip(&sides[1]).all(|(left, right)| *left == -right));
+    assert_eq!((sides[0][7_999], sides[0][16_500]), (7_999, 0));
+    let name = ready.note.file.strip_prefix("2024-02-06/").unwrap();
+    let random = name.rsplit('-').next().unwrap().strip_suffix(".wav").unwrap();
+    assert!(name.starts_with(CALL) && random.len() == 32, "{name}");
+    assert_eq!((ready.note.duration_ms, ready.note.lost_ms, ready.note.part), (2_100, 0, Part::Whole));
+    let noted = desk.catalogue().find(CALL).unwrap().unwrap();
+    assert_eq!(noted.files, [ready.note.clone()]);
+    assert_eq!(noted.bot_part(), noted.whole());
+    assert!(desk.growing().is_empty());
+}
+
+#[test]
+fn the_bots_part_is_a_file_of_its_own_as_soon_as_it_ends() {
+    for format in [RecordingFormat::Wav, RecordingFormat::Opus] {
+        let desk = Desk::open(format.word());
+        let mut sink = desk.sink(format);
+        sink.take(TapeKind::Call, started());
+        record(&mut sink, 1);
+        sink.take(TapeKind::Call, TapePiece::BotPartEnds(9_600));
+        record(&mut sink, 1);
+        let bot = desk.ready();
+        assert_eq!((bot.note.part, bot.note.duration_ms), (Part::Bot, 1_200), "{format:?}");
+        record(&mut sink, 1);
+        sink.take(TapeKind::Call, TapePiece::Stopped);
+        let whole = desk.ready();
+        assert_eq!((whole.note.part, whole.note.duration_ms), (Part::Whole, 3_000));
+        let noted = desk.catalogue().find(CALL).unwrap().unwrap();
+        assert_eq!((noted.bot_part(), noted.whole()), (Some(&bot.note), Some(&whole.note)));
+        if format == RecordingFormat::Wav {
+            let (_, of_bot) = channels(&desk.path(&bot));
+            let (_, of_call) = channels(&desk.path(&whole));
+            assert_eq!(of_bot[0], of_call[0][..9_600]);
+        } else {
+            let bytes = std::fs::read(desk.path(&bot)).unwrap();
+            let (at, end, _) = super::ogg::last_whole_page(&bytes).unwrap();
+            assert_eq!((end, bytes[at + 5]), (bytes.len(), super::ogg::LAST));
+        }
+    }
+}
+
+#[test]
+fn what_a_killed_process_was_recording_is_a_whole_file_after_the_next_start() {
+    for format in [RecordingFormat::Wav, RecordingFormat::Opus] {
+        let desk = Desk::open(&format!("kill-{}", format.word()));
+        let mut sink = desk.sink(format);
+        sink.take(TapeKind::Call, started());
+        record(&mut sink, 2);
+        // Two seconds are on the disk, of Opus some of them behind its 120 bytes of heading.
+        let enough = if format == RecordingFormat::Wav { 64_000 } else { 500 };
+        desk.until(|| desk.growing().iter().any(|path| std::fs::metadata(path).unwrap().len() >= enough));
+        let restarted = desk.killed();
+        let ready = restarted.ready();
+        assert!(ready.note.is_cut && ready.note.duration_ms >= 250, "{:?}", ready.note);
+        assert_eq!((&*ready.call_id, ready.note.take, ready.note.part), (CALL, 1, Part::Whole));
+        assert!(restarted.growing().is_empty());
+        if format == RecordingFormat::Wav {
+            let (_, sides) = channels(&restarted.path(&ready));
+            assert_eq!(sides[0].len() as u64, ready.note.duration_ms * 8);
+            assert_eq!(sides[0][7_999], 7_999);
+        }
+        sink.take(TapeKind::Call, TapePiece::Stopped);
+        desk.ready();
+    }
+}
+
+#[test]
+fn a_call_never_waits_for_a_disk_that_stands_still_and_what_is_lost_is_silence_and_said() {
+    let desk = Desk::open("slow");
+    let mut sink = desk.sink(RecordingFormat::Wav);
+    // The folder of the day cannot be made until this is gone.
+    let day = desk.root.join("recordings/2024-02-06");
+    std::fs::write(&day, "in the way").unwrap();
+    sink.take(TapeKind::Call, started());
+    record(&mut sink, 1);
+    desk.until(|| desk.recorder.figures().failing.load(Ordering::Relaxed));
+    std::fs::remove_file(&day).unwrap();
+    record(&mut sink, 1);
+    sink.take(TapeKind::Call, TapePiece::Stopped);
+    let ready = desk.ready();
+    let (_, sides) = channels(&desk.path(&ready));
+    assert_eq!((sides[0].len(), ready.note.duration_ms), (16_000, 2_000));
+    let lost = ready.note.lost_ms as usize * 8;
+    assert!((2_000..=8_000).contains(&lost), "{lost}");
+    assert!(sides[0][..lost].iter().all(|sample| *sample == 0));
+    assert_eq!(sides[0][15_999], 7_999);
+    assert_eq!(desk.recorder.figures().damaged.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn beyond_two_seconds_a_call_hands_nothing_over_and_does_not_wait() {
+    let desk = Desk::open("backlog");
+    let mut sink = desk.sink(RecordingFormat::Wav);
+    sink.take(TapeKind::Call, started());
+    let began = Instant::now();
+    // A minute at once: what the recorder does not take meanwhile has no room.
+    record(&mut sink, 60);
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    sink.take(TapeKind::Call, TapePiece::Stopped);
+    let ready = desk.ready();
+    assert_eq!(ready.note.duration_ms, 60_000, "the time stays");
+}
+
+#[test]
+fn a_voicemail_is_one_channel() {
+    let desk = Desk::open("voicemail");
+    let mut sink = desk.sink(RecordingFormat::Wav);
+    sink.take(TapeKind::Voicemail, started());
+    sink.take(TapeKind::Voicemail, TapePiece::Sound(&[100; 8_000]));
+    sink.take(TapeKind::Voicemail, TapePiece::Stopped);
+    let ready = desk.ready();
+    let (spec, sides) = channels(&desk.path(&ready));
+    assert_eq!((spec.channels, sides[0].len(), ready.note.part), (1, 8_000, Part::Voicemail));
+}
+
+#[test]
+fn the_curve_of_a_call_is_kept_where_it_was_loud() {
+    let desk = Desk::open("curve");
+    let sink = desk.sink(RecordingFormat::Wav);
+    sink.take_levels(0, &[1, 2, 3, 4]);
+    sink.take_levels(4, &[5, 6]);
+    desk.until(|| desk.recorder.curves().read(CALL).unwrap().is_some_and(|levels| levels.len() == 10));
+    assert_eq!(desk.recorder.curves().read(CALL).unwrap().unwrap(), [1, 2, 3, 4, 0, 0, 0, 0, 5, 6]);
+    assert_eq!(desk.recorder.curves().read("call_2_none").unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_is_old_or_not_wanted_is_deleted_and_its_note_says_when_and_why() {
+    let desk = Desk::open("retention");
+    for why in ["retention", "asked"] {
+        let mut sink = desk.sink(RecordingFormat::Wav);
+        sink.take(TapeKind::Call, started());
+        record(&mut sink, 1);
+        sink.take(TapeKind::Call, TapePiece::Stopped);
+        let ready = desk.ready();
+        let (catalogue, curves) = (desk.catalogue(), desk.recorder.curves());
+        let ended = ready.note.started_ms + ready.note.duration_ms;
+        assert_eq!(delete_before(catalogue, curves, None, ended).await.unwrap(), 0, "not yet");
+        let deleted = match why {
+            "retention" => delete_before(catalogue, curves, None, ended + 1).await.unwrap(),
+            _ => delete_call(catalogue, None, CALL).await.unwrap().unwrap(),
+        };
+        assert_eq!(deleted, 1);
+        assert!(!desk.path(&ready).exists());
+        let noted = catalogue.find(CALL).unwrap().unwrap();
+        let note = noted.files.iter().find(|note| note.file == ready.note.file).unwrap();
+        let deletion = note.deletion.as_ref().unwrap();
+        assert_eq!(deletion.why, why);
+        assert!(deletion.at_ms >= ready.note.started_ms);
+    }
+    assert_eq!(delete_call(desk.catalogue(), None, "call_1_none").await.unwrap(), None);
+}
+
+/// How long a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(20);
