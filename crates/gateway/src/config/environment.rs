@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn an_override_of_an_unbuilt_feature_is_refused() {
-        let problems = apply([("PATCHCORD_STORAGE__RECORDINGS", "x")]).1.unwrap();
+        let problems = apply([("PATCHCORD_BOTS__A__MODEL", "x")]).1.unwrap();
         assert!(problems.contains("not in this version"), "{problems}");
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing is counted here: calls keep their own counters, and a scrape adds them up.
 
 use std::fmt::Write;
+use std::sync::atomic::Ordering;
 
 use patchcord_core::vocabulary::AudioVerdict;
 use patchcord_sip::SipCounters;
@@ -10,6 +11,7 @@ use patchcord_sip::SipCounters;
 use super::limits::RequestCounts;
 use crate::calls::{ConfigApiMeter, Exchange, Histogram, QualityTotals};
 use crate::jobs::CallbackMeter;
+use crate::recording::RecorderFigures;
 use crate::store::{COMMIT_BOUNDS_MS, StoreFigures};
 
 /// The whole page.
@@ -43,6 +45,7 @@ pub fn render(exchange: &Exchange, sip: &SipCounters, requests: &RequestCounts) 
         records.lost() as f64,
     );
     page.store(&exchange.store.figures());
+    page.recordings(exchange.studio.recorder.figures());
     let reloads = exchange.current.reloads();
     page.head(
         "patchcord_config_reloads_total",
@@ -74,6 +77,39 @@ pub fn render(exchange: &Exchange, sip: &SipCounters, requests: &RequestCounts) 
 struct Page(String);
 
 impl Page {
+    /// What became of recordings.
+    fn recordings(&mut self, recordings: &RecorderFigures) {
+        for (name, help, count) in [
+            ("finished", "Recordings that are durable.", &recordings.finished),
+            (
+                "damaged",
+                "Recordings of which something is silence because the disk was too slow.",
+                &recordings.damaged,
+            ),
+            ("refused", "Recordings beyond those that one call may have.", &recordings.refused),
+            (
+                "curve_stretches_lost",
+                "Stretches of loudness curves that were not written.",
+                &recordings.levels_lost,
+            ),
+        ] {
+            self.counter(
+                &format!("patchcord_recordings_{name}_total"),
+                help,
+                count.load(Ordering::Relaxed) as f64,
+            );
+        }
+        let lost = recordings.lost_ms.load(Ordering::Relaxed) as f64 / 1_000.0;
+        self.counter(
+            "patchcord_recordings_lost_seconds_total",
+            "Of recordings, what is silence instead.",
+            lost,
+        );
+        let failing = recordings.failing.load(Ordering::Relaxed);
+        self.head("patchcord_recordings_failing", "gauge", "1 while recordings cannot be written.");
+        self.value("patchcord_recordings_failing", "", f64::from(u8::from(failing)));
+    }
+
     fn head(&mut self, name: &str, kind: &str, help: &str) {
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }

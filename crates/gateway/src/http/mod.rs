@@ -17,6 +17,7 @@ mod numbers;
 mod openapi;
 mod problem;
 mod query;
+mod recordings;
 mod router;
 mod server;
 mod time;

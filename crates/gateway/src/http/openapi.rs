@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 use super::api::Api;
 use super::calls::{commands, list, show};
 use super::problem::{FieldError, ProblemBody};
-use super::{access, bots, events, extensions, numbers, trunks, watch};
+use super::{access, bots, events, extensions, numbers, recordings, trunks, watch};
 use crate::config::Role;
 
 /// All resources behind their guards, and their description.
@@ -21,6 +21,7 @@ pub fn resources(api: &Api) -> (Router<Api>, Document) {
         .routes(routes!(watch::ready));
     open.merge(guarded(api, Role::Reader, reading()))
         .merge(guarded(api, Role::Operator, operating()))
+        .merge(recordings::resources(api))
         .split_for_parts()
 }
 
@@ -168,6 +169,7 @@ pub enum CommandProblems {
     modifiers(&KeyScheme),
     tags(
         (name = "calls", description = "Calls that are up and calls that were"),
+        (name = "recordings", description = "What calls sounded like"),
         (name = "configuration", description = "What the configuration file says; the file is the truth"),
         (name = "watch", description = "Whether the server lives"),
     ),

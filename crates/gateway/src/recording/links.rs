@@ -7,6 +7,8 @@ use std::path::Path;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
+use crate::config::WebUrl;
+
 /// What links are signed with.
 #[derive(Clone)]
 pub struct Links {
@@ -40,6 +42,22 @@ impl Links {
         let signature = self.code(path, expires_s).finalize().into_bytes();
         let hex: String = signature.iter().map(|byte| format!("{byte:02x}")).collect();
         format!("{path}?expires={expires_s}&signature={hex}")
+    }
+
+    /// The links to the recordings of a call, to the bot's part and, where a person had the call as well, to the whole:
+    /// below `public_url`, or paths where there is none. `has` says which there are.
+    pub fn to_recordings(
+        &self,
+        call_id: &str,
+        has: (bool, bool),
+        public_url: Option<&WebUrl>,
+        expires_s: u64,
+    ) -> (Option<String>, Option<String>) {
+        let root = public_url.map(|url| url.as_uri().to_string()).unwrap_or_default();
+        let root = root.trim_end_matches('/');
+        let link =
+            |name: &str| format!("{root}{}", self.sign(&format!("/calls/{call_id}/{name}"), expires_s));
+        (has.0.then(|| link("recording")), has.1.then(|| link("full-recording")))
     }
 
     /// Whether the signature of `path` is ours and not too old.

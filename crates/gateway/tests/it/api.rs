@@ -5,5 +5,6 @@ mod client;
 mod description;
 mod events;
 mod keys;
+mod recordings;
 mod settings;
 mod tls;

@@ -38,7 +38,7 @@ async fn what_config_check_refuses_by_name_kind_or_word_the_schema_refuses_too()
         ("[server]\ndrain = \"30 seconds\"\n", "$.server.drain"),
         ("[log]\nformat = \"xml\"\n", "$.log.format"),
         ("[sip]\ncodecs = \"PCMU\"\n", "$.sip.codecs"),
-        ("[storage]\ndatabase = \"sqlite:x\"\n", "$.storage"),
+        ("[storage]\ndatabse = \"sqlite:x\"\n", "$.storage"),
         ("[bots.a]\nurl = \"ws://h/\"\n", "$.bots.a"),
         (&format!("{bot}audio = {{ sample_rate = \"8000\" }}\n"), "$.bots.a.audio.sample_rate"),
         (&bot.replace("smartpbx", "smartpxb"), "$.bots.a.dialect"),
