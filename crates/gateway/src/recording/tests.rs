@@ -148,7 +148,7 @@ fn a_recording_is_a_file_of_both_sides_under_a_name_that_nobody_guesses_and_is_n
     assert!(name.starts_with(CALL) && random.len() == 32, "{name}");
     assert_eq!((ready.note.duration_ms, ready.note.lost_ms, ready.note.part), (2_100, 0, Part::Whole));
     let noted = desk.catalogue().find(CALL).unwrap().unwrap();
-    assert_eq!(noted.files, [ready.note.clone()]);
+    assert_eq!(noted.files, std::slice::from_ref(&ready.note));
     assert_eq!(noted.bot_part(), noted.whole());
     assert!(desk.growing().is_empty());
 }
