@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::config::{Config, CurrentConfig, ExternalIp, Listener, SipTransport};
 use crate::http::{self, SipView, TlsDoor};
 use crate::jobs::{Courier, event_body};
-use crate::net::read_sip_tls;
+use crate::net::{read_sip_tls, sip_tls_of_caller};
 use crate::recording::{RecorderThreads, Studio};
 use crate::store::{Store, StoreThread};
 use crate::tasks::{Tasks, WorkerThreads, blocking};
@@ -30,7 +30,7 @@ use crate::tasks::{Tasks, WorkerThreads, blocking};
 /// A running service.
 pub struct App {
     exchange: Arc<Exchange>,
-    sip: Option<SipAgent>,
+    sip: Option<Arc<SipAgent>>,
     places: Places,
     records: RecordsThread,
     recorder: RecorderThreads,
@@ -100,7 +100,10 @@ impl App {
         let Sockets { places, http, listeners, sip, tls } = sockets;
         let tasks = &exchange.tasks;
         tasks.spawn("callbacks", courier(&exchange).run(tasks.stop().clone()));
+        let sip = sip.map(|(agent, calls)| (Arc::new(agent), calls));
         let sip = sip.map(|(agent, calls)| {
+            let lines = exchange.trunk_lines.clone();
+            tasks.spawn("trunks", lines.follow(agent.clone(), exchange.current.clone(), tasks.clone()));
             let inbound = tasks.spawn("inbound", inbound::serve(exchange.clone(), calls));
             let view = SipView {
                 is_taking_calls: Arc::new(move || !inbound.is_finished()),
@@ -147,6 +150,8 @@ impl App {
         registry.drain();
         let running = registry.totals().active;
         info!(calls = running, drain_s = drain.as_secs(), "stopping: new calls are refused");
+        // Carriers send their calls elsewhere meanwhile.
+        exchange.trunk_lines.stop(LEAVE_TIMEOUT).await;
         tokio::select! {
             () = registry.empty() => {}
             () = tokio::time::sleep(drain) => {}
@@ -261,7 +266,7 @@ fn sip_config(
     wire_log: Option<&WireLog>,
 ) -> Result<SipConfig, StartError> {
     let sip = &config.sip;
-    let tls = sip.tls.as_ref().map(read_sip_tls).transpose();
+    let tls = sip.tls.as_ref().map_or_else(|| Ok(sip_tls_of_caller()), read_sip_tls);
     let tls = tls.map_err(|(key, problem)| StartError::Listen { key: key.to_owned(), problem })?;
     let near = current.clone();
     let listen = sip.listen.iter().map(|socket| match socket.transport {
@@ -279,7 +284,7 @@ fn sip_config(
         is_near: Some(Arc::new(move |address| near.snapshot().sip.is_near(address))),
         accept_source: Some(Arc::new(move |address| current.snapshot().admits_caller(address))),
         session: SessionTimes { expires: sip.session_expires, min: sip.min_se },
-        tls,
+        tls: Some(tls),
         // More than the calls that we count, so that our own refusal, with its record, comes first.
         limits: SipLimits { calls_max: CALLS_MAX + SIP_CALLS_SPARE, ..SipLimits::default() },
         tap: wire_log.cloned().map(|log| Arc::new(move |trace: &SipTrace<'_>| log.sip(trace)) as SipTap),
@@ -297,6 +302,9 @@ fn cores() -> usize {
 
 /// Legs beyond the calls at a time: those that are being refused or have just ended.
 const SIP_CALLS_SPARE: usize = 200;
+
+/// How long it may take to take our registrations back.
+const LEAVE_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// How long the calls that are told to end may take.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(6);

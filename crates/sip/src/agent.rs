@@ -170,7 +170,7 @@ impl SipAgent {
 
     /// Ends every call (BYE, CANCEL, 480), waits up to a second for the goodbyes to be answered, then closes
     /// the sockets.
-    pub async fn shutdown(self) {
+    pub async fn shutdown(&self) {
         let (done, finished) = oneshot::channel();
         if self.desk.ask(Ask::Stop { done }).await.is_ok() {
             // An agent task that is gone has nothing left to wait for.

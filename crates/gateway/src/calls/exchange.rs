@@ -23,12 +23,13 @@ use super::config_api_meter::ConfigApiMeter;
 use super::locations::Locations;
 use super::records::{Labels, Records};
 use super::registry::{CallOrder, Registry, Seat};
+use super::trunk_lines::TrunkLines;
 use super::wire_log::WireLog;
 use crate::bots;
 use crate::clock::{Clock, unix_ms};
 use crate::config::{Bot, BotChoice, Config, CurrentConfig, RecordingSettings};
 use crate::jobs::CallbackMeter;
-use crate::net::{CONNECT_TIMEOUT, Egress, RtpPortRange, Trust};
+use crate::net::{CONNECT_TIMEOUT, Dns, Egress, RtpPortRange, Trust};
 use crate::recording::Studio;
 use crate::store::{CallbackAddress, Store};
 use crate::tasks::Tasks;
@@ -46,6 +47,8 @@ pub struct Exchange {
     pub registry: Arc<Registry>,
     /// The way out.
     pub egress: Egress,
+    /// The lines to our carriers.
+    pub trunk_lines: Arc<TrunkLines>,
     /// What became of the questions to CONFIG_APIs.
     pub config_api: Arc<ConfigApiMeter>,
     /// What became of the deliveries of callbacks.
@@ -108,6 +111,7 @@ impl Exchange {
             current,
             clock,
             egress: Egress::new(tasks.clone()),
+            trunk_lines: Arc::new(TrunkLines::new(Arc::new(Dns::system()))),
             config_api: Arc::default(),
             callbacks: Arc::default(),
             tasks,

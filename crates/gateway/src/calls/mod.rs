@@ -19,6 +19,7 @@ mod routing;
 mod session;
 mod sip_end;
 mod succession;
+mod trunk_lines;
 pub mod vendor;
 pub mod wire_log;
 
@@ -30,6 +31,7 @@ pub use quality_totals::{Histogram, QualityTotals};
 pub use records::{Labels, Records, RecordsThread};
 pub use recovery::recover;
 pub use registry::{CALLS_MAX, CallHandle, CallOrder, OrderError, Registry, Seat, Snapshot, Totals};
+pub use trunk_lines::{TrunkLines, TrunkReach, TrunkRegistration, TrunkStatus, line_settings, metric_label};
 pub use wire_log::{WireLog, WireLogThread};
 
 /// What a refused caller is told to wait, in seconds.

@@ -42,6 +42,11 @@ impl CurrentConfig {
         self.0.config.borrow().clone()
     }
 
+    /// The configuration at this moment and whenever it is replaced.
+    pub fn changes(&self) -> watch::Receiver<Arc<Config>> {
+        self.0.config.subscribe()
+    }
+
     /// Puts `config` into effect for whatever begins from here on.
     pub fn replace(&self, config: Config) {
         self.0.config.send_replace(Arc::new(config));

@@ -10,6 +10,7 @@ mod masking;
 mod ports;
 mod recorded;
 mod remote;
+mod trunks;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -93,6 +94,11 @@ pub async fn examine(examination: &Examination, tasks: Tasks) -> Report {
     if is_right {
         report.checks.extend(ports::all(&config, is_running).await);
         report.checks.extend(addresses::all(&config));
+        let page = match (&report.server, is_running) {
+            (Some(server), true) => remote::metrics(server, &config, &egress).await,
+            _ => None,
+        };
+        report.checks.extend(trunks::all(&config, page.as_deref()).await);
         report.checks.extend(remote::bots(&config, &egress).await);
         report.checks.extend(remote::config_apis(&config, &egress).await);
     }

@@ -9,7 +9,9 @@ use patchcord_core::vocabulary::AudioVerdict;
 use patchcord_sip::SipCounters;
 
 use super::limits::RequestCounts;
-use crate::calls::{ConfigApiMeter, Exchange, Histogram, QualityTotals};
+use crate::calls::{
+    ConfigApiMeter, Exchange, Histogram, QualityTotals, TrunkReach, TrunkStatus, metric_label,
+};
 use crate::jobs::CallbackMeter;
 use crate::recording::RecorderFigures;
 use crate::store::{COMMIT_BOUNDS_MS, StoreFigures};
@@ -65,6 +67,7 @@ pub fn render(exchange: &Exchange, sip: &SipCounters, requests: &RequestCounts) 
         }
     }
     page.config_api(&exchange.config_api);
+    page.trunks(&exchange.trunk_lines.statuses());
     page.callbacks(&exchange.callbacks);
     page.head("patchcord_draining", "gauge", "Whether new calls are refused because of a stop.");
     page.value("patchcord_draining", "", f64::from(u8::from(exchange.registry.is_draining())));
@@ -249,6 +252,24 @@ impl Page {
         self.value(&format!("{name}_bucket"), "{le=\"+Inf\"}", store.commits as f64);
         self.value(&format!("{name}_sum"), "", store.commit_time.as_secs_f64());
         self.value(&format!("{name}_count"), "", store.commits as f64);
+    }
+
+    fn trunks(&mut self, trunks: &[TrunkStatus]) {
+        let name = "patchcord_trunk_reach";
+        self.head(name, "gauge", "Whether the carrier of a trunk answers, by trunk.");
+        for trunk in trunks {
+            for reach in TrunkReach::ALL {
+                let labels =
+                    format!("{{trunk=\"{}\",reach=\"{}\"}}", metric_label(&trunk.name), reach.as_str());
+                self.value(name, &labels, f64::from(u8::from(trunk.reach == reach)));
+            }
+        }
+        let name = "patchcord_trunk_registered";
+        self.head(name, "gauge", "Whether the carrier knows where we are, for trunks that register.");
+        for (trunk, registration) in trunks.iter().filter_map(|trunk| Some((trunk, trunk.registration?))) {
+            let labels = format!("{{trunk=\"{}\"}}", metric_label(&trunk.name));
+            self.value(name, &labels, f64::from(u8::from(registration.state == "registered")));
+        }
     }
 
     fn config_api(&mut self, meter: &ConfigApiMeter) {

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::api::Api;
 use super::openapi::KeyProblems;
+use crate::calls::TrunkStatus;
 use crate::config::{CountryCode, Trunk};
 
 /// All carriers.
@@ -38,10 +39,48 @@ pub struct ShownTrunk {
     caller_ids: Vec<String>,
     /// Bounds of the calls that go out.
     limits: ShownLimits,
+    /// How the line to the carrier stands, where calls go out by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<ShownLine>,
     /// The calling code of the country whose national numbers it sends.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "91")]
     country: Option<String>,
+}
+
+/// How the line to a carrier stands.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TrunkLine)]
+pub struct ShownLine {
+    /// Whether the carrier answers: `up`, `down`, or `unknown` where it was not asked.
+    #[schema(example = "up")]
+    reach: &'static str,
+    /// Since when, in milliseconds since 1970.
+    since_ms: u64,
+    /// Our registration, where the trunk has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registration: Option<ShownRegistration>,
+    /// The place that answered last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "udp:203.0.113.7:5060")]
+    target: Option<String>,
+    /// Why nothing could be sent the last time, if so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trouble: Option<String>,
+}
+
+/// How a registration stands.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TrunkRegistration)]
+pub struct ShownRegistration {
+    /// `registering`, `registered`, `failed` or `left`.
+    #[schema(example = "registered")]
+    state: &'static str,
+    /// The SIP status of the refusal; absent where nobody answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sip_status: Option<u16>,
+    /// Since when, in milliseconds since 1970.
+    since_ms: u64,
 }
 
 /// Bounds of the calls that go out by a carrier.
@@ -68,11 +107,14 @@ pub struct ShownLimits {
     responses((status = 200, description = "All carriers", body = TrunkList), KeyProblems),
 )]
 pub async fn list(State(api): State<Api>) -> Json<TrunkList> {
-    Json(TrunkList { data: api.exchange.config().trunks.iter().map(ShownTrunk::of).collect() })
+    let lines = api.exchange.trunk_lines.statuses();
+    let line = |trunk: &Trunk| lines.iter().find(|line| line.name == trunk.name);
+    let shown = |trunk: &Trunk| ShownTrunk::of(trunk, line(trunk));
+    Json(TrunkList { data: api.exchange.config().trunks.iter().map(shown).collect() })
 }
 
 impl ShownTrunk {
-    fn of(trunk: &Trunk) -> Self {
+    fn of(trunk: &Trunk, line: Option<&TrunkStatus>) -> Self {
         Self {
             name: trunk.name.clone(),
             accept_from: trunk.accept_from.iter().map(ToString::to_string).collect(),
@@ -84,7 +126,24 @@ impl ShownTrunk {
                 per_minute: trunk.limits.per_minute,
                 max_duration_s: trunk.limits.max_duration.as_secs(),
             },
+            line: line.map(ShownLine::of),
             country: trunk.country.as_ref().map(CountryCode::as_str).map(str::to_owned),
+        }
+    }
+}
+
+impl ShownLine {
+    fn of(status: &TrunkStatus) -> Self {
+        Self {
+            reach: status.reach.as_str(),
+            since_ms: status.since_ms,
+            registration: status.registration.map(|registration| ShownRegistration {
+                state: registration.state,
+                sip_status: registration.status,
+                since_ms: registration.since_ms,
+            }),
+            target: status.target.clone(),
+            trouble: status.trouble.clone(),
         }
     }
 }

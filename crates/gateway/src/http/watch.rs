@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::api::Api;
 use super::metrics;
 use super::problem::{Problem, ProblemBody};
-use crate::calls::Exchange;
+use crate::calls::{Exchange, TrunkReach, TrunkStatus};
 
 /// What `/health` says.
 #[derive(Debug, Serialize, ToSchema)]
@@ -41,6 +41,29 @@ pub struct Ready {
     /// `ready`.
     #[schema(example = "ready")]
     status: &'static str,
+    /// The trunks by which calls go out, by whether their carriers answer.
+    trunks: TrunkCounts,
+}
+
+/// Trunks, by whether their carriers answer.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TrunkCounts {
+    /// They do.
+    #[schema(example = 1)]
+    up: usize,
+    /// They do not.
+    #[schema(example = 0)]
+    down: usize,
+    /// They were not asked, or have not answered yet.
+    #[schema(example = 0)]
+    unknown: usize,
+}
+
+impl TrunkCounts {
+    fn of(trunks: &[TrunkStatus]) -> Self {
+        let count = |reach: TrunkReach| trunks.iter().filter(|trunk| trunk.reach == reach).count();
+        Self { up: count(TrunkReach::Up), down: count(TrunkReach::Down), unknown: count(TrunkReach::Unknown) }
+    }
 }
 
 /// What to dial and where to look, as text.
@@ -103,7 +126,9 @@ pub async fn ready(State(api): State<Api>) -> Result<Json<Ready>, Problem> {
         None
     };
     match why_not {
-        None => Ok(Json(Ready { status: "ready" })),
+        None => {
+            Ok(Json(Ready { status: "ready", trunks: TrunkCounts::of(&exchange.trunk_lines.statuses()) }))
+        }
         Some(why_not) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", why_not)),
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing here knows a call; `calls` owns one of each per leg.
 
 mod address_kind;
+mod dns;
 mod egress;
 mod http_client;
 mod outbox;
@@ -16,6 +17,7 @@ mod ws_dial;
 mod ws_link;
 
 pub use address_kind::AddressKind;
+pub use dns::Dns;
 pub use egress::{Destination, Egress, EgressError, Resolver, Resolving, Trust, Turn};
 pub use http_client::{HttpAnswer, HttpError, HttpRequest, HttpTerms, send, send_for_head, send_stream};
 pub use outbox::{Outbox, Pushed, Weighed};

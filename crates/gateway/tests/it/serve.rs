@@ -16,6 +16,7 @@ pub mod phone;
 mod reloads;
 mod sound;
 mod stored;
+mod trunks;
 mod wires;
 
 use std::path::{Path, PathBuf};

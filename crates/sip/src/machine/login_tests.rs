@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use super::tests::{Bench, SDP, flow, response};
 use super::*;
 use crate::call::EndedBy;
@@ -320,4 +322,43 @@ fn nobody_answers_a_lone_request_within_its_patience_and_a_broken_one_is_not_sen
     let broken = LoneRequest { headers: vec![("Expires", "1\r\nVia: x".to_owned())], ..register(1) };
     let refused = bench.machine.request(bench.now, flow(Transport::Udp), &broken);
     assert_eq!(refused.err(), Some(CommandError::BadTarget));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn whatever_a_carrier_answers_a_call_by_it_ends_once_and_leaves_nothing(
+        places in 0usize..3,
+        steps in prop::collection::vec((0u8..12, 0u8..3, 0u64..6_000), 0..24),
+    ) {
+        let mut bench = Bench::new();
+        let alternatives = (0..places).map(|place| elsewhere(20 + place as u8)).collect();
+        let leg = place_by(&mut bench, subscriber(), alternatives);
+        for (act, which, millis) in steps {
+            let realm = [REALM, "evil.example", REALM][usize::from(which)];
+            let stale = if which == 2 { ", stale=true" } else { "" };
+            let value = digest(realm, &format!("n{millis}"), stale);
+            let method = ["INVITE", "BYE", "INFO"][usize::from(which)];
+            let is_sent = bench.sent.iter().any(|(_, m, _)| m.method() == Some(method));
+            match act {
+                0 if is_sent => challenge(&mut bench, method, 401, &value),
+                1 if is_sent => challenge(&mut bench, method, 407, &value),
+                2 if is_sent => answer(&mut bench, method, 503),
+                3 => answer(&mut bench, "INVITE", 180),
+                4 => answer(&mut bench, "INVITE", 200),
+                5 if is_sent => answer(&mut bench, method, 486),
+                6 => drop(bench.command(leg, Command::Reoffer(SDP.to_owned()))),
+                7 => drop(bench.command(leg, Command::Info('1', Duration::from_millis(80)))),
+                8 => drop(bench.command(leg, Command::Hangup(None))),
+                9 => challenge(&mut bench, "INVITE", 401, "Digest nonsense"),
+                _ => bench.pass(Duration::from_millis(millis)),
+            }
+        }
+        bench.command(leg, Command::Hangup(None)).ok();
+        bench.pass(Duration::from_secs(400));
+        let terminal = bench.events.iter().filter(|(_, event)| event.is_terminal()).count();
+        prop_assert_eq!(terminal, 1);
+        prop_assert!(bench.is_empty());
+    }
 }

@@ -218,7 +218,8 @@ async fn a_bye_dials_the_contact_when_the_connection_of_the_call_is_gone() {
         }
     };
     tokio::time::timeout(DEADLINE, gone).await.unwrap();
-    let ending = tokio::spawn(here.agent.shutdown());
+    let agent = here.agent;
+    let ending = tokio::spawn(async move { agent.shutdown().await });
     let (mut stream, _) = tokio::time::timeout(DEADLINE, home.accept()).await.unwrap().unwrap();
     let mut buffer = [0; 4];
     stream.read_exact(&mut buffer).await.unwrap();
