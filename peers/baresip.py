@@ -3,8 +3,10 @@
 
 usage: baresip.py sip:echo@127.0.0.1:5060 [--play WAV] [--record OUT.wav] [--seconds 10] [--digits 512@2s] [--hold 3s+2s]
        [--codec PCMU|PCMA|G722|opus] [--srtp offered|needed] [--tls CA.pem] [--ipv6] [--hangup-by us|them] [--from 100] [--workdir DIR]
+       baresip.py sip:echo@HOST:PORT --from 101 --registrar HOST:PORT --password P [--transport tcp]      registers, then dials
+       baresip.py wait --from 101 --registrar HOST:PORT --password P [--ring-seconds 35] [--answer-after 2]  registers and takes one call
 
-Prints JSON lines: {"event": "dialling"|"ringing"|"established"|"digit"|"closed"|…, "ms": since the dial, "unix_ms"} and, last, a summary
+Prints JSON lines: {"event": "registered"|"refused"|"incoming"|"dialling"|"ringing"|"established"|"digit"|"closed"|…, "ms": since the dial, "unix_ms"} and, last, a summary
 {"event": "summary", "ok": …}. Exit 0 when the call was established and ended as asked, 1 otherwise, 2 when baresip is not usable.
 Ports are looked for at the start (SIP takes two in a row, UDP and TCP); nothing but the baresip of this run is ever stopped."""
 
@@ -59,7 +61,7 @@ def write_config(work, args, modules):
     family = socket.AF_INET6 if args.ipv6 else socket.AF_INET
     sip, rtp, control = free_run(2, 20000, 26000, family), free_run(8, 40000, 60000, family), free_run(1, 26000, 30000)
     host = f"[{LOOPBACK[family]}]" if args.ipv6 else LOOPBACK[family]
-    transport = ";transport=tls" if args.tls else ""
+    transport = ";transport=tls" if args.tls else f";transport={args.transport}" if args.transport else ""
     mediaenc = f";mediaenc={SRTP[args.srtp]}" if args.srtp else ""
     (work / "rec").mkdir(parents=True, exist_ok=True)
     play, channels = args.play, 1
@@ -74,9 +76,13 @@ def write_config(work, args, modules):
         "module g711.so", "module g722.so", "module opus.so", "module srtp.so", "module aufile.so", "module sndfile.so", "module_tmp uuid.so", "module_tmp account.so",
         "module_app menu.so", "module_app ctrl_tcp.so", f"ctrl_tcp_listen 127.0.0.1:{control}", f"snd_path {work / 'rec'}",
         *([f"sip_cafile {args.tls}"] if args.tls else []), ""]))
-    (work / "accounts").write_text(f"<sip:{args.caller}@{host}:{sip}{transport}>;regint=0;audio_codecs={CODECS[args.codec]}{mediaenc}\n")
+    home = args.registrar or f"{host}:{sip}"
+    register = f";auth_user={args.caller};auth_pass={args.password};regint=60" if args.registrar else ";regint=0"
+    account = f"<sip:{args.caller}@{home}{transport}>{register};audio_codecs={CODECS[args.codec]}{mediaenc}"
+    # An account that registers is made once its events are listened to.
+    (work / "accounts").write_text("" if args.registrar else f"{account}\n")
     (work / "contacts").write_text("")
-    return control
+    return control, account
 
 
 class Control:
@@ -119,10 +125,10 @@ class Control:
 class Phone:
     """One call: commands by time, events by baresip, JSON lines out."""
 
-    EVENTS = {"CALL_RINGING": "ringing", "CALL_PROGRESS": "progress", "CALL_ANSWERED": "answered", "CALL_ESTABLISHED": "established", "CALL_CLOSED": "closed"}
+    EVENTS = {"REGISTER_OK": "registered", "REGISTER_FAIL": "refused", "CALL_INCOMING": "incoming", "CALL_RINGING": "ringing", "CALL_PROGRESS": "progress", "CALL_ANSWERED": "answered", "CALL_ESTABLISHED": "established", "CALL_CLOSED": "closed"}
 
-    def __init__(self, args, control, process):
-        self.args, self.control, self.process = args, control, process
+    def __init__(self, args, account, control, process):
+        self.args, self.account, self.control, self.process = args, account, control, process
         self.t0 = time.monotonic()
         self.ended, self.digits_heard = {}, ""
 
@@ -159,11 +165,30 @@ class Phone:
             out += [(float(at), "hold", ""), (float(at) + float(length or 2), "resume", "")]
         return sorted(out)
 
+    def register(self):
+        """Whether the registrar took us in; after a refusal baresip tries again by itself, so the first word counts."""
+        self.control.command("uanew", self.account)
+        return self.wait({"REGISTER_OK", "REGISTER_FAIL"}, 10) == "REGISTER_OK"
+
+    def take(self):
+        """Takes the call that comes, after a while if asked to."""
+        if self.wait({"CALL_INCOMING"}, self.args.ring_seconds) != "CALL_INCOMING":
+            return False
+        if self.wait({"CALL_CLOSED"}, self.args.answer_after) == "CALL_CLOSED":
+            return False
+        self.control.command("accept")
+        return self.wait({"CALL_ESTABLISHED", "CALL_CLOSED"}, 10) == "CALL_ESTABLISHED"
+
+    def dial(self):
+        self.control.command("dial", self.args.target)
+        self.tell("dialling", target=self.args.target)
+        return self.wait({"CALL_ESTABLISHED", "CALL_CLOSED"}, self.args.ring_seconds) == "CALL_ESTABLISHED"
+
     def run(self):
         args = self.args
-        self.control.command("dial", args.target)
-        self.tell("dialling", target=args.target)
-        established = self.wait({"CALL_ESTABLISHED", "CALL_CLOSED"}, args.ring_seconds) == "CALL_ESTABLISHED"
+        if args.registrar and not self.register():
+            return {"ok": False, "registered": False, "established": False}
+        established = self.take() if args.target == "wait" else self.dial()
         by_them = False
         if established:
             begin = time.monotonic()
@@ -228,6 +253,10 @@ def main():
     p.add_argument("--ipv6", action="store_true", help="on [::1] alone")
     p.add_argument("--hangup-by", choices=("us", "them"), default="us")
     p.add_argument("--from", dest="caller", default="alice")
+    p.add_argument("--registrar", metavar="HOST:PORT", help="registers there as --from with --password")
+    p.add_argument("--password", default="")
+    p.add_argument("--transport", choices=("udp", "tcp"), help="how SIP travels to the registrar")
+    p.add_argument("--answer-after", type=float, default=0, help="seconds that a call rings which is waited for")
     p.add_argument("--workdir", type=pathlib.Path, help="keep baresip's files here")
     args = p.parse_args()
     args.play = args.play.resolve()
@@ -237,14 +266,14 @@ def main():
         sys.exit(2)
     work = (args.workdir or pathlib.Path(tempfile.mkdtemp(prefix="baresip-"))).resolve()
     work.mkdir(parents=True, exist_ok=True)
-    control_port = write_config(work, args, modules)
+    control_port, account = write_config(work, args, modules)
     control = None
     with open(work / "log", "w") as log:
         process = subprocess.Popen(["baresip", "-6" if args.ipv6 else "-4", "-f", str(work)], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         try:
             control = Control(control_port, process)
-            summary = Phone(args, control, process).run()
+            summary = Phone(args, account, control, process).run()
         except OSError as e:
             print(f"baresip did not start: {e}; its log:\n{(work / 'log').read_text()[-2000:]}", file=sys.stderr)
             sys.exit(2)

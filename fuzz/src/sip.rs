@@ -13,7 +13,9 @@ use patchcord_sip::frame::{Frame, FrameFaultKind, Framer};
 use patchcord_sip::machine::{Command, Flow, Limits, Machine, Output, SessionTimes, Settings, Way};
 use patchcord_sip::message::{Message, parse};
 use patchcord_sip::validate::{Verdict, judge};
-use patchcord_sip::{FREE_FIELDS_MAX, InviteRequest, LegEvent, LegId, Rejection, ReofferId, Transport};
+use patchcord_sip::{
+    FREE_FIELDS_MAX, InviteRequest, LegEvent, LegId, Locations, Rejection, ReofferId, Strangers, Transport,
+};
 
 /// Plays the input as a peer, ends every call that came of it, and sees that nothing is left.
 pub fn exercise(input: &[u8]) {
@@ -85,6 +87,9 @@ impl Bench {
             t4: Duration::from_secs(5),
             session: SessionTimes::default(),
             accept_source: None,
+            directory: None,
+            locations: Locations::default(),
+            strangers: Strangers::default(),
             limits: Limits { calls_max: 4, transactions_max: 8, ..Limits::default() },
         };
         let local = SocketAddr::from(([192, 0, 2, 1], 5060));

@@ -16,7 +16,8 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use crate::calls::{
-    CALLS_MAX, Exchange, Labels, Records, RecordsThread, Registry, WireLog, WireLogThread, inbound, recover,
+    CALLS_MAX, Exchange, Labels, Locations, Phonebook, Records, RecordsThread, Registry, WireLog,
+    WireLogThread, inbound, recover,
 };
 use crate::clock::Clock;
 use crate::config::{Config, CurrentConfig, ExternalIp, Listener, SipTransport};
@@ -85,7 +86,8 @@ impl App {
         let current = CurrentConfig::new(config);
         let config = current.snapshot();
         let (wire_log, wire_log_thread) = open_wire_log(&config)?.unzip();
-        let sockets = Sockets::open(&current, parts, wire_log.as_ref()).await?;
+        let locations = Locations::new(current.clone());
+        let sockets = Sockets::open(&current, parts, &locations, wire_log.as_ref()).await?;
         let (tasks, workers) = Tasks::start(cores()).map_err(|error| StartError::Other(error.into()))?;
         let (records, records_thread) = Records::open(&config.server.data_dir, Labels::of(&config))
             .context("server.data_dir cannot be written")
@@ -96,7 +98,8 @@ impl App {
         let (studio, recorder) =
             Studio::open(&config, &current, &tasks, &store).map_err(StartError::Other)?;
         let left = (store, records, wire_log, studio);
-        let exchange = Exchange::new(current, clock, tasks, registry, left).map_err(StartError::Other)?;
+        let exchange =
+            Exchange::new(current, clock, tasks, registry, locations, left).map_err(StartError::Other)?;
         let Sockets { places, http, listeners, sip, tls } = sockets;
         let tasks = &exchange.tasks;
         tasks.spawn("callbacks", courier(&exchange).run(tasks.stop().clone()));
@@ -195,6 +198,7 @@ impl Sockets {
     async fn open(
         current: &CurrentConfig,
         parts: Parts,
+        locations: &Locations,
         wire_log: Option<&WireLog>,
     ) -> Result<Self, StartError> {
         let config = current.snapshot();
@@ -212,7 +216,7 @@ impl Sockets {
         let tls = tls.map_err(|(key, problem)| StartError::Listen { key: key.to_owned(), problem })?;
         let (http, place) = bind(config.http.listen, "http.listen").await?;
         places.http = Some(place);
-        let sip = sip_config(&config, current.clone(), wire_log)?;
+        let sip = sip_config(&config, current.clone(), locations, wire_log)?;
         let sip = SipAgent::bind(sip).await.map_err(sip_error)?;
         places.sip = sip.0.local_addrs();
         Ok(Self { places, http: Some(http), listeners, sip: Some(sip), tls: Some(tls) })
@@ -263,6 +267,7 @@ async fn open_store(config: &Config) -> Result<(Store, StoreThread), StartError>
 fn sip_config(
     config: &Config,
     current: CurrentConfig,
+    locations: &Locations,
     wire_log: Option<&WireLog>,
 ) -> Result<SipConfig, StartError> {
     let sip = &config.sip;
@@ -282,6 +287,9 @@ fn sip_config(
             ExternalIp::Fixed(ip) => Some(ip),
         },
         is_near: Some(Arc::new(move |address| near.snapshot().sip.is_near(address))),
+        directory: Some(Arc::new(Phonebook(current.clone()))),
+        locations: locations.registrations(),
+        strangers: sip.strangers,
         accept_source: Some(Arc::new(move |address| current.snapshot().admits_caller(address))),
         session: SessionTimes { expires: sip.session_expires, min: sip.min_se },
         tls: Some(tls),

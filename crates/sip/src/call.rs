@@ -23,6 +23,8 @@ pub struct Invitation {
     pub request_user: String,
     /// Host of the request URI.
     pub request_host: String,
+    /// The extension that proved to be the caller; its number is [`Invitation::from_user`].
+    pub extension: Option<String>,
     /// Where the INVITE came from.
     pub source: SocketAddr,
     /// Our address as the caller sees it: what an SDP answer names when nothing else is configured.
@@ -236,6 +238,7 @@ impl Invitation {
             to_user: address("To").map(|t| user(&t.uri)).unwrap_or_default(),
             request_user: user(uri),
             request_host: request_uri.map(|u| u.host).unwrap_or_default(),
+            extension: None,
             source: flow.peer,
             local_ip: flow.local.ip(),
             transport: flow.transport,

@@ -6,8 +6,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::gate::{Directory, Strangers};
 use crate::machine::{Limits, SessionTimes, Settings, Transport};
 use crate::net::tls::SipTls;
+use crate::registrar::Locations;
 use crate::tap::SipTap;
 
 /// Settings of [`crate::SipAgent::bind`].
@@ -24,9 +26,16 @@ pub struct SipConfig {
     pub advertise: Option<IpAddr>,
     /// Which further peers reach us without the NAT in front, and are shown the socket's own address too.
     pub is_near: Option<SourceFilter>,
-    /// Which sources may send requests; others get 403 over UDP and no connection over TCP and TLS. `None` lets
-    /// everyone in.
+    /// Which sources may send requests; others are [`SipConfig::strangers`] over UDP and get no connection over
+    /// TCP and TLS. `None` lets everyone in.
     pub accept_source: Option<SourceFilter>,
+    /// The extensions, whose phones register here, from further sources than the accepted ones, and prove who they
+    /// are; and the carriers. `None`: there is no registrar.
+    pub directory: Option<Arc<dyn Directory>>,
+    /// Where those phones are.
+    pub locations: Locations,
+    /// What sources get that may send nothing.
+    pub strangers: Strangers,
     /// Who is shown every message that has a Call-ID.
     pub tap: Option<SipTap>,
     /// How long a session may go without a refresh (RFC 4028).
@@ -50,6 +59,9 @@ impl Default for SipConfig {
             advertise: None,
             is_near: None,
             accept_source: None,
+            directory: None,
+            locations: Locations::default(),
+            strangers: Strangers::default(),
             tap: None,
             session: SessionTimes::default(),
             tls: None,
@@ -65,6 +77,8 @@ impl fmt::Debug for SipConfig {
             .field("limits", &self.limits)
             .field("advertise", &self.advertise)
             .field("accept_source", &self.accept_source.is_some())
+            .field("directory", &self.directory.is_some())
+            .field("strangers", &self.strangers)
             .field("tap", &self.tap.is_some())
             .field("session", &self.session)
             .field("tls", &self.tls)
@@ -211,6 +225,9 @@ impl SipConfig {
             t4: Duration::from_secs(5),
             session: self.session,
             accept_source: self.accept_source.clone(),
+            directory: self.directory.clone(),
+            locations: self.locations.clone(),
+            strangers: self.strangers,
             limits: Limits {
                 calls_max: limits.calls_max,
                 transactions_max: limits.transactions_max,

@@ -16,6 +16,8 @@ pub struct SipCounters {
     pub keep_alives: u64,
     /// Messages answered with nothing: broken responses and ACKs, and what is no SIP.
     pub silenced: u64,
+    /// Requests of strangers: refused, or met with silence.
+    pub strangers: u64,
     /// Requests refused before any state, by status code.
     pub refused: Vec<(u16, u64)>,
     /// Datagrams dropped because the agent was behind.
@@ -41,6 +43,7 @@ pub(crate) struct Tally {
     pub(crate) stream_messages: AtomicU64,
     pub(crate) keep_alives: AtomicU64,
     pub(crate) silenced: AtomicU64,
+    pub(crate) strangers: AtomicU64,
     refused: [AtomicU64; REFUSALS.len()],
     pub(crate) dropped_in: AtomicU64,
     pub(crate) dropped_out: AtomicU64,
@@ -71,6 +74,7 @@ impl Tally {
             stream_messages: read(&self.stream_messages),
             keep_alives: read(&self.keep_alives),
             silenced: read(&self.silenced),
+            strangers: read(&self.strangers),
             refused: REFUSALS.iter().copied().zip(self.refused.iter().map(read)).collect(),
             dropped_in: read(&self.dropped_in),
             dropped_out: read(&self.dropped_out),

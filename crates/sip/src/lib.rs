@@ -13,6 +13,7 @@ mod config;
 mod counters;
 pub mod digest;
 pub mod frame;
+mod gate;
 mod handle;
 pub mod machine;
 pub mod message;
@@ -32,6 +33,7 @@ pub use call::{
 };
 pub use config::{InvalidListenAddr, ListenAddr, SipConfig, SipLimits, SourceFilter};
 pub use counters::SipCounters;
+pub use gate::{Directory, Extension, Strangers};
 pub use handle::{CallLeg, IncomingCall, LegEvents, OutgoingCall, SipError};
 pub use machine::{CommandError, Flow, LegId, SHORTEST as SHORTEST_SESSION, SessionTimes, Transport};
 pub use net::BindError;

@@ -66,13 +66,14 @@ fn judge_request(parsed: &Parsed, method: &str, uri: &str, version: &str) -> Res
         }
         None => {}
     }
-    if !SERVED.contains(&method) && !KNOWN.contains(&method) {
+    let is_served = SERVED.contains(&method) || method == "REGISTER";
+    if !is_served && !KNOWN.contains(&method) {
         return Err(Refusal { code: 501, reason: "Not Implemented", header: None });
     }
     check_mandatory(message, method)?;
     check_addresses(message, method)?;
     check_request_uri(uri)?;
-    if !SERVED.contains(&method) {
+    if !is_served {
         let allow = Some(("Allow", allow()));
         return Err(Refusal { code: 405, reason: "Method Not Allowed", header: allow });
     }
@@ -213,11 +214,11 @@ pub(crate) fn allow() -> String {
     SERVED.join(", ")
 }
 
-/// Methods that we serve.
+/// Methods that we serve; REGISTER besides, where there is a registrar.
 const SERVED: [&str; 8] = ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK"];
 
 /// Extensions that we have: session timers (RFC 4028), reliable provisional responses (RFC 3262).
 const SUPPORTED: [&str; 2] = ["timer", "100rel"];
 
 /// Methods that we know and do not serve here (405 by §8.2.1; others are 501 by §21.5.2).
-const KNOWN: [&str; 6] = ["REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "REFER", "MESSAGE"];
+const KNOWN: [&str; 5] = ["SUBSCRIBE", "NOTIFY", "PUBLISH", "REFER", "MESSAGE"];

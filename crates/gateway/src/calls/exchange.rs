@@ -103,11 +103,12 @@ impl Exchange {
         clock: Clock,
         tasks: Tasks,
         registry: Arc<Registry>,
+        locations: Locations,
         (store, records, wire_log, studio): (Store, Records, Option<WireLog>, Studio),
     ) -> anyhow::Result<Arc<Self>> {
         Ok(Arc::new(Self {
             rtp_ports: RtpPortRange::new(&current.snapshot().sip.rtp_ports),
-            locations: Locations::new(current.clone()),
+            locations,
             current,
             clock,
             egress: Egress::new(tasks.clone()),

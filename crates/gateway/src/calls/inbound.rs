@@ -19,7 +19,7 @@ use super::exchange::recording_plan;
 use super::exchange::{CallNames, Exchange, Parties, SIP, draw_rtp_identity};
 use super::phone_end::PhoneEnd;
 use super::registry::{CallOrder, Seat};
-use super::routing::{Dialled, Route, RouteTaker, route};
+use super::routing::{Caller, Dialled, Route, RouteTaker, route};
 use super::session::Session;
 use super::sip_end::{SipEnd, rejection};
 use crate::config::{CONFIG_API_BOT, Config, RecordingSettings};
@@ -120,7 +120,11 @@ fn prepare(
     let dialled = Dialled {
         request_user: &invitation.request_user,
         to_user: &invitation.to_user,
-        from_loopback: source.is_loopback(),
+        caller: match &invitation.extension {
+            Some(_) => Caller::Extension,
+            None if source.is_loopback() => Caller::ThisMachine,
+            None => Caller::Outside,
+        },
     };
     let route = route(config, dialled).ok_or(Reason::UnknownNumber)?;
     let sip = &config.sip;

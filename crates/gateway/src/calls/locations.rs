@@ -40,6 +40,11 @@ impl Locations {
         is_extension && self.registrations.is_registered(number, Instant::now().into_std())
     }
 
+    /// How many phones are registered.
+    pub fn count(&self) -> usize {
+        self.registrations.count(Instant::now().into_std())
+    }
+
     /// Forgets the phones of extensions that `after` has no more, or with other keys: they register anew.
     pub fn reconfigured(&self, before: &Arc<Config>, after: &Arc<Config>) {
         let extension = |config: &Config, number: &str| config.find_extension(number).cloned();

@@ -5,6 +5,7 @@ mod call_task;
 mod chronicle;
 mod config_api;
 mod config_api_meter;
+mod directory;
 mod exchange;
 pub mod inbound;
 mod locations;
@@ -25,6 +26,7 @@ pub mod wire_log;
 
 pub use chronicle::{BEGIN_PATIENCE, CallPage, Chronicle};
 pub use config_api_meter::{ConfigApiMeter, Outcome};
+pub use directory::Phonebook;
 pub use exchange::{CallNames, Exchange, Parties};
 pub use locations::Locations;
 pub use quality_totals::{Histogram, QualityTotals};

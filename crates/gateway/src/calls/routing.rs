@@ -41,17 +41,38 @@ pub struct Dialled<'a> {
     pub request_user: &'a str,
     /// The user part of To.
     pub to_user: &'a str,
-    /// Whether the phone is on this machine, where bots answer to their names.
-    pub from_loopback: bool,
+    /// Who calls.
+    pub caller: Caller,
 }
 
-/// The route of a call, if there is one: a number of the configuration, or from loopback a bot's name; the
+/// Who calls.
+#[derive(Debug, Clone, Copy)]
+pub enum Caller {
+    /// An extension that proved to be it.
+    Extension,
+    /// A phone on this machine.
+    ThisMachine,
+    /// A carrier, or another host that may call.
+    Outside,
+}
+
+impl Caller {
+    /// Whether bots answer to their names.
+    fn may_name_bots(self) -> bool {
+        match self {
+            Caller::Extension | Caller::ThisMachine => true,
+            Caller::Outside => false,
+        }
+    }
+}
+
+/// The route of a call, if there is one: a number of the configuration, or for phones of ours a bot's name; the
 /// request URI first, then To.
 pub fn route<'a>(config: &'a Config, dialled: Dialled<'_>) -> Option<Route<'a>> {
     [dialled.request_user, dialled.to_user]
         .into_iter()
         .filter(|user| !user.is_empty())
-        .find_map(|user| by_number(config, user).or_else(|| by_name(config, user, dialled.from_loopback)))
+        .find_map(|user| by_number(config, user).or_else(|| by_name(config, user, dialled.caller)))
 }
 
 fn by_number<'a>(config: &'a Config, user: &str) -> Option<Route<'a>> {
@@ -74,8 +95,8 @@ fn by_number<'a>(config: &'a Config, user: &str) -> Option<Route<'a>> {
     })
 }
 
-fn by_name<'a>(config: &'a Config, user: &str, from_loopback: bool) -> Option<Route<'a>> {
-    let bot = if from_loopback { config.find_bot(user)? } else { return None };
+fn by_name<'a>(config: &'a Config, user: &str, caller: Caller) -> Option<Route<'a>> {
+    let bot = if caller.may_name_bots() { config.find_bot(user)? } else { return None };
     Some(Route {
         taker: RouteTaker::Bot(bot),
         fallback: Fallback::default(),
@@ -107,9 +128,9 @@ mod tests {
         [flows.desk]\nsteps = [{ hangup = true }]\n";
 
     /// The bot's name and the fallback.
-    fn routed(request_user: &str, to_user: &str, from_loopback: bool) -> Option<(String, Fallback)> {
+    fn routed(request_user: &str, to_user: &str, caller: Caller) -> Option<(String, Fallback)> {
         let config = Config::parse(FILE).unwrap();
-        let route = route(&config, Dialled { request_user, to_user, from_loopback })?;
+        let route = route(&config, Dialled { request_user, to_user, caller })?;
         let name = match route.taker {
             RouteTaker::Bot(BotChoice::BuiltIn(bot)) => bot.as_str().to_owned(),
             RouteTaker::Bot(BotChoice::Remote(bot)) => bot.name.clone(),
@@ -121,25 +142,33 @@ mod tests {
 
     #[test]
     fn a_number_leads_to_its_bot_and_fallback_from_anywhere() {
-        assert_eq!(routed("18001234567", "", false), Some(("tone".to_owned(), Fallback::Busy)));
-        assert_eq!(routed("919876543210", "", false), Some(("dtmf".to_owned(), Fallback::Sorry)));
+        assert_eq!(routed("18001234567", "", Caller::Outside), Some(("tone".to_owned(), Fallback::Busy)));
+        assert_eq!(routed("919876543210", "", Caller::Outside), Some(("dtmf".to_owned(), Fallback::Sorry)));
         let asked = ("http://h/c".to_owned(), Fallback::Unavailable);
-        assert_eq!(routed("9212345", "", false), Some(asked));
+        assert_eq!(routed("9212345", "", Caller::Outside), Some(asked));
         let flow = ("flow:desk".to_owned(), Fallback::Flow("desk".into()));
-        assert_eq!(routed("9312345", "", false), Some(flow));
+        assert_eq!(routed("9312345", "", Caller::Outside), Some(flow));
     }
 
     #[test]
     fn the_request_uri_counts_before_to() {
-        assert_eq!(routed("18001234567", "919876543210", false).unwrap().0, "tone");
-        assert_eq!(routed("unknown", "919876543210", false).unwrap().0, "dtmf");
+        assert_eq!(routed("18001234567", "919876543210", Caller::Outside).unwrap().0, "tone");
+        assert_eq!(routed("unknown", "919876543210", Caller::Outside).unwrap().0, "dtmf");
     }
 
     #[test]
-    fn a_bot_answers_to_its_name_on_this_machine_only() {
-        assert_eq!(routed("echo", "", true), Some(("echo".to_owned(), Fallback::Sorry)));
-        assert_eq!(routed("echo", "echo", false), None);
-        assert_eq!(routed("nobody", "", true), None);
-        assert_eq!(routed("", "", true), None);
+    fn a_bot_answers_to_its_name_on_this_machine_and_not_outside() {
+        assert_eq!(routed("echo", "", Caller::ThisMachine), Some(("echo".to_owned(), Fallback::Sorry)));
+        assert_eq!(routed("echo", "echo", Caller::Outside), None);
+        assert_eq!(routed("nobody", "", Caller::ThisMachine), None);
+        assert_eq!(routed("", "", Caller::ThisMachine), None);
+    }
+
+    #[test]
+    fn an_extension_reaches_bots_by_name_wherever_its_phone_is() {
+        let caller = Caller::Extension;
+        assert_eq!(routed("echo", "", caller), Some(("echo".to_owned(), Fallback::Sorry)));
+        assert_eq!(routed("18001234567", "", caller), Some(("tone".to_owned(), Fallback::Busy)));
+        assert_eq!(routed("nobody", "", caller), None);
     }
 }

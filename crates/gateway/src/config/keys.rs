@@ -148,6 +148,20 @@ const BEFORE_TRUNKS: &[Declaration] = &[
         "The networks whose calls are accepted besides loopback and trunks; an empty list means nobody.",
     ),
     key(
+        "sip.strangers",
+        Kind::Text,
+        Is("\"refuse\""),
+        "What SIP requests of anybody else get: `refuse` (403, within bounds) or `silence`. Where phones of extensions may be, REGISTER and INVITE are challenged instead.",
+    )
+    .one_of(&["refuse", "silence"])
+    .at_restart(),
+    key(
+        "sip.digest",
+        Kind::List,
+        Is("[\"SHA-256\", \"MD5\"]"),
+        "The digests by which extensions prove who they are, the first one offered first: of `SHA-256`, `MD5`.",
+    ),
+    key(
         "sip.external_ip",
         Kind::Text,
         Is("\"auto\""),

@@ -5,6 +5,8 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use patchcord_sip::Strangers;
+use patchcord_sip::digest::Algorithm;
 use patchcord_sip::sdp::Protection;
 
 use super::addresses::Socket;
@@ -20,6 +22,10 @@ pub struct Sip {
     pub listen: Vec<SipListen>,
     /// The networks whose calls are accepted besides loopback.
     pub accept_from: Vec<Network>,
+    /// What those get who may not call and have no phone that could register.
+    pub strangers: Strangers,
+    /// The digests that extensions are challenged with, the first one offered first.
+    pub digest: Vec<Algorithm>,
     /// The address that SDP and Contact show.
     pub external_ip: ExternalIp,
     /// The networks whose phones see us without the NAT that `external_ip` stands for.
@@ -137,6 +143,7 @@ impl Sip {
         let listen: Option<Vec<SipListen>> = section.list("listen");
         let accept_from =
             if section.has("accept_from") { section.list("accept_from") } else { Some(Vec::new()) };
+        let (strangers, digest) = (section.value("strangers"), read_digest(section));
         let (external_ip, rtp_ports) = (section.value("external_ip"), section.value("rtp_ports"));
         let local_networks =
             if section.has("local_networks") { section.list("local_networks") } else { Some(Vec::new()) };
@@ -165,6 +172,8 @@ impl Sip {
         Some(Sip {
             listen: listen?,
             accept_from: accept_from?,
+            strangers: strangers?,
+            digest: digest?,
             external_ip: external_ip?,
             local_networks: local_networks?,
             session_expires: session_expires?,
@@ -190,6 +199,15 @@ fn leave_out_opus(section: &Section<'_>, codecs: &mut Vec<PhoneCodec>) {
         );
     }
     codecs.retain(|codec| *codec != PhoneCodec::Opus);
+}
+
+fn read_digest(section: &Section<'_>) -> Option<Vec<Algorithm>> {
+    let digest: Option<Vec<Algorithm>> = section.list("digest");
+    let is_odd = |all: &Vec<Algorithm>| all.is_empty() || (1..all.len()).any(|i| all[..i].contains(&all[i]));
+    if digest.as_ref().is_some_and(is_odd) {
+        section.refuse("digest", Refusal::new("no digest, or one twice", "[\"SHA-256\", \"MD5\"]"));
+    }
+    digest
 }
 
 fn read_session_times(section: &Section<'_>) -> (Option<Duration>, Option<Duration>) {
@@ -339,6 +357,23 @@ impl Setting for PhoneCodec {
             "G722" => Ok(PhoneCodec::G722),
             "OPUS" => Ok(PhoneCodec::Opus),
             _ => Err(Refusal::unknown("codec", text, &["PCMU", "PCMA", "G722", "opus"])),
+        }
+    }
+}
+
+impl Setting for Algorithm {
+    fn from_text(text: &str) -> Result<Algorithm, Refusal> {
+        let found = Algorithm::ALL.into_iter().find(|algorithm| algorithm.name().eq_ignore_ascii_case(text));
+        found.ok_or_else(|| Refusal::unknown("digest", text, &["SHA-256", "MD5"]))
+    }
+}
+
+impl Setting for Strangers {
+    fn from_text(text: &str) -> Result<Strangers, Refusal> {
+        match text {
+            "refuse" => Ok(Strangers::Refuse),
+            "silence" => Ok(Strangers::Silence),
+            _ => Err(Refusal::unknown("value", text, &["refuse", "silence"])),
         }
     }
 }

@@ -72,6 +72,8 @@ pub fn render(exchange: &Exchange, sip: &SipCounters, requests: &RequestCounts) 
     page.head("patchcord_draining", "gauge", "Whether new calls are refused because of a stop.");
     page.value("patchcord_draining", "", f64::from(u8::from(exchange.registry.is_draining())));
     page.requests(requests);
+    page.head("patchcord_registered_phones", "gauge", "Phones of extensions that are registered.");
+    page.value("patchcord_registered_phones", "", exchange.locations.count() as f64);
     page.sip(sip);
     page.0
 }
@@ -189,9 +191,30 @@ impl Page {
             let labels = format!("{{reason=\"{reason}\"}}");
             self.value("patchcord_sip_calls_refused_total", &labels, count as f64);
         }
+        self.head(
+            "patchcord_sip_proofs_total",
+            "counter",
+            "SIP requests that had to prove an extension, by what became of them.",
+        );
+        for (outcome, count) in [
+            ("registered", machine.registers),
+            ("challenged", machine.challenged),
+            ("unproven", machine.unproven),
+            ("guessing", machine.guessing),
+            ("unanswered", machine.unanswered),
+        ] {
+            let labels = format!("{{outcome=\"{outcome}\"}}");
+            self.value("patchcord_sip_proofs_total", &labels, count as f64);
+        }
         for (name, help, count) in [
+            (
+                "intruders",
+                "SIP requests within a call from an address without part in it.",
+                machine.intruders,
+            ),
             ("datagrams", "SIP datagrams received.", sip.datagrams),
             ("stream_messages", "SIP messages received over TCP.", sip.stream_messages),
+            ("strangers", "SIP requests of strangers.", sip.strangers),
             ("silenced", "SIP messages answered with nothing.", sip.silenced),
             ("dropped_in", "SIP datagrams dropped because the agent was behind.", sip.dropped_in),
             ("dropped_out", "SIP messages that could not be sent.", sip.dropped_out),

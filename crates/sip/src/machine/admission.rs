@@ -1,8 +1,9 @@
-//! Who gets in: a bound on calls and transactions, and a token bucket of INVITEs per source address.
+//! The bounds of the machine, and what each source may ask of it.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+use crate::gate::{Allowance, Verifier};
 
 /// Bounds of the machine.
 #[derive(Clone, Debug)]
@@ -34,72 +35,43 @@ impl Default for Limits {
     }
 }
 
-#[derive(Debug)]
+/// What each source may ask of us, and who proves what.
 pub(super) struct Admission {
     limits: Limits,
-    sources: HashMap<IpAddr, Bucket>,
-    strangers: Option<Bucket>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Bucket {
-    tokens: f64,
-    at: Instant,
+    invites: Allowance,
+    challenges: Allowance,
+    pub(super) verifier: Verifier,
 }
 
 impl Admission {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, sources: HashMap::new(), strangers: None }
+        let (per_second, sources) = (f64::from(limits.invites_per_second), limits.sources_max);
+        Self {
+            invites: Allowance::new(per_second, limits.invite_burst, sources),
+            challenges: Allowance::new(CHALLENGES_PER_SECOND, CHALLENGES_AT_ONCE_MAX, sources),
+            verifier: Verifier::new(),
+            limits,
+        }
     }
 
     pub(super) fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// Takes one token of this source.
+    /// Takes one INVITE of this source.
     pub(super) fn allow_invite(&mut self, now: Instant, source: IpAddr) -> bool {
-        let rate = f64::from(self.limits.invites_per_second);
-        let burst = f64::from(self.limits.invite_burst);
-        if !self.sources.contains_key(&source) && self.sources.len() >= self.limits.sources_max {
-            // A bucket that is full again says nothing: forget it.
-            let refill = Duration::from_secs_f64(burst / rate.max(1.0));
-            self.sources.retain(|_, bucket| now.saturating_duration_since(bucket.at) < refill);
-        }
-        let full = Bucket { tokens: burst, at: now };
-        let room = self.sources.len() < self.limits.sources_max;
-        let bucket = if room || self.sources.contains_key(&source) {
-            self.sources.entry(source).or_insert(full)
-        } else {
-            self.strangers.get_or_insert(full)
-        };
-        let elapsed = now.saturating_duration_since(bucket.at).as_secs_f64();
-        bucket.tokens = (bucket.tokens + elapsed * rate).min(burst);
-        bucket.at = now;
-        let allowed = bucket.tokens >= 1.0;
-        if allowed {
-            bucket.tokens -= 1.0;
-        }
-        allowed
+        self.invites.take(now, source)
+    }
+
+    /// Takes one answer to somebody who has proven nothing. Its source may be forged: beyond the bound there is
+    /// none.
+    pub(super) fn allow_challenge(&mut self, now: Instant, source: IpAddr) -> bool {
+        self.challenges.take(now, source)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Challenges to one source at once.
+const CHALLENGES_AT_ONCE_MAX: u32 = 200;
 
-    #[test]
-    fn a_source_gets_its_burst_then_its_rate_and_the_table_stays_bounded() {
-        let limits = Limits { invites_per_second: 10, invite_burst: 20, sources_max: 2, ..Limits::default() };
-        let mut admission = Admission::new(limits);
-        let start = Instant::now();
-        let source = |n: u8| IpAddr::from([192, 0, 2, n]);
-        assert_eq!((0..30).filter(|_| admission.allow_invite(start, source(1))).count(), 20);
-        let later = start + Duration::from_millis(500);
-        assert_eq!((0..30).filter(|_| admission.allow_invite(later, source(1))).count(), 5);
-        for n in 2..200 {
-            admission.allow_invite(later, source(n));
-        }
-        assert!(admission.sources.len() <= 2);
-        assert!(!admission.allow_invite(later, source(250)), "strangers share one bucket");
-    }
-}
+/// How many of them come back in a second.
+const CHALLENGES_PER_SECOND: f64 = 50.0;

@@ -6,11 +6,14 @@ use super::leg::Phase;
 use super::server::{ServerKey, add_capabilities};
 use super::{Flow, LegId, Machine, NO_DIALOG};
 use crate::call::{EndedBy, LegEvent, Rejection};
+use crate::gate::Strangers;
 use crate::message::Message;
 
 impl Machine {
     pub(super) fn handle_in_dialog(&mut self, now: Instant, flow: Flow, key: ServerKey, request: Message) {
-        let Some(id) = self.find_leg(&request) else { return self.refuse(flow, &request, 481, NO_DIALOG) };
+        let Some(id) = self.find_leg(flow, &request) else {
+            return self.refuse_lost(now, flow, &request);
+        };
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let Some((number, method)) = request.cseq() else { return };
         if leg.dialog.remote_cseq.is_some_and(|last| number <= last) {
@@ -29,6 +32,22 @@ impl Machine {
             "INFO" => self.handle_info(now, flow, key, &request, id),
             "OPTIONS" => self.answer_once(now, flow, key, &request, (200, "OK"), add_capabilities),
             _ => self.refuse_method(flow, &request),
+        }
+    }
+
+    /// A request within no call of ours: 481, or to a stranger what strangers get.
+    fn refuse_lost(&mut self, now: Instant, flow: Flow, request: &Message) {
+        let source = flow.peer.ip();
+        let is_known = self.settings.admits(source) || self.settings.locations.has_source(source, now);
+        let is_answered = match self.settings.strangers {
+            _ if is_known => true,
+            Strangers::Refuse => self.admission.allow_challenge(now, source),
+            Strangers::Silence => false,
+        };
+        if is_answered {
+            self.refuse(flow, request, 481, NO_DIALOG);
+        } else {
+            self.counts.unanswered += 1;
         }
     }
 

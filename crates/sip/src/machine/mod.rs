@@ -22,6 +22,9 @@ mod offers;
 #[cfg(test)]
 mod pair;
 mod refresh;
+mod register;
+#[cfg(test)]
+mod register_tests;
 mod reliable;
 #[cfg(test)]
 mod reliable_tests;
@@ -44,7 +47,9 @@ use bytes::Bytes;
 
 use crate::call::{Invitation, InviteRequest, LegEvent, Rejection};
 use crate::config::SourceFilter;
+use crate::gate::{Directory, Strangers};
 use crate::message::{Message, StartLine};
+use crate::registrar::Locations;
 use admission::Admission;
 pub use admission::Limits;
 use client::{ClientKey, ClientTx};
@@ -204,11 +209,25 @@ pub struct Settings {
     pub session: SessionTimes,
     /// Who may call us, and so may be named by a peer as where our requests go; `None`: anybody.
     pub accept_source: Option<SourceFilter>,
+    /// The extensions, whose phones register here and prove who they are, and the carriers; `None`: there is no
+    /// registrar.
+    pub directory: Option<Arc<dyn Directory>>,
+    /// Where those phones are.
+    pub locations: Locations,
+    /// What is answered to sources that may send nothing, where they name a call that is none.
+    pub strangers: Strangers,
     /// Bounds.
     pub limits: Limits,
 }
 
 impl Settings {
+    /// Whether two addresses are one party: the same, or both of one carrier.
+    fn is_one_party(&self, one: IpAddr, other: IpAddr) -> bool {
+        let carrier = |address| self.directory.as_ref().and_then(|directory| directory.carrier_of(address));
+        let (one, other) = (one.to_canonical(), other.to_canonical());
+        one == other || carrier(one).is_some_and(|found| carrier(other) == Some(found))
+    }
+
     /// Whether an address may be where a stranger's dialog sends us.
     fn admits(&self, address: IpAddr) -> bool {
         self.accept_source.as_ref().is_none_or(|accepts| accepts(address))
@@ -226,6 +245,18 @@ pub struct Counts {
     pub refused_full: u64,
     /// INVITEs refused because their source sent too many.
     pub refused_rate: u64,
+    /// REGISTERs that were carried out.
+    pub registers: u64,
+    /// Requests that were asked to prove who sent them.
+    pub challenged: u64,
+    /// Requests whose credentials proved nothing: a wrong password, an unknown number, another one's number.
+    pub unproven: u64,
+    /// Requests whose credentials were not looked at, because their source had guessed too often.
+    pub guessing: u64,
+    /// Requests of nobody in particular that got no answer, because their source asked too often.
+    pub unanswered: u64,
+    /// Requests within a call that came from an address which has no part in it.
+    pub intruders: u64,
     /// Retransmissions that were absorbed.
     pub retransmissions_in: u64,
     /// Messages that we sent again.
@@ -387,7 +418,7 @@ impl Machine {
     fn handle_request(&mut self, now: Instant, flow: Flow, request: Message) {
         let Some(key) = ServerKey::of(&request) else { return };
         match request.method() {
-            Some("ACK") => return self.handle_ack(now, &key, &request),
+            Some("ACK") => return self.handle_ack(now, flow, &key, &request),
             Some("CANCEL") => return self.handle_cancel(now, flow, &key, &request),
             _ => {}
         }
@@ -398,6 +429,7 @@ impl Machine {
         match (request.method(), in_dialog) {
             (Some("INVITE"), false) => self.handle_invite(now, flow, key, &request),
             (Some("OPTIONS"), false) => self.answer_options(flow, &request),
+            (Some("REGISTER"), false) => self.handle_register(now, flow, key, &request),
             (Some(_), true) => self.handle_in_dialog(now, flow, key, request),
             (Some("UPDATE" | "BYE" | "INFO" | "PRACK"), false) => self.refuse(flow, &request, 481, NO_DIALOG),
             _ => self.refuse_method(flow, &request),

@@ -38,6 +38,9 @@ impl Bench {
             t4: Duration::from_secs(5),
             session: SessionTimes::default(),
             accept_source: None,
+            directory: None,
+            locations: Locations::default(),
+            strangers: Strangers::default(),
             limits,
         };
         let now = Instant::now();

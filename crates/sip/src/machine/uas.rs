@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::dialog::{Dialog, DialogKey};
 use super::leg::{Leg, Phase, Ringing, Unacked};
+use super::register::Unproven;
 use super::reliable::{Provisional, Reliability};
 use super::server::{MergeKey, ServerKey};
 use super::session_timer::{Agreed, TooShort};
@@ -28,6 +29,10 @@ impl Machine {
                 r.headers.push("Retry-After", "1");
             });
         }
+        let extension = match self.caller_of(now, flow, request) {
+            Ok(extension) => extension,
+            Err(Unproven) => return,
+        };
         let session = match self.settings.session.settle(request, None) {
             Ok(agreed) => agreed,
             Err(TooShort) => return self.refuse_too_short(flow, request),
@@ -35,7 +40,8 @@ impl Machine {
         let Some(tx) = self.open_server(flow, key, request) else { return self.refuse_full(flow, request) };
         let leg = self.ids.leg();
         let dialog = Dialog::of_invite(request, flow, self.ids.word());
-        let invitation = Invitation::of(request, flow, request.uri().unwrap_or(""));
+        let mut invitation = Invitation::of(request, flow, request.uri().unwrap_or(""));
+        invitation.extension = extension;
         let offered = invitation.offer.is_some();
         let first_number = u32::try_from(self.ids.below(1 << 31)).unwrap_or(0);
         let reliability = Reliability::of(request, first_number);
@@ -90,12 +96,12 @@ impl Machine {
         }
     }
 
-    pub(super) fn handle_ack(&mut self, now: Instant, key: &ServerKey, request: &Message) {
+    pub(super) fn handle_ack(&mut self, now: Instant, flow: Flow, key: &ServerKey, request: &Message) {
         let refused = self.server_keys.get(key).copied();
         if refused.is_some_and(|tx| self.confirm_refusal(now, tx)) {
             return;
         }
-        let Some(id) = self.find_leg(request) else {
+        let Some(id) = self.find_leg(flow, request) else {
             self.counts.strays += 1;
             return;
         };
@@ -128,13 +134,25 @@ impl Machine {
         }
     }
 
-    /// The leg whose dialog a request of the peer belongs to (§12.2.2).
-    pub(super) fn find_leg(&self, request: &Message) -> Option<LegId> {
+    /// The leg whose dialog a request of the peer belongs to (§12.2.2). Tags can be overheard: the request has to
+    /// come from where the peer is, or from where our own requests go.
+    pub(super) fn find_leg(&mut self, flow: Flow, request: &Message) -> Option<LegId> {
         let call_id = request.headers.first("Call-ID")?.to_owned();
         let local_tag = request.tag("To")?;
         let id = self.dialogs.get(&DialogKey { call_id, local_tag }).copied()?;
-        let leg = self.legs.get(&id)?;
-        (leg.dialog.remote_tag == request.tag("From")).then_some(id)
+        let dialog = &self.legs.get(&id)?.dialog;
+        if dialog.remote_tag != request.tag("From") {
+            return None;
+        }
+        let (settings, source) = (&self.settings, flow.peer.ip());
+        let (next, reconnect) = dialog.next_hop(settings);
+        let places = [dialog.flow.peer, reconnect.map_or(next.peer, |hop| hop.addr)];
+        let is_of_peer = places.iter().any(|place| settings.is_one_party(place.ip(), source));
+        if !is_of_peer {
+            tracing::debug!(peer = %flow.peer, "a SIP request within a call came from elsewhere");
+            self.counts.intruders += 1;
+        }
+        is_of_peer.then_some(id)
     }
 
     /// Answers a call; at once, or as soon as the caller has confirmed a description that is on its way.

@@ -2,15 +2,18 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use crate::config::{SipConfig, SourceFilter};
 use crate::counters::{Tally, bump};
+use crate::gate::{Allowance, Directory, Strangers};
 use crate::machine::{Flow, echo, response_from};
 use crate::message::{self, Message, MessageFault, NameAddr, Parsed};
 use crate::net::peers::Peers;
+use crate::registrar::Locations;
 use crate::tap::{SipTap, show_incoming, show_outgoing};
 use crate::validate::{Refusal, Verdict, judge};
 
@@ -21,6 +24,8 @@ pub(crate) enum Passage {
     Answer(Bytes),
     /// The answer to a stranger, of whom nothing more is wanted.
     Dismiss(Bytes),
+    /// No answer to a stranger, of whom nothing more is wanted.
+    Ignore,
     Nothing,
 }
 
@@ -31,6 +36,10 @@ pub(crate) struct Front {
     header_fields_max: usize,
     accept_source: Option<SourceFilter>,
     peers: Arc<Peers>,
+    directory: Option<Arc<dyn Directory>>,
+    locations: Locations,
+    strangers: Strangers,
+    answers: Mutex<Allowance>,
     tag_key: RandomState,
     tap: Option<SipTap>,
 }
@@ -43,6 +52,14 @@ impl Front {
             header_fields_max: config.limits.header_fields_max,
             accept_source: config.accept_source.clone(),
             peers,
+            directory: config.directory.clone(),
+            locations: config.locations.clone(),
+            strangers: config.strangers,
+            answers: Mutex::new(Allowance::new(
+                ANSWERS_PER_SECOND,
+                ANSWERS_AT_ONCE_MAX,
+                config.limits.sources_max,
+            )),
             tag_key: RandomState::new(),
             tap: config.tap.clone(),
         }
@@ -55,12 +72,8 @@ impl Front {
         }
         let parsed = self.parse(octets);
         show_incoming(self.tap.as_ref(), flow, parsed.message.headers.first("Call-ID"), octets);
-        if parsed.message.method().is_some() && !self.hears(flow.peer.ip(), &parsed.message) {
-            let stranger = Refusal { code: 403, reason: "Forbidden", header: None };
-            return match self.refuse(&parsed, stranger, flow, tally) {
-                Passage::Answer(octets) => Passage::Dismiss(octets),
-                other => other,
-            };
+        if parsed.message.method().is_some() && !self.admits(&parsed.message, flow.peer.ip()) {
+            return self.dismiss(&parsed, flow, tally);
         }
         match judge(&parsed) {
             Verdict::Accept => Passage::Enter(parsed.message),
@@ -86,19 +99,54 @@ impl Front {
         message::parse(octets, self.header_fields_max)
     }
 
-    /// Whether requests of this source are let in.
-    fn accepts(&self, source: IpAddr) -> bool {
-        self.accept_source.as_ref().is_none_or(|accept| accept(source))
+    /// Whether any request of this source is let in: it may call, or has a phone that registered.
+    fn knows(&self, source: IpAddr) -> bool {
+        let may_call = self.accept_source.as_ref().is_none_or(|accept| accept(source));
+        may_call || self.locations.has_source(source, Instant::now().into_std())
     }
 
-    /// Whether a connection of this source is let in.
-    pub(crate) fn admits(&self, source: IpAddr) -> bool {
-        self.accepts(source) || self.peers.knows(source)
+    /// Whether a connection of this source may stay: it is known, or we called it.
+    pub(crate) fn keeps(&self, source: IpAddr) -> bool {
+        self.knows(source) || self.peers.knows(source)
     }
 
-    /// Whom we called may speak in that call's dialog; its tags are checked where the dialog is.
-    fn hears(&self, source: IpAddr, request: &Message) -> bool {
-        self.accepts(source) || (request.tag("To").is_some() && self.peers.knows(source))
+    /// Whether this source may connect: a phone that is about to register comes from anywhere.
+    pub(crate) fn welcomes(&self, source: IpAddr) -> bool {
+        self.keeps(source) || self.may_prove(source)
+    }
+
+    fn may_prove(&self, source: IpAddr) -> bool {
+        self.directory.as_ref().is_some_and(|directory| directory.may_be_at(source))
+    }
+
+    /// Whether a request is let in. Whom we called may speak in that call's dialog; its tags are checked where the
+    /// dialog is. Where phones may be, the machine has those prove who they are who register or call.
+    fn admits(&self, request: &Message, source: IpAddr) -> bool {
+        let is_within = request.tag("To").is_some();
+        let leads_in =
+            is_within || matches!(request.method(), Some("REGISTER" | "INVITE" | "ACK" | "CANCEL"));
+        self.knows(source) || is_within && self.peers.knows(source) || leads_in && self.may_prove(source)
+    }
+
+    /// What a stranger gets: its source may be forged, so there is an end to answers.
+    fn dismiss(&self, parsed: &Parsed, flow: Flow, tally: &Tally) -> Passage {
+        bump(&tally.strangers);
+        let has_answer = match self.strangers {
+            Strangers::Refuse => {
+                // The table is whole after every statement, so a panic elsewhere does not spoil it.
+                let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+                answers.take(Instant::now().into_std(), flow.peer.ip())
+            }
+            Strangers::Silence => false,
+        };
+        if !has_answer {
+            return Passage::Ignore;
+        }
+        let stranger = Refusal { code: 403, reason: "Forbidden", header: None };
+        match self.refuse(parsed, stranger, flow, tally) {
+            Passage::Answer(octets) => Passage::Dismiss(octets),
+            other => other,
+        }
     }
 
     /// Responses, ACKs and what is no SIP are never answered; nor is what has no Via, which no transaction
@@ -134,3 +182,9 @@ fn silence(tally: &Tally) -> Passage {
 fn too_large() -> Refusal {
     Refusal { code: 513, reason: "Message Too Large", header: None }
 }
+
+/// Refusals to one stranger at once.
+const ANSWERS_AT_ONCE_MAX: u32 = 50;
+
+/// How many of them come back in a second.
+const ANSWERS_PER_SECOND: f64 = 10.0;

@@ -58,7 +58,7 @@ pub(crate) async fn accept(side: Arc<TcpSide>, listener: TcpListener, transport:
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                if !side.front.admits(peer.ip()) {
+                if !side.front.welcomes(peer.ip()) {
                     tracing::debug!(%peer, "SIP connection refused: its source is not accepted");
                     bump(&side.tally.connections_refused);
                     continue;
@@ -239,8 +239,15 @@ impl Connection {
         let mut buffer = vec![0; READ_OCTETS];
         // Only a message that was let in earns a longer stay.
         let mut greeted = false;
+        let mut has_asked = false;
         loop {
             let read = timeout_at(deadline, reader.read(&mut buffer)).await;
+            if read.is_err() && has_asked && !greeted && !framer.is_midway() && self.is_known() {
+                // It has registered meanwhile.
+                greeted = true;
+                deadline = Instant::now() + limits.tcp_idle_timeout;
+                continue;
+            }
             let Ok(Ok(length @ 1..)) = read else { return self.close_midway(&framer, read.is_err()) };
             let was_midway = framer.is_midway();
             let mut began = !was_midway;
@@ -255,6 +262,7 @@ impl Connection {
                             Taken::Dismissed if !greeted => {
                                 return bump(&self.place.side.tally.connections_refused);
                             }
+                            Taken::Unproven => has_asked = true,
                             Taken::Refused | Taken::Dismissed => {}
                         }
                     }
@@ -281,13 +289,20 @@ impl Connection {
         }
     }
 
+    /// Whether the peer may call, has a phone that registered, or was called by us.
+    fn is_known(&self) -> bool {
+        self.place.side.front.keeps(self.place.peer.ip())
+    }
+
     async fn take(&self, octets: &Bytes) -> Taken {
         bump(&self.place.side.tally.stream_messages);
         match self.place.side.front.examine(octets, self.flow, &self.place.side.tally) {
             Passage::Enter(message) => {
+                // Whoever answers us was called by us.
+                let is_known = message.code().is_some() || self.is_known();
                 // Waiting here holds up this connection alone. The agent is gone at shutdown only.
                 let _stopping = self.place.side.arrivals.send(Arrival { flow: self.flow, message }).await;
-                Taken::Entered
+                if is_known { Taken::Entered } else { Taken::Unproven }
             }
             Passage::Answer(answer) => {
                 self.queue(answer);
@@ -297,6 +312,7 @@ impl Connection {
                 self.queue(answer);
                 Taken::Dismissed
             }
+            Passage::Ignore => Taken::Dismissed,
             Passage::Nothing => Taken::Refused,
         }
     }
@@ -330,6 +346,8 @@ impl Connection {
 /// What became of a message.
 enum Taken {
     Entered,
+    /// Entered, of somebody who has yet to prove who it is.
+    Unproven,
     Refused,
     /// Refused because of who sent it.
     Dismissed,

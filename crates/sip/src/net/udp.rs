@@ -61,7 +61,7 @@ impl UdpReader {
                     bump(&self.tally.dropped_out);
                 }
             }
-            Passage::Nothing => {}
+            Passage::Ignore | Passage::Nothing => {}
         }
     }
 }

@@ -12,6 +12,7 @@ mod config_schema;
 mod course;
 mod encryption;
 mod example;
+mod extensions;
 mod failing_bots;
 mod folder;
 mod gateway;
