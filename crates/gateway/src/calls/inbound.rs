@@ -120,11 +120,7 @@ fn prepare(
     let dialled = Dialled {
         request_user: &invitation.request_user,
         to_user: &invitation.to_user,
-        caller: match &invitation.extension {
-            Some(_) => Caller::Extension,
-            None if source.is_loopback() => Caller::ThisMachine,
-            None => Caller::Outside,
-        },
+        caller: caller(invitation, source),
     };
     let route = route(config, dialled).ok_or(Reason::UnknownNumber)?;
     let sip = &config.sip;
@@ -189,6 +185,14 @@ fn callback_address(route: &Route<'_>) -> CallbackAddress {
     match route.taker {
         RouteTaker::ConfigApi(_) => CallbackAddress::asked(route.callbacks),
         RouteTaker::Bot(_) | RouteTaker::Flow(_) => CallbackAddress::known(route.callbacks),
+    }
+}
+
+fn caller(invitation: &Invitation, source: IpAddr) -> Caller {
+    match &invitation.extension {
+        Some(_) => Caller::Extension,
+        None if source.is_loopback() => Caller::ThisMachine,
+        None => Caller::Outside,
     }
 }
 
