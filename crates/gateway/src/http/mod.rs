@@ -7,6 +7,7 @@ mod access;
 mod api;
 mod body;
 mod bots;
+mod callbacks;
 mod calls;
 mod events;
 mod explorer;

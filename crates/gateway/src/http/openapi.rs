@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 use super::api::Api;
 use super::calls::{commands, list, show};
 use super::problem::{FieldError, ProblemBody};
-use super::{access, bots, events, extensions, numbers, recordings, trunks, watch};
+use super::{access, bots, callbacks, events, extensions, numbers, recordings, trunks, watch};
 use crate::config::Role;
 
 /// All resources behind their guards, and their description.
@@ -22,6 +22,7 @@ pub fn resources(api: &Api) -> (Router<Api>, Document) {
     open.merge(guarded(api, Role::Reader, reading()))
         .merge(guarded(api, Role::Operator, operating()))
         .merge(recordings::resources(api))
+        .merge(guarded(api, Role::Admin, administering()))
         .split_for_parts()
 }
 
@@ -36,6 +37,8 @@ fn reading() -> OpenApiRouter<Api> {
         .routes(routes!(show::ladder))
         .routes(routes!(show::transcript))
         .routes(routes!(events::follow))
+        .routes(routes!(callbacks::list))
+        .routes(routes!(callbacks::show))
         .routes(routes!(bots::list))
         .routes(routes!(numbers::list))
         .routes(routes!(trunks::list))
@@ -50,6 +53,11 @@ fn operating() -> OpenApiRouter<Api> {
         .routes(routes!(commands::transfer))
         .routes(routes!(commands::send_digits))
         .routes(routes!(commands::clear))
+}
+
+/// What takes an administrator.
+fn administering() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(callbacks::replay))
 }
 
 fn guarded(api: &Api, role: Role, routes: OpenApiRouter<Api>) -> OpenApiRouter<Api> {
@@ -108,7 +116,7 @@ pub enum CallProblems {
     /// The key's role does not reach so far; without keys: a page of another origin
     #[response(status = 403, content_type = "application/problem+json")]
     Role(ProblemBody),
-    /// No call has this id, or it has not what is asked for
+    /// Nothing has this id, or it has not what is asked for
     #[response(status = 404, content_type = "application/problem+json")]
     Unknown(ProblemBody),
     /// Too many requests in a short time; `Retry-After` says when to come again
@@ -170,6 +178,7 @@ pub enum CommandProblems {
     tags(
         (name = "calls", description = "Calls that are up and calls that were"),
         (name = "recordings", description = "What calls sounded like"),
+        (name = "callbacks", description = "What calls told whom, and what nobody took"),
         (name = "configuration", description = "What the configuration file says; the file is the truth"),
         (name = "watch", description = "Whether the server lives"),
     ),

@@ -1,5 +1,6 @@
 //! The HTTP API over real sockets: keys and roles, calls, events, what is configured, the description, TLS.
 
+mod callbacks;
 mod calls;
 mod client;
 mod description;

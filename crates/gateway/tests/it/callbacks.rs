@@ -1,6 +1,6 @@
 //! Callbacks on their way: in order per call, under one id, to receivers that fail in their own ways.
 
-mod receiver;
+pub mod receiver;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -52,4 +52,4 @@ pub fn unavailable(error: StoreError) -> Problem {
 }
 
 /// Bytes of an id: longer ones are nobody's.
-const CALL_ID_BYTES_MAX: usize = 128;
+pub const CALL_ID_BYTES_MAX: usize = 128;
