@@ -259,6 +259,7 @@ fn record(row: &DialectRow) -> CallRecord {
         ended_at: Moment::from_millis(900),
         cause: Cause::new(REASONS[0].reason),
         hung_up_by: HungUpBy::Caller,
+        far_end: None,
         counters: Counters::default(),
         quality: Quality::default(),
         transfers: Vec::new(),

@@ -200,6 +200,12 @@ impl SipAgent {
     }
 }
 
+impl std::fmt::Debug for SipAgent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SipAgent").field("bound", &self.bound).finish_non_exhaustive()
+    }
+}
+
 impl Drop for SipAgent {
     fn drop(&mut self) {
         self.tcp.tasks.stop();
@@ -342,13 +348,13 @@ impl Serving {
             }
             Ask::Invite { by, request, reply } => {
                 let started = self.machine.invite(now, by, &request);
-                self.welcome(now, started, &[by.0], reply);
+                self.welcome(started, &[by.0], reply);
             }
             Ask::InviteBy { flow, line, request, reply } => {
                 let started = self.machine.invite_by(now, flow, &line, &request);
                 let mut flows = line.alternatives;
                 flows.push(flow);
-                self.welcome(now, started, &flows, reply);
+                self.welcome(started, &flows, reply);
             }
             Ask::Lone { flow, request, reply } => match self.machine.request(now, flow, &request) {
                 Ok(id) => drop(self.lone.insert(id, reply)),
@@ -367,22 +373,21 @@ impl Serving {
     /// Hands a call that was placed to who asked for it; whom it goes to may speak in its dialog.
     fn welcome(
         &mut self,
-        now: std::time::Instant,
         started: Result<LegId, CommandError>,
         flows: &[Flow],
-        reply: oneshot::Sender<Result<(LegId, LegEvents), CommandError>>,
+        reply: oneshot::Sender<Result<OutgoingCall, CommandError>>,
     ) {
-        let leg = started.as_ref().ok().copied();
-        let started = started.map(|leg| (leg, self.enlist(leg)));
-        let Some(leg) = leg else {
-            // The asker may have been dropped while it waited.
-            let _gone = reply.send(started);
-            return;
-        };
-        self.peers.enter(leg, flows.iter().map(|flow| flow.peer.ip()));
-        if reply.send(started).is_err() {
-            let _over = self.machine.handle_command(now, leg, Command::Hangup(None));
-        }
+        let call = started.map(|leg| {
+            self.peers.enter(leg, flows.iter().map(|flow| flow.peer.ip()));
+            OutgoingCall {
+                call_id: self.machine.call_id(leg).unwrap_or_default().to_owned(),
+                peer: flows.last().map(|flow| flow.peer),
+                events: self.enlist(leg),
+                leg: CallLeg::new(leg, self.desk.clone()),
+            }
+        });
+        // An asker that is gone drops the call, which ends it.
+        let _gone = reply.send(call);
     }
 
     fn enlist(&mut self, leg: LegId) -> LegEvents {
@@ -425,9 +430,8 @@ impl Serving {
     }
 
     fn refuse_unheard(&mut self, leg: LegId) {
-        let now = Instant::now().into_std();
         let busy = crate::Rejection::new(503, "Service Unavailable").with_retry_after(5);
-        let _over = self.machine.handle_command(now, leg, Command::Reject(busy));
+        let _over = self.machine.handle_command(Instant::now().into_std(), leg, Command::Reject(busy));
     }
 
     fn tell(&mut self, leg: LegId, event: LegEvent) {

@@ -125,6 +125,8 @@ pub enum LegEvent {
         /// The status.
         code: u16,
     },
+    /// Outbound: the peer has the INVITE (100); nothing rings.
+    Trying,
     /// Outbound: a provisional response above 100.
     Ringing {
         /// 101–199.
@@ -215,6 +217,7 @@ impl fmt::Debug for LegEvent {
             Self::ReofferAcked { answer } => write!(f, "ReofferAcked {{ answer: {} }}", answer.is_some()),
             Self::Info { content_type, .. } => write!(f, "Info {{ content_type: {content_type:?} }}"),
             Self::InfoRefused { code } => write!(f, "InfoRefused {{ code: {code} }}"),
+            Self::Trying => f.write_str("Trying"),
             Self::Ringing { code, sdp } => write!(f, "Ringing {{ code: {code}, sdp: {} }}", sdp.is_some()),
             Self::Answered { .. } => f.write_str("Answered"),
             Self::ReofferAnswered { .. } => f.write_str("ReofferAnswered"),

@@ -1,5 +1,6 @@
 //! What the user of the agent holds: one handle and one stream of events per leg.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -27,6 +28,10 @@ pub struct OutgoingCall {
     pub leg: CallLeg,
     /// What happens to it.
     pub events: LegEvents,
+    /// Its Call-ID.
+    pub call_id: String,
+    /// Where its INVITE went first.
+    pub peer: Option<SocketAddr>,
 }
 
 /// One leg, to act on. Dropping it ends the leg, in whatever state it is.
@@ -195,13 +200,13 @@ pub(crate) enum Ask {
     Invite {
         by: (Flow, Way),
         request: Box<InviteRequest>,
-        reply: oneshot::Sender<Result<(LegId, LegEvents), CommandError>>,
+        reply: oneshot::Sender<Result<OutgoingCall, CommandError>>,
     },
     InviteBy {
         flow: Flow,
         line: Box<CallLine>,
         request: Box<InviteRequest>,
-        reply: oneshot::Sender<Result<(LegId, LegEvents), CommandError>>,
+        reply: oneshot::Sender<Result<OutgoingCall, CommandError>>,
     },
     Lone {
         flow: Flow,

@@ -13,6 +13,10 @@ use super::{Call, Fallback, SocketEnd, fallback};
 impl Call {
     /// The bot cannot be reached, or failed: the caller gets the fallback.
     pub(super) fn bot_failed(&mut self, reason: Reason, now: Moment) {
+        if matches!(self.state, State::Dialling(_)) && self.bot.link == BotLink::Closed {
+            // Nobody has asked for it yet.
+            return;
+        }
         self.let_bot_go(1011);
         if self.is_handing_over() {
             // It has asked for the next one: only whether that comes is still open.
@@ -20,11 +24,21 @@ impl Call {
         }
         if matches!(
             self.state,
-            State::FindingBot(_) | State::ConnectingBot(_) | State::Ringing(_) | State::Talking(_)
+            State::Dialling(_)
+                | State::FindingBot(_)
+                | State::ConnectingBot(_)
+                | State::Ringing(_)
+                | State::Talking(_)
         ) {
             self.bot_failed_at.get_or_insert(now);
         }
         match self.state {
+            // Nobody is there yet who could hear an apology.
+            State::Dialling(_) => self.end(reason, now),
+            State::FindingBot(_) | State::ConnectingBot(_) if self.phone.is_dialled() => {
+                self.talk(now);
+                self.play_fallback(reason, now);
+            }
             State::FindingBot(_) | State::ConnectingBot(_) | State::Ringing(_) => {
                 self.fall_back_unanswered(reason, now)
             }
@@ -59,7 +73,7 @@ impl Call {
             State::Ending(Ending { step: EndingStep::VendorLeaving, .. }) => self.vendor_may_have_left(),
             State::Ended => {}
             State::Inviting(_) => self.end(Reason::VendorSilent, now),
-            State::FindingBot(_) | State::ConnectingBot(_) | State::Ringing(_) => {
+            State::Dialling(_) | State::FindingBot(_) | State::ConnectingBot(_) | State::Ringing(_) => {
                 self.end(Reason::Canceled, now)
             }
             State::Talking(_) => self.end(Reason::CallerHungUp, now),
@@ -87,7 +101,7 @@ impl Call {
             State::Inviting(_) => {
                 self.end(if reset { Reason::VendorReset } else { Reason::VendorSilent }, now)
             }
-            State::FindingBot(_) | State::ConnectingBot(_) | State::Ringing(_) => {
+            State::Dialling(_) | State::FindingBot(_) | State::ConnectingBot(_) | State::Ringing(_) => {
                 self.end(if reset { Reason::VendorReset } else { Reason::Canceled }, now);
             }
             State::Talking(_) => {
@@ -105,7 +119,7 @@ impl Call {
     pub(super) fn phone_gone(&mut self, reason: Reason, now: Moment) {
         let PhoneLeg::Rtp(leg) = &mut self.phone else { return };
         leg.gone = true;
-        if reason == Reason::Canceled {
+        if reason == Reason::Canceled && !leg.origin.is_dialled() {
             // The CANCEL was faster than the answer that we had asked for.
             self.answered_at = None;
         }
@@ -123,7 +137,11 @@ impl Call {
                 self.speaker.end_of_utterance(now);
                 self.play_out(reason, now);
             }
-            State::Inviting(_) | State::FindingBot(_) | State::ConnectingBot(_) | State::Ringing(_) => {
+            State::Inviting(_)
+            | State::Dialling(_)
+            | State::FindingBot(_)
+            | State::ConnectingBot(_)
+            | State::Ringing(_) => {
                 self.end(reason, now);
             }
             State::Ending(_) | State::Ended => {}
@@ -203,6 +221,9 @@ impl Call {
                 self.send_rtcp_bye();
                 self.outputs.plain(PlainOutput::HangUpPhone(cause));
             }
+            PhoneLeg::Rtp(leg) if leg.origin.is_dialled() => {
+                self.outputs.plain(PlainOutput::CancelPhone(cause))
+            }
             PhoneLeg::Rtp(_) => self.outputs.plain(PlainOutput::Reject(cause.row().sip_status, cause)),
             PhoneLeg::Vendor(leg) if leg.presence > Presence::Here => {}
             PhoneLeg::Vendor(_) => self.tell_vendor(&CallCommand::HangUp(when), now),
@@ -244,7 +265,7 @@ impl Call {
             }
             Fallback::Busy if is_sip => self.reject(486, reason, now),
             Fallback::Unavailable if is_sip => self.reject(503, reason, now),
-            Fallback::Busy | Fallback::Unavailable => self.end(reason, now),
+            Fallback::Busy | Fallback::Unavailable | Fallback::HangUp => self.end(reason, now),
         }
     }
 
@@ -268,6 +289,7 @@ impl Call {
             Fallback::Sorry | Fallback::Flow(_) => self.speaker.push_clip(&self.sorry_clip, now),
             Fallback::Busy => self.speaker.push_clip(&fallback::busy_tone(), now),
             Fallback::Unavailable => self.speaker.push_clip(&fallback::congestion_tone(), now),
+            Fallback::HangUp => return self.end(reason, now),
         }
         self.play_out(reason, now);
     }
@@ -321,6 +343,7 @@ impl Call {
             ended_at: self.ended_at,
             cause,
             hung_up_by: cause.by(),
+            far_end: self.far_end,
             counters: self.counters(),
             quality: self.quality(),
             transfers: Vec::new(),

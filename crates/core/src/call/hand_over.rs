@@ -66,9 +66,11 @@ impl Call {
                 talking.await_next(until, command);
                 return self.outputs.reach_next_bot(wish, self.speaker.leg());
             }
-            State::Inviting(_) | State::FindingBot(_) | State::ConnectingBot(_) | State::Ringing(_) => {
-                ("not_answered", "the call is not answered yet")
-            }
+            State::Inviting(_)
+            | State::Dialling(_)
+            | State::FindingBot(_)
+            | State::ConnectingBot(_)
+            | State::Ringing(_) => ("not_answered", "the call is not answered yet"),
             State::Ending(_) | State::Ended => return,
         };
         self.refuse(&refused(command, refusal.0, refusal.1.to_owned()), now);
@@ -137,6 +139,7 @@ impl Call {
         match &mut self.state {
             State::Talking(talking) => talking.hand_over.take(),
             State::Inviting(_)
+            | State::Dialling(_)
             | State::FindingBot(_)
             | State::ConnectingBot(_)
             | State::Ringing(_)

@@ -3,13 +3,23 @@
 use std::net::SocketAddr;
 
 use crate::dialect::Wire;
-use crate::vocabulary::{DigitPress, Reason};
+use crate::vocabulary::{DialRefusal, DigitPress, Reason};
 
 use super::{FoundBot, NextBot, NextBotError, Order, PhoneMedia, RecordingOrder};
 
 /// One thing that happened outside. Bytes are borrowed: what the call keeps, it copies.
 #[derive(Debug)]
 pub enum Input<'a> {
+    /// The id of the phone leg on its own wire (SIP Call-ID), of a phone that we dialled.
+    PhoneLegId(Box<str>),
+    /// The phone that we dialled rings.
+    PhoneRinging,
+    /// The phone that we dialled lets us hear something before it answers.
+    PhoneProgress(PhoneMedia),
+    /// The phone that we dialled answered.
+    PhoneAnswered(PhoneMedia),
+    /// The phone that we dialled was not reached, or refused; nothing follows of it.
+    PhoneFailed(DialRefusal),
     /// The phone's audio was agreed on or changed (answer to our offer, re-INVITE).
     PhoneMedia(PhoneMedia),
     /// The phone pressed a key outside the audio (SIP INFO).

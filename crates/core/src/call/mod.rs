@@ -15,6 +15,7 @@ mod input;
 mod key_tones;
 mod listener;
 mod orders;
+mod outbound;
 mod output;
 mod pace;
 mod phone_leg;
@@ -42,17 +43,18 @@ use std::time::Duration;
 
 use crate::media::MediaFormat;
 use crate::vocabulary::{
-    BotSession, CallId, CommandRefusal, Counters, Digit, Direction, Moment, PhoneNumber, StreamId, WallClock,
+    BotSession, CallId, CommandRefusal, Counters, Digit, Direction, FarEnd, Moment, PhoneNumber, StreamId,
+    WallClock,
 };
 
-use self::bot_leg::BotLeg;
+use self::bot_leg::{BotLeg, BotLink};
 use self::listener::Listener;
 use self::output::Outputs;
 use self::pace::Cadence;
-use self::phone_leg::{PhoneLeg, Presence, VendorLeg};
+use self::phone_leg::{Origin, PhoneLeg, Presence, VendorLeg};
 use self::rtp_leg::RtpLeg;
 use self::speaker::Speaker;
-use self::state::{Inviting, State};
+use self::state::{EndingStep, Inviting, State};
 use self::tape::Tape;
 use self::turns::Turns;
 
@@ -67,8 +69,8 @@ pub use output::{Output, TapeKind, TapePiece};
 pub use refused::{RefusedCall, refused_record};
 pub use rtp_leg::DIGITS_HEARD_MAX;
 pub use settings::{
-    BotPlace, BotSettings, CallSettings, Deadlines, Fallback, MediaDirection, PhoneMedia, PhoneSettings,
-    RtpIdentity,
+    BotJoins, BotPlace, BotSettings, CallSettings, Deadlines, Fallback, MediaDirection, PhoneMedia,
+    PhoneSettings, RtpIdentity,
 };
 pub use setup::{CUSTOM_BYTES_MAX, CUSTOM_MAX};
 pub use speaker::PLAYOUT_MAX;
@@ -96,6 +98,8 @@ pub struct Call {
     turns: Turns,
     started_at: Moment,
     answered_at: Option<Moment>,
+    /// What the network of the phone that we dialled said of its end.
+    far_end: Option<FarEnd>,
     bot_failed_at: Option<Moment>,
     ended_at: Moment,
     /// When audio of the phone came last.
@@ -132,7 +136,11 @@ impl Call {
         let (phone, cadence, format, frame) = match settings.phone {
             PhoneSettings::Sip { rtp, media: agreed, early_media } => {
                 media = agreed;
-                let leg = PhoneLeg::Rtp(Box::new(RtpLeg::new(rtp, early_media)));
+                let leg = PhoneLeg::Rtp(Box::new(RtpLeg::new(rtp, Origin::CalledUs { early_media })));
+                (leg, Cadence::Steady, MediaFormat::PCMU_8K, DEFAULT_PTIME)
+            }
+            PhoneSettings::Dialled { rtp, joins } => {
+                let leg = PhoneLeg::Rtp(Box::new(RtpLeg::new(rtp, Origin::Dialled(joins))));
                 (leg, Cadence::Steady, MediaFormat::PCMU_8K, DEFAULT_PTIME)
             }
             PhoneSettings::Vendor { dialect, side, audio } => {
@@ -168,6 +176,7 @@ impl Call {
             turns: Turns::default(),
             started_at: now,
             answered_at: None,
+            far_end: None,
             bot_failed_at: None,
             ended_at: now,
             last_media: now,
@@ -188,6 +197,11 @@ impl Call {
         }
         self.wake_tape(now);
         match input {
+            Input::PhoneLegId(id) => self.names.phone_leg_id = id,
+            Input::PhoneRinging => self.phone_rings(now),
+            Input::PhoneProgress(media) => self.phone_progresses(media, now),
+            Input::PhoneAnswered(media) => self.phone_answers(media, now),
+            Input::PhoneFailed(refusal) => self.phone_failed(refusal, now),
             Input::PhoneMedia(media) => self.agree_on_media(media, now),
             Input::PhoneDigit(press) => {
                 // A phone that sends keys by INFO may let them sound as well: once is enough.
@@ -220,7 +234,7 @@ impl Call {
     /// A deadline of [`Call::poll_timeout`] has come.
     pub fn handle_timeout(&mut self, now: Moment) {
         self.wake_tape(now);
-        if self.state.is_audible() {
+        if self.is_audible() {
             self.speak(now);
             self.wake_rtp(now);
             self.listener.handle_timeout(now);
@@ -242,7 +256,7 @@ impl Call {
                 earliest = Some(earliest.map_or(moment, |other| other.min(moment)));
             }
         };
-        if self.state.is_audible() {
+        if self.is_audible() {
             consider(self.speaker.poll_timeout());
             consider(self.listener.poll_timeout());
             consider(self.media_deadline());
@@ -305,6 +319,7 @@ impl Call {
 
     fn begin(&mut self, media: Option<PhoneMedia>, now: Moment) {
         match &self.phone {
+            PhoneLeg::Rtp(leg) if leg.origin.is_dialled() => self.dial_phone(now),
             PhoneLeg::Rtp(_) => {
                 if let Some(media) = media {
                     self.agree_on_media(media, now);
@@ -372,6 +387,19 @@ impl Call {
     fn watch_media(&mut self, now: Moment) {
         if self.media_deadline().is_some_and(|deadline| deadline <= now) {
             self.end(crate::vocabulary::Reason::MediaTimeout, now);
+        }
+    }
+
+    /// Whether audio flows, at least from the phone: while both talk, before the answer where media is early, while a
+    /// phone that we dialled waits for the bot, and while the last words are played.
+    fn is_audible(&self) -> bool {
+        match &self.state {
+            State::Talking(_) => true,
+            State::Ending(ending) => ending.step == EndingStep::PlayingOut,
+            State::Ringing(ringing) => ringing.early,
+            State::Dialling(_) => self.bot.link == BotLink::Open,
+            State::FindingBot(_) | State::ConnectingBot(_) => self.answered_at.is_some(),
+            State::Inviting(_) | State::Ended => false,
         }
     }
 

@@ -6,13 +6,17 @@ use std::ops::Range;
 
 use crate::dialect::{Wire, WireClass};
 use crate::media::MediaFormat;
-use crate::vocabulary::{CallRecord, Cause};
+use crate::vocabulary::{CallFact, CallRecord, Cause};
 
 use super::BotWish;
 
 /// One thing to do outside.
 #[derive(Debug)]
 pub enum Output<'a> {
+    /// Dial the phone; answer by `PhoneRinging`, `PhoneProgress`, and `PhoneAnswered` or `PhoneFailed`.
+    DialPhone,
+    /// Give up the phone that was dialled and has not answered (CANCEL).
+    CancelPhone(Cause),
     /// Tell the SIP phone that it rings (180).
     Ring,
     /// Let the SIP phone hear us before the answer (183 with our SDP).
@@ -82,6 +86,8 @@ pub enum Output<'a> {
         /// The pairs.
         levels: &'a [u8],
     },
+    /// Something that outlives the call, for the store.
+    Report(CallFact),
     /// The call is over; nothing follows.
     Ended(Box<CallRecord>),
 }
@@ -140,12 +146,15 @@ enum Waiting {
     Tape(TapeKind, TapePiece<'static>),
     TapeSound(TapeKind, Range<usize>),
     Loudness(u64, Range<usize>),
+    Report(CallFact),
     Ended(Box<CallRecord>),
 }
 
 /// Outputs without bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PlainOutput {
+    DialPhone,
+    CancelPhone(Cause),
     Ring,
     Progress,
     Answer,
@@ -183,6 +192,10 @@ impl Outputs {
 
     pub(super) fn reach_next_bot(&mut self, wish: BotWish, phone: MediaFormat) {
         self.waiting.push_back(Waiting::ReachNextBot(wish, phone));
+    }
+
+    pub(super) fn report(&mut self, fact: CallFact) {
+        self.waiting.push_back(Waiting::Report(fact));
     }
 
     pub(super) fn ended(&mut self, record: Box<CallRecord>) {
@@ -247,6 +260,7 @@ impl Outputs {
             Waiting::Tape(kind, piece) => Output::Tape(kind, piece),
             Waiting::TapeSound(kind, span) => Output::Tape(kind, TapePiece::Sound(&self.samples[span])),
             Waiting::Loudness(at, span) => Output::Loudness { at, levels: &self.bytes[span] },
+            Waiting::Report(fact) => Output::Report(fact),
             Waiting::Ended(record) => Output::Ended(record),
             Waiting::Datagram(Port::Rtp, to, span) => Output::Rtp { to, packet: &self.bytes[span] },
             Waiting::Datagram(Port::Rtcp, to, span) => Output::Rtcp { to, packet: &self.bytes[span] },
@@ -268,6 +282,8 @@ impl Outputs {
 impl From<PlainOutput> for Output<'_> {
     fn from(plain: PlainOutput) -> Self {
         match plain {
+            PlainOutput::DialPhone => Self::DialPhone,
+            PlainOutput::CancelPhone(cause) => Self::CancelPhone(cause),
             PlainOutput::Ring => Self::Ring,
             PlainOutput::Progress => Self::Progress,
             PlainOutput::Answer => Self::Answer,

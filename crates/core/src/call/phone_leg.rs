@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::dialect::{Out, PhoneSide};
 use crate::vocabulary::{CallEvent, Counters, Moment};
 
+use super::BotJoins;
 use super::arrivals::Arrivals;
 use super::rtp_leg::RtpLeg;
 
@@ -14,6 +15,15 @@ pub(super) enum PhoneLeg {
     Rtp(Box<RtpLeg>),
     /// A vendor.
     Vendor(Box<VendorLeg>),
+}
+
+/// Who called whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The phone called us; whether it may hear the bot before the answer.
+    CalledUs { early_media: bool },
+    /// We called the phone.
+    Dialled(BotJoins),
 }
 
 /// A vendor that streams the call to us.
@@ -42,6 +52,21 @@ pub(super) enum Presence {
     Gone,
 }
 
+impl Origin {
+    /// Whether we called it.
+    pub(super) fn is_dialled(self) -> bool {
+        matches!(self, Self::Dialled(_))
+    }
+
+    /// When the bot joins.
+    fn bot_joins(self) -> BotJoins {
+        match self {
+            Self::Dialled(joins) => joins,
+            Self::CalledUs { .. } => BotJoins::AtTheAnswer,
+        }
+    }
+}
+
 impl VendorLeg {
     pub(super) fn new(dialect: &'static str, side: Box<PhoneSide>, frame: Duration) -> Self {
         let (id, presence, recorded, out) = ("".into(), Presence::Here, false, Out::new());
@@ -64,6 +89,18 @@ impl PhoneLeg {
             Self::Rtp(leg) => leg.is_listening(),
             Self::Vendor(_) => true,
         }
+    }
+
+    /// When the bot joins a call that we placed.
+    pub(super) fn bot_joins(&self) -> BotJoins {
+        match self {
+            Self::Rtp(leg) => leg.origin.bot_joins(),
+            Self::Vendor(_) => BotJoins::AtTheAnswer,
+        }
+    }
+
+    pub(super) fn is_dialled(&self) -> bool {
+        matches!(self, Self::Rtp(leg) if leg.origin.is_dialled())
     }
 
     pub(super) fn count(&self, counters: &mut Counters) {

@@ -17,6 +17,8 @@ pub struct RefusedCall {
     pub from: PhoneNumber,
     /// Who was called.
     pub to: PhoneNumber,
+    /// Who began it.
+    pub direction: Direction,
     /// The phone leg's language.
     pub phone_dialect: &'static str,
     /// Wall time.
@@ -34,7 +36,7 @@ pub fn refused_record(call: RefusedCall, reason: Reason) -> CallRecord {
         phone_leg_id: call.phone_leg_id,
         from: call.from,
         to: call.to,
-        direction: Direction::Inbound,
+        direction: call.direction,
         bot: "".into(),
         phone_dialect: call.phone_dialect.into(),
         bot_dialect: "".into(),
@@ -46,6 +48,7 @@ pub fn refused_record(call: RefusedCall, reason: Reason) -> CallRecord {
         ended_at: call.at,
         cause,
         hung_up_by: cause.by(),
+        far_end: None,
         counters: Counters::default(),
         quality: Quality::default(),
         transfers: Vec::new(),

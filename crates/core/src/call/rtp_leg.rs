@@ -15,9 +15,10 @@ use crate::vocabulary::{Counters, DigitPress, FromPhone, Moment, ToPhone, WallCl
 
 use super::listener::Listener;
 use super::output::{Outputs, Port};
-use super::phone_leg::PhoneLeg;
+use super::phone_leg::{Origin, PhoneLeg};
 use super::quality::session_figures;
 use super::speaker::Sound;
+use super::state::State;
 use super::tape::Tape;
 use super::{Call, PhoneMedia, RtpIdentity};
 
@@ -27,8 +28,8 @@ pub(super) struct RtpLeg {
     session: Option<Session>,
     /// The SIP dialog is over.
     pub(super) gone: bool,
-    /// The number wants the caller to hear the bot before the answer.
-    pub(super) early_media: bool,
+    /// Who called whom.
+    pub(super) origin: Origin,
     /// Keys that were heard and not yet passed on.
     digits: VecDeque<DigitPress>,
     /// The packet that is being written.
@@ -59,9 +60,9 @@ struct Line {
 }
 
 impl RtpLeg {
-    pub(super) fn new(identity: RtpIdentity, early_media: bool) -> Self {
+    pub(super) fn new(identity: RtpIdentity, origin: Origin) -> Self {
         let (digits, packet) = (VecDeque::new(), Vec::new());
-        Self { identity, session: None, gone: false, early_media, digits, packet, sent: 0 }
+        Self { identity, session: None, gone: false, origin, digits, packet, sent: 0 }
     }
 
     /// Takes a first or a new agreement.
@@ -261,8 +262,9 @@ impl Call {
         self.speaker.send_events(has_events);
         self.listener.set_phone(format);
         self.choose_digits();
-        // After a delayed offer the answer came before the agreement.
-        if self.state.is_audible() && !self.speaker.has_started() {
+        // After a delayed offer the answer came before the agreement. A phone that has not answered hears nothing.
+        let is_up = self.is_audible() && !matches!(self.state, State::Dialling(_));
+        if is_up && !self.speaker.has_started() {
             self.speaker.start(now);
         }
     }
@@ -294,7 +296,7 @@ impl Call {
 
     pub(super) fn hear_rtp(&mut self, source: SocketAddr, packet: &[u8], now: Moment) {
         // Nobody speaks before the answer: a stranger could take the phone's place.
-        if !self.state.is_audible() {
+        if !self.is_audible() {
             return;
         }
         // RFC 5761: some phones send their reports to the same port, asked or not.

@@ -57,6 +57,13 @@ pub enum PhoneSettings {
         /// Whether the caller hears a bot that has to answer before it does.
         early_media: bool,
     },
+    /// A phone that we call, whose audio is RTP.
+    Dialled {
+        /// The random beginnings of our RTP stream.
+        rtp: RtpIdentity,
+        /// When the bot joins.
+        joins: BotJoins,
+    },
     /// A vendor that streams the call to us over a WebSocket.
     Vendor {
         /// The dialect's name.
@@ -105,6 +112,18 @@ pub enum Fallback {
     Sorry,
     /// The flow of that name takes the call; if it cannot, [`Fallback::Sorry`].
     Flow(Box<str>),
+    /// The call ends at once.
+    HangUp,
+}
+
+/// When the bot of a call that we place joins it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BotJoins {
+    /// When the phone has answered.
+    #[default]
+    AtTheAnswer,
+    /// As soon as it rings: it hears what the phone's network lets us hear.
+    WhileItRings,
 }
 
 /// The random beginnings of an RTP stream (RFC 3550 §5.1), drawn by the driver.
@@ -175,6 +194,8 @@ pub struct Deadlines {
     pub bot_connect: Duration,
     /// From the bot's connection to its answer, where there is an answer gate.
     pub ring: Duration,
+    /// From [`Output::DialPhone`](super::Output::DialPhone) to the phone's answer.
+    pub phone_answer: Duration,
     /// From a vendor's connection to its start.
     pub vendor_start: Duration,
     /// From our hang-up to the vendor's last word.
@@ -191,6 +212,7 @@ impl Default for Deadlines {
             find_bot: Duration::from_secs(5),
             bot_connect: Duration::from_secs(5),
             ring: Duration::from_secs(30),
+            phone_answer: Duration::from_secs(30),
             vendor_start: Duration::from_secs(15),
             vendor_end: Duration::from_secs(5),
             media_timeout: Duration::from_secs(30),

@@ -1,11 +1,11 @@
 //! From the first sign of a call to the answer: the vendor's start, the bot's connection, the answer gate.
 
 use crate::dialect::Capability;
-use crate::vocabulary::{CallCommand, CallEvent, CallStart, Moment, Reason};
+use crate::vocabulary::{CallCommand, CallEvent, CallFact, CallStart, Moment, Reason};
 
 use super::bot_leg::{BotLeg, BotLink};
 use super::output::PlainOutput;
-use super::phone_leg::PhoneLeg;
+use super::phone_leg::{Origin, PhoneLeg};
 use super::state::{ConnectingBot, FindingBot, Ringing, State, Talking};
 use super::{BotPlace, Call, FoundBot};
 
@@ -14,6 +14,7 @@ impl Call {
     pub(super) fn reach_bot(&mut self, now: Moment) {
         if let PhoneLeg::Rtp(_) = self.phone {
             self.outputs.plain(PlainOutput::Ring);
+            self.outputs.report(CallFact::Ringing);
         }
         self.connect_bot(now);
     }
@@ -21,7 +22,7 @@ impl Call {
     /// Somebody said which bot takes the call.
     pub(super) fn bot_found(&mut self, found: FoundBot, now: Moment) {
         // A caller who was faster needs none.
-        if !matches!(self.state, State::FindingBot(_)) || self.awaits_fallback_flow() {
+        if self.bot.place != BotPlace::Unknown || !self.awaits_bot() || self.awaits_fallback_flow() {
             return;
         }
         let FoundBot { bot, custom } = found;
@@ -36,20 +37,38 @@ impl Call {
     }
 
     pub(super) fn connect_bot(&mut self, now: Moment) {
-        self.state = State::ConnectingBot(ConnectingBot { until: now + self.deadlines.bot_connect });
-        match self.bot.place {
-            BotPlace::BuiltIn => self.bot_connected(now),
-            BotPlace::Remote => {
-                self.bot.link = BotLink::Dialling;
-                self.outputs.plain(PlainOutput::ConnectBot);
-            }
-            BotPlace::Unknown => {
-                self.state = State::FindingBot(FindingBot {
-                    until: now + self.deadlines.find_bot,
-                    for_fallback: false,
-                });
-                self.bot.link = BotLink::Dialling;
-                self.outputs.plain(PlainOutput::FindBot);
+        let deadlines = self.deadlines;
+        self.bot.link = BotLink::Dialling;
+        let (until, output) = match self.bot.place {
+            BotPlace::BuiltIn => (now + deadlines.bot_connect, None),
+            BotPlace::Remote => (now + deadlines.bot_connect, Some(PlainOutput::ConnectBot)),
+            BotPlace::Unknown => (now + deadlines.find_bot, Some(PlainOutput::FindBot)),
+        };
+        match &mut self.state {
+            State::Dialling(dialling) => dialling.bot_until = Some(until),
+            _ => self.await_bot(until),
+        }
+        match output {
+            Some(output) => self.outputs.plain(output),
+            None => self.bot_connected(now),
+        }
+    }
+
+    /// From here on the call waits for its bot alone.
+    pub(super) fn await_bot(&mut self, until: Moment) {
+        self.state = match self.bot.place {
+            BotPlace::Unknown => State::FindingBot(FindingBot { until, for_fallback: false }),
+            BotPlace::BuiltIn | BotPlace::Remote => State::ConnectingBot(ConnectingBot { until }),
+        };
+    }
+
+    /// Whether the bot that was asked for, or dialled, is waited for.
+    fn awaits_bot(&self) -> bool {
+        match self.state {
+            State::FindingBot(_) | State::ConnectingBot(_) => true,
+            State::Dialling(_) => self.bot.link == BotLink::Dialling,
+            State::Inviting(_) | State::Ringing(_) | State::Talking(_) | State::Ending(_) | State::Ended => {
+                false
             }
         }
     }
@@ -75,7 +94,7 @@ impl Call {
 
     /// Messages can be exchanged with the bot: it learns of the call.
     pub(super) fn bot_connected(&mut self, now: Moment) {
-        if !matches!(self.state, State::ConnectingBot(_)) {
+        if self.bot.place == BotPlace::Unknown || !self.awaits_bot() {
             // The caller was faster; the shell closes what it opened. A bot that talks already is no news.
             if self.bot.link == BotLink::Gone {
                 self.outputs.plain(PlainOutput::CloseBot(1000));
@@ -83,10 +102,13 @@ impl Call {
             return;
         }
         self.bot.link = BotLink::Open;
+        if self.phone.is_dialled() {
+            return self.bot_joins(now);
+        }
         let gated = self.bot.can(Capability::AnswerGate);
         if gated {
             // A phone that still owes its answer to our offer has nowhere to be spoken to.
-            let early = matches!(&self.phone, PhoneLeg::Rtp(leg) if leg.early_media && leg.has_agreed());
+            let early = matches!(&self.phone, PhoneLeg::Rtp(leg) if leg.origin == (Origin::CalledUs { early_media: true }) && leg.has_agreed());
             self.state = State::Ringing(Ringing { until: now + self.deadlines.ring, early });
             if early {
                 self.outputs.plain(PlainOutput::Progress);
@@ -113,8 +135,8 @@ impl Call {
             PhoneLeg::Rtp(_) => self.outputs.plain(PlainOutput::Answer),
             PhoneLeg::Vendor(_) => self.tell_vendor(&CallCommand::Answer, now),
         }
+        let audible = self.is_audible();
         self.answered_at = Some(now);
-        let audible = self.state.is_audible();
         self.state = State::Talking(Talking { until: now + self.deadlines.max_duration, hand_over: None });
         if audible {
             self.last_media = now;
@@ -122,10 +144,11 @@ impl Call {
             self.start_audio(now);
         }
         self.record_from_answer(now);
+        self.outputs.report(CallFact::InProgress);
         self.outputs.plain(PlainOutput::Answered);
     }
 
-    fn start_audio(&mut self, now: Moment) {
+    pub(super) fn start_audio(&mut self, now: Moment) {
         self.last_media = now;
         // Until the phone has answered our offer there is nowhere to speak to.
         if !matches!(&self.phone, PhoneLeg::Rtp(leg) if !leg.has_agreed()) {
@@ -142,6 +165,7 @@ impl Call {
             State::FindingBot(FindingBot { for_fallback: true, .. }) => {
                 self.bot_failed(Reason::Internal, now)
             }
+            State::Dialling(_) => self.dialled_long_enough(now),
             State::FindingBot(_) => self.bot_failed(Reason::ConfigApiTimeout, now),
             State::ConnectingBot(_) => self.bot_failed(Reason::BotNoHandshake, now),
             State::Ringing(_) => self.bot_failed(Reason::BotNoAnswer, now),

@@ -9,6 +9,8 @@ use super::hand_over::HandOver;
 pub(super) enum State {
     /// A vendor is connected and has not said whose call it is.
     Inviting(Inviting),
+    /// The phone that we call rings, or is about to.
+    Dialling(Dialling),
     /// The phone rings and it is being found out which bot takes the call.
     FindingBot(FindingBot),
     /// The phone rings and the bot is being reached.
@@ -28,6 +30,17 @@ pub(super) enum State {
 pub(super) struct Inviting {
     /// Until when its start must have come.
     pub(super) until: Moment,
+}
+
+/// The phone that we call has not answered.
+#[derive(Debug)]
+pub(super) struct Dialling {
+    /// Until when it must have answered.
+    pub(super) until: Moment,
+    /// Until when a bot that hears it ring must be found and connected.
+    pub(super) bot_until: Option<Moment>,
+    /// It is known to ring.
+    pub(super) rang: bool,
 }
 
 /// It is being found out which bot takes the call.
@@ -89,6 +102,8 @@ pub(super) enum EndingStep {
 pub enum StateName {
     /// A vendor is connected and has not said whose call it is.
     Inviting,
+    /// The phone that we call rings, or is about to.
+    Dialling,
     /// The phone rings and it is being found out which bot takes the call.
     FindingBot,
     /// The phone rings and the bot is being reached.
@@ -107,6 +122,7 @@ impl State {
     pub(super) fn name(&self) -> StateName {
         match self {
             Self::Inviting(_) => StateName::Inviting,
+            Self::Dialling(_) => StateName::Dialling,
             Self::FindingBot(_) => StateName::FindingBot,
             Self::ConnectingBot(_) => StateName::ConnectingBot,
             Self::Ringing(_) => StateName::Ringing,
@@ -120,6 +136,7 @@ impl State {
     pub(super) fn until(&self) -> Option<Moment> {
         match self {
             Self::Inviting(state) => Some(state.until),
+            Self::Dialling(state) => Some(state.bot_until.map_or(state.until, |bot| bot.min(state.until))),
             Self::FindingBot(state) => Some(state.until),
             Self::ConnectingBot(state) => Some(state.until),
             Self::Ringing(state) => Some(state.until),
@@ -130,16 +147,6 @@ impl State {
             Self::Ended => None,
         }
     }
-
-    /// Whether audio flows: while both talk, before the answer where media is early, and while the last words are played.
-    pub(super) fn is_audible(&self) -> bool {
-        match self {
-            Self::Talking(_) => true,
-            Self::Ending(ending) => ending.step == EndingStep::PlayingOut,
-            Self::Ringing(ringing) => ringing.early,
-            Self::Inviting(_) | Self::FindingBot(_) | Self::ConnectingBot(_) | Self::Ended => false,
-        }
-    }
 }
 
 impl StateName {
@@ -147,6 +154,7 @@ impl StateName {
     pub fn word(self) -> &'static str {
         match self {
             Self::Inviting => "inviting",
+            Self::Dialling => "dialling",
             Self::FindingBot => "finding_bot",
             Self::ConnectingBot => "connecting_bot",
             Self::Ringing => "ringing",

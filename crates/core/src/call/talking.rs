@@ -128,7 +128,7 @@ impl Call {
         if let PhoneLeg::Vendor(leg) = &mut self.phone {
             leg.arrivals.came(self.speaker.leg().duration_of(audio.len()), now);
         }
-        if self.state.is_audible() {
+        if self.is_audible() {
             if self.listener.lead(now) > PHONE_LEAD_MAX {
                 self.counters.phone_flood_bytes += audio.len() as u64;
                 return;
@@ -246,7 +246,7 @@ impl Call {
 
     /// The caller pressed a key: the bot's message where it has one, else a tone in the caller's audio.
     pub(super) fn press(&mut self, press: DigitPress, now: Moment) {
-        if !self.state.is_audible() {
+        if !self.is_audible() {
             return;
         }
         self.counters.digits_in += 1;

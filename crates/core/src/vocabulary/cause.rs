@@ -10,7 +10,7 @@ use std::fmt;
 pub enum CauseClass {
     /// Nothing is wrong.
     Completed,
-    /// The caller's side.
+    /// The phone's side.
     Caller,
     /// The bot.
     Bot,
@@ -23,7 +23,7 @@ pub enum CauseClass {
 /// Who ended the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HungUpBy {
-    /// The party that called.
+    /// The phone: the party that called us, or that we called.
     Caller,
     /// The bot.
     Bot,
@@ -49,7 +49,7 @@ pub enum CallOutcome {
 /// The one reason for which a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
-    /// The caller hung up.
+    /// The phone hung up: who called us, or whom we called.
     CallerHungUp,
     /// The bot hung up.
     BotHungUp,
@@ -73,6 +73,18 @@ pub enum Reason {
     NoCommonSrtp,
     /// The phone's messages could not be understood.
     BadOffer,
+    /// The phone that we dialled is busy.
+    Busy,
+    /// The phone that we dialled does not want the call.
+    Declined,
+    /// The phone that we dialled was not answered in time.
+    Unanswered,
+    /// The carrier could not or would not connect the call that we placed.
+    NotConnected,
+    /// The carrier, or the phone that we dialled, answered nothing, or could not be sent to.
+    CarrierUnreachable,
+    /// No trunk may carry a call to the number, and no phone is registered under it.
+    NoRoute,
     /// The vendor's connection broke.
     VendorReset,
     /// The vendor never began a call.
@@ -265,10 +277,13 @@ const fn config_api(reason: Reason, word: &'static str, q850: (u8, &'static str)
 }
 
 const NORMAL: (u8, &str) = (16, "Normal Clearing");
+const ROUTE: (u8, &str) = (3, "No Route To Destination");
+const BUSY: (u8, &str) = (17, "User Busy");
 const NO_USER: (u8, &str) = (18, "No User Responding");
 const NO_ANSWER: (u8, &str) = (19, "No Answer");
 const REJECTED: (u8, &str) = (21, "Call Rejected");
 const OUT_OF_ORDER: (u8, &str) = (27, "Destination Out Of Order");
+const NETWORK: (u8, &str) = (38, "Network Out Of Order");
 const TEMPORARY: (u8, &str) = (41, "Temporary Failure");
 const CONGESTION: (u8, &str) = (42, "Switching Equipment Congestion");
 const INCOMPATIBLE: (u8, &str) = (88, "Incompatible Destination");
@@ -286,7 +301,7 @@ const BOT: (CauseClass, HungUpBy) = (CauseClass::Bot, HungUpBy::System);
 const US: (CauseClass, HungUpBy) = (CauseClass::Us, HungUpBy::System);
 
 /// Every reason in every language, in the order of [`Reason`].
-pub const REASONS: [ReasonRow; 37] = {
+pub const REASONS: [ReasonRow; 43] = {
     use Reason as R;
     [
         row(R::CallerHungUp, "caller_hung_up", DONE_BY_CALLER, NORMAL, 487, "NORMAL_CLEARING", "CANCELED"),
@@ -309,6 +324,12 @@ pub const REASONS: [ReasonRow; 37] = {
         row(R::SrtpRequired, "srtp_required", UPSTREAM, INCOMPATIBLE, 488, "CALL_REJECTED", "FAILED"),
         row(R::NoCommonSrtp, "no_common_srtp", UPSTREAM, INCOMPATIBLE, 488, "CALL_REJECTED", "FAILED"),
         row(R::BadOffer, "bad_offer", UPSTREAM, PROTOCOL, 400, "CALL_REJECTED", "FAILED"),
+        row(R::Busy, "busy", CALLER, BUSY, 486, "USER_BUSY", "BUSY"),
+        row(R::Declined, "declined", CALLER, REJECTED, 603, "CALL_REJECTED", "BUSY"),
+        row(R::Unanswered, "unanswered", CALLER_BY_SYSTEM, NO_ANSWER, 480, "NO_ANSWER", "NO ANSWER"),
+        row(R::NotConnected, "not_connected", UPSTREAM, TEMPORARY, 503, "CALL_REJECTED", "FAILED"),
+        row(R::CarrierUnreachable, "carrier_unreachable", UPSTREAM, NETWORK, 503, "CALL_REJECTED", "FAILED"),
+        row(R::NoRoute, "no_route", US, ROUTE, 404, "CALL_REJECTED", "FAILED"),
         row(R::VendorReset, "vendor_reset", UPSTREAM, OUT_OF_ORDER, 480, "NORMAL_CLEARING", "CANCELED"),
         row(R::VendorSilent, "vendor_silent", UPSTREAM, TIMER, 408, "CALL_REJECTED", "FAILED"),
         config_api(R::ConfigApiUnreachable, "config_api_unreachable", OUT_OF_ORDER),

@@ -5,8 +5,10 @@
 
 mod call_command;
 mod call_event;
+mod call_fact;
 mod call_start;
 mod cause;
+mod dial_refusal;
 mod ids;
 mod moment;
 mod phone;
@@ -22,12 +24,14 @@ pub use call_command::{
     TransferTo,
 };
 pub use call_event::{CallEvent, CommandRefusal, DigitPress, EndedStream, MarkOutcome, RawMessage};
+pub use call_fact::CallFact;
 pub use call_start::{CallStart, Direction};
 pub use cause::{CallOutcome, Cause, CauseClass, HungUpBy, REASONS, Reason};
+pub use dial_refusal::{DialRefusal, FarEnd};
 pub use ids::{CallId, StreamId};
 pub use moment::{Moment, WallClock, civil_date, iso8601};
 pub use phone::PhoneNumber;
-pub use q850::q850_text;
+pub use q850::{q850_of_status, q850_text};
 pub use quality::{
     AudioVerdict, FromPhone, PacketFigures, PlayoutFigures, Quality, RESPONSES_KEPT, Range, ResponseTimes,
     ToPhone, UNDERRUN_MAX,

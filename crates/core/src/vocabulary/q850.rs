@@ -1,4 +1,27 @@
-//! What the cause numbers of Q.850 are called (Q.850 §2.2.5 to §2.2.7, table 1).
+//! Causes of Q.850: what their numbers are called (§2.2.5 to §2.2.7, table 1), and which one a SIP status stands for.
+
+/// The Q.850 cause for a SIP status (RFC 3398 §8.2.6.1). 487, which has none there, is 19: whoever cancels an
+/// unanswered call of ours waited for the answer. 488 and 606 are 88, and statuses beyond the table 31.
+pub const fn q850_of_status(status: u16) -> u8 {
+    match status {
+        404 | 485 | 604 => 1,
+        486 | 600 => 17,
+        480 => 18,
+        487 => 19,
+        401 | 402 | 403 | 407 | 603 => 21,
+        410 => 22,
+        482 | 483 => 25,
+        484 => 28,
+        502 => 38,
+        400 | 481 | 500 | 503 => 41,
+        405 => 63,
+        406 | 415 | 501 => 79,
+        488 | 606 => 88,
+        408 | 504 => 102,
+        413 | 414 | 416 | 420 | 421 | 423 | 505 | 513 => 127,
+        _ => 31,
+    }
+}
 
 /// The text of a cause number; of one that the table does not name, its class's.
 pub const fn q850_text(cause: u8) -> &'static str {

@@ -1,7 +1,8 @@
 //! What is left of a call when it is over: one record, whatever happened.
 
 use super::{
-    CallId, Cause, Direction, HungUpBy, Moment, PhoneNumber, Quality, StreamId, TransferReport, WallClock,
+    CallId, CallOutcome, Cause, Direction, FarEnd, HungUpBy, Moment, PhoneNumber, Quality, Reason, StreamId,
+    TransferReport, WallClock,
 };
 
 /// The record of one ended call (CDR).
@@ -41,6 +42,8 @@ pub struct CallRecord {
     pub cause: Cause,
     /// Who ended it.
     pub hung_up_by: HungUpBy,
+    /// What the network of the phone that we dialled said of the end, if it did.
+    pub far_end: Option<FarEnd>,
     /// What was counted.
     pub counters: Counters,
     /// How it sounded.
@@ -62,6 +65,21 @@ impl CallRecord {
     /// Seed 002's disposition: `ANSWERED`, or what the cause says of an unanswered call.
     pub fn disposition(&self) -> &'static str {
         if self.answered_at.is_some() { "ANSWERED" } else { self.cause.row().disposition }
+    }
+
+    /// How it ended, in seed 000's words.
+    pub fn outcome(&self) -> CallOutcome {
+        let was_answered = self.answered_at.is_some();
+        match (self.direction, self.cause.reason()) {
+            // Of a call of ours the bot is the one who gives it up.
+            (Direction::Outbound, Reason::BotHungUp) if !was_answered => CallOutcome::Canceled,
+            _ => self.cause.outcome(was_answered),
+        }
+    }
+
+    /// The Q.850 cause: the far end's where it said one, else the one of our reason.
+    pub fn q850(&self) -> u8 {
+        self.far_end.map_or(self.cause.row().q850, |far_end| far_end.q850)
     }
 
     /// Whole seconds from the first sign to the end, rounded down.

@@ -47,6 +47,7 @@ fn set_up() -> Vec<Step> {
     let starts =
         VENDOR_TEXTS.iter().filter(|text| text.contains("start\"") || text.contains("incoming_call"));
     let mut steps: Vec<Step> = starts.map(|text| Step::VendorSays((*text).to_owned())).collect();
+    steps.extend([Step::PhoneRings, Step::PhoneAnswers(0)]);
     steps.extend([Step::BotFound(0), Step::BotConnected, Step::BotSays(r#"{"event":"answer"}"#.to_owned())]);
     steps
 }
@@ -91,9 +92,20 @@ fn of_the_phone() -> impl Strategy<Value = Step> {
         1 => bytes(60).prop_map(Step::StrangerDatagram),
         1 => bytes(60).prop_map(Step::Report),
         2 => any::<u16>().prop_map(Step::PhoneMedia),
+        2 => of_a_dialled_phone(),
         3 => (0usize..16).prop_map(|at| Step::PhoneKey(Digit::ALL[at])),
         5 => text(VENDOR_TEXTS).prop_map(Step::VendorSays),
         2 => audio(2_000).prop_map(Step::VendorSends),
+    ]
+}
+
+/// What only a phone that we call does.
+fn of_a_dialled_phone() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        2 => Just(Step::PhoneRings),
+        1 => any::<u16>().prop_map(Step::PhoneProgresses),
+        2 => any::<u16>().prop_map(Step::PhoneAnswers),
+        1 => (300u16..700).prop_map(Step::PhoneRefuses),
     ]
 }
 
@@ -191,7 +203,7 @@ proptest! {
 
     #[test]
     fn every_course_keeps_the_laws_and_ends_in_one_record_and_silence(
-        phone in prop_oneof![9 => 0usize..24, 1 => 64usize..88],
+        phone in prop_oneof![8 => 0usize..24, 1 => 64usize..88, 3 => 128usize..160],
         bot in bot(),
         steps in course(),
     ) {

@@ -11,8 +11,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use patchcord_core::call::{Call, CallSettings, Input, Output, SocketEnd, StateName};
-use patchcord_core::dialect::Wire;
-use patchcord_core::vocabulary::{CallRecord, Moment, Reason};
+use patchcord_core::dialect::{Wire, WireClass};
+use patchcord_core::vocabulary::{CallFact, CallRecord, Moment, Reason};
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
 use tracing::info;
@@ -249,7 +249,7 @@ impl CallTask {
     /// Returns whether more may be ready.
     fn poll_phone(&mut self, cx: &mut Context<'_>) -> bool {
         match &mut self.ends.phone {
-            PhoneEnd::Sip(_) => self.poll_sip(cx),
+            PhoneEnd::Sip(_) | PhoneEnd::Dialled(_) => self.poll_sip(cx),
             PhoneEnd::Vendor(..) => self.poll_vendor(cx),
         }
     }
@@ -264,12 +264,12 @@ impl CallTask {
 
     fn receive(&mut self, cx: &mut Context<'_>, datagram: &mut [u8]) -> bool {
         for _ in 0..DATAGRAMS_PER_WAKE_MAX {
-            let PhoneEnd::Sip(phone) = &mut self.ends.phone else { return false };
-            if let Poll::Ready(input) = phone.poll_leg(cx) {
-                self.handle(cx, self.clock.now(), input);
+            let (phone, now) = (&mut self.ends.phone, self.clock.now());
+            if let Poll::Ready(input) = phone.poll_leg(cx, now) {
+                self.handle(cx, now, input);
                 continue;
             }
-            let Poll::Ready((port, length, source)) = phone.rtp.poll_receive(cx, datagram) else {
+            let Poll::Ready((port, length, source)) = phone.poll_receive(cx, datagram) else {
                 return false;
             };
             let packet = datagram.get(..length).unwrap_or_default();
@@ -360,34 +360,19 @@ impl Ends {
         match output {
             Output::Rtp { to, packet } => self.phone.send_datagram(RtpPort::Rtp, packet, to),
             Output::Rtcp { to, packet } => self.phone.send_datagram(RtpPort::Rtcp, packet, to),
-            Output::BotWire(class, wire) => {
-                self.trace(WireName::Bot, Flow::Out, wire);
-                if let BotEnd::Open(link, _) = &mut self.bot {
-                    match link.send(class, wire) {
-                        Pushed::Queued => {}
-                        Pushed::DroppedAudio => self.audio_dropped += 1,
-                        Pushed::Overflow => self.bot_overflown = true,
-                    }
-                    self.filling |= link.is_filling();
-                }
+            Output::BotWire(class, wire) => self.send_to_bot(class, wire),
+            Output::PhoneWire(class, wire) => self.send_to_vendor(class, wire),
+            Output::DialPhone
+            | Output::CancelPhone(_)
+            | Output::Ring
+            | Output::Progress
+            | Output::Answer
+            | Output::Reject { .. }
+            | Output::HangUpPhone(_)
+            | Output::ClosePhone(_) => {
+                self.reread |= matches!(output, Output::DialPhone);
+                self.phone.carry_out(&output, &self.exchange);
             }
-            Output::PhoneWire(class, wire) => {
-                self.trace(WireName::Vendor, Flow::Out, wire);
-                if let PhoneEnd::Vendor(link, _) = &mut self.phone {
-                    match link.send(class, wire) {
-                        Pushed::Queued => {}
-                        Pushed::DroppedAudio => self.audio_dropped += 1,
-                        Pushed::Overflow => self.phone_overflown = true,
-                    }
-                    self.filling |= link.is_filling();
-                }
-            }
-            Output::Ring => self.ring(clock.now()),
-            Output::Progress => self.phone.progress(),
-            Output::Answer => self.phone.answer(),
-            Output::Reject { status, cause } => self.phone.reject(status, cause),
-            Output::HangUpPhone(cause) => self.phone.hang_up(cause),
-            Output::ClosePhone(code) => self.phone.close(code),
             Output::FindBot => {
                 self.bot.find();
                 self.reread = true;
@@ -419,19 +404,44 @@ impl Ends {
             Output::Answered => self.answered(clock.now()),
             Output::Tape(kind, piece) => self.sink.take(kind, piece),
             Output::Loudness { at, levels } => self.sink.take_levels(at, levels),
+            Output::Report(fact) => {
+                let now = clock.now();
+                match fact {
+                    CallFact::Ringing => self.page.ringing(now),
+                    CallFact::InProgress => self.page.in_progress(now),
+                }
+            }
             Output::Ended(record) => self.record = Some(record),
         }
     }
 
-    fn ring(&mut self, now: Moment) {
-        self.phone.ring();
-        self.page.ringing(now);
-    }
-
     fn answered(&mut self, now: Moment) {
         self.answered_at = Some(now);
-        self.page.in_progress(now);
         info!(media = %format_args!("{} → {}", self.phone.describe(), self.bot_media), "call answered");
+    }
+
+    fn send_to_bot(&mut self, class: WireClass, wire: Wire<'_>) {
+        self.trace(WireName::Bot, Flow::Out, wire);
+        if let BotEnd::Open(link, _) = &mut self.bot {
+            match link.send(class, wire) {
+                Pushed::Queued => {}
+                Pushed::DroppedAudio => self.audio_dropped += 1,
+                Pushed::Overflow => self.bot_overflown = true,
+            }
+            self.filling |= link.is_filling();
+        }
+    }
+
+    fn send_to_vendor(&mut self, class: WireClass, wire: Wire<'_>) {
+        self.trace(WireName::Vendor, Flow::Out, wire);
+        if let PhoneEnd::Vendor(link, _) = &mut self.phone {
+            match link.send(class, wire) {
+                Pushed::Queued => {}
+                Pushed::DroppedAudio => self.audio_dropped += 1,
+                Pushed::Overflow => self.phone_overflown = true,
+            }
+            self.filling |= link.is_filling();
+        }
     }
 
     fn trace_read(&self, name: WireName, received: &Received) {

@@ -67,6 +67,23 @@ impl Chronicle {
         }
     }
 
+    /// Begins the page of a call that somebody waits for, with what goes along in its callbacks. The page is to be ended
+    /// also when it could not be begun in time: it may be begun later.
+    pub fn begin_acknowledged(
+        &self,
+        settings: &CallSettings,
+        callback: CallbackAddress,
+        custom_params: BTreeMap<String, String>,
+    ) -> impl Future<Output = (CallPage, Result<(), StoreError>)> + Send + 'static {
+        let page = self.page((&settings.call_id, settings.clock));
+        let new = NewCall { custom_params, ..new_call(settings, callback) };
+        async move {
+            let at_ms = new.started_ms;
+            let begun = page.chronicle.store.begin_call(new, at_ms).await;
+            (page, begun)
+        }
+    }
+
     /// The page of a call that was begun.
     pub(super) fn page(&self, (call_id, clock): (&CallId, WallClock)) -> CallPage {
         CallPage { chronicle: self.clone(), call_id: call_id.clone(), clock }
@@ -102,11 +119,11 @@ impl Chronicle {
         let unix_ms = |at: Moment| record.clock.unix_ms(at);
         let row = record.cause.row();
         let ended = EndedCall {
-            outcome: record.cause.outcome(record.answered_at.is_some()),
+            outcome: record.outcome(),
             cause: StoredCause {
                 class: row.class.word().to_owned(),
                 reason: row.word.to_owned(),
-                q850: row.q850,
+                q850: record.q850(),
                 hung_up_by: record.hung_up_by.word().to_owned(),
             },
             parties: parties(record),
@@ -169,6 +186,7 @@ pub(super) fn what_is_known(settings: &CallSettings, now: Moment) -> RefusedCall
         phone_leg_id: settings.phone_leg_id.clone(),
         from: settings.from.clone(),
         to: settings.to.clone(),
+        direction: settings.direction,
         phone_dialect: phone_dialect(&settings.phone),
         clock: settings.clock,
         at: now,

@@ -14,6 +14,7 @@ use patchcord_core::dialect::registry::{BotSideSettings, RecordWish, RefusalWish
 use patchcord_core::flow::FlowBot;
 use patchcord_core::media::MediaFormat;
 use patchcord_core::vocabulary::{CallId, Direction, PhoneNumber, Reason, StreamId};
+use patchcord_sip::SipAgent;
 use tokio::sync::{mpsc, watch};
 
 use super::bot_end::BotEnd;
@@ -23,6 +24,7 @@ use super::config_api_meter::ConfigApiMeter;
 use super::locations::Locations;
 use super::records::{Labels, Records};
 use super::registry::{CallOrder, Registry, Seat};
+use super::toll_guard::TollGuard;
 use super::trunk_lines::TrunkLines;
 use super::wire_log::WireLog;
 use crate::bots;
@@ -49,6 +51,10 @@ pub struct Exchange {
     pub egress: Egress,
     /// The lines to our carriers.
     pub trunk_lines: Arc<TrunkLines>,
+    /// How much goes out.
+    pub toll: TollGuard,
+    /// Who speaks SIP for us, where phones are served at all.
+    pub sip: Option<Arc<SipAgent>>,
     /// What became of the questions to CONFIG_APIs.
     pub config_api: Arc<ConfigApiMeter>,
     /// What became of the deliveries of callbacks.
@@ -103,7 +109,7 @@ impl Exchange {
         clock: Clock,
         tasks: Tasks,
         registry: Arc<Registry>,
-        locations: Locations,
+        (locations, sip): (Locations, Option<Arc<SipAgent>>),
         (store, records, wire_log, studio): (Store, Records, Option<WireLog>, Studio),
     ) -> anyhow::Result<Arc<Self>> {
         Ok(Arc::new(Self {
@@ -113,6 +119,8 @@ impl Exchange {
             clock,
             egress: Egress::new(tasks.clone()),
             trunk_lines: Arc::new(TrunkLines::new(Arc::new(Dns::system()))),
+            sip,
+            toll: TollGuard::default(),
             config_api: Arc::default(),
             callbacks: Arc::default(),
             tasks,
@@ -180,6 +188,7 @@ impl Exchange {
             phone_leg_id: parties.phone_leg_id,
             from: parties.from,
             to: parties.to,
+            direction: Direction::Inbound,
             phone_dialect,
             clock: self.clock.wall(),
             at,

@@ -21,7 +21,8 @@ use super::phone_end::PhoneEnd;
 use super::registry::{CallOrder, Seat};
 use super::routing::{Caller, Dialled, Route, RouteTaker, route};
 use super::session::Session;
-use super::sip_end::{SipEnd, rejection};
+use super::sip_end::SipEnd;
+use super::sip_leg::rejection;
 use crate::config::{CONFIG_API_BOT, Config, RecordingSettings};
 use crate::net::{RtpSocket, local_address_towards};
 use crate::store::CallbackAddress;
@@ -133,7 +134,7 @@ fn prepare(
         None => local_address_towards(invitation.source).map_err(|_| Reason::Internal)?,
     };
     let mut session =
-        Session::new((shown, rtp.address().port()).into(), invitation.source, &sip.codecs, sip.srtp)?;
+        Session::new((shown, rtp.address().port()).into(), Some(invitation.source), &sip.codecs, sip.srtp)?;
     let (description, media) = match &invitation.offer {
         Some(offer) => {
             let (media, answer) = session.answer(offer).map_err(|error| error.reason())?;

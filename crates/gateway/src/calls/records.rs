@@ -237,6 +237,9 @@ struct Line<'a> {
     billable_s: u64,
     disposition: &'static str,
     hung_up_by: &'static str,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sip_status: Option<u16>,
     cause: CauseFields,
     counters: BTreeMap<&'static str, u64>,
     quality: QualityFields,
@@ -289,7 +292,9 @@ impl<'a> Line<'a> {
             billable_s: record.billable_s(),
             disposition: record.disposition(),
             hung_up_by: record.hung_up_by.word(),
-            cause: CauseFields { class: row.class.word(), reason: row.word, q850: row.q850 },
+            status: record.outcome().word(),
+            sip_status: record.far_end.and_then(|far_end| far_end.sip_status),
+            cause: CauseFields { class: row.class.word(), reason: row.word, q850: record.q850() },
             counters: record.counters.named().collect(),
             quality: QualityFields::of(&record.quality, &record.counters),
         }
@@ -329,6 +334,7 @@ mod tests {
             ended_at: Moment::from_millis(1_500),
             cause: Cause::new(Reason::Canceled),
             hung_up_by: HungUpBy::Caller,
+            far_end: None,
             counters: Counters { rtp_received: 7, ..Counters::default() },
             quality: Quality::default(),
             transfers: Vec::new(),

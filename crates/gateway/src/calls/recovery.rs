@@ -112,6 +112,7 @@ fn broken_off(call: &StoredCall, last_sign: u64) -> CallRecord {
         ended_at: moment(ended_ms),
         cause,
         hung_up_by: cause.by(),
+        far_end: None,
         counters: Counters::default(),
         quality: Quality::default(),
         transfers: call.transfers.clone(),

@@ -408,6 +408,7 @@ mod tests {
             phone_leg_id: "leg".into(),
             from: PhoneNumber::new("1001"),
             to: PhoneNumber::new("echo"),
+            direction: Direction::Inbound,
             phone_dialect: "sip",
             clock: WallClock::new(1_707_204_900_000, Moment::START),
             at: Moment::START,

@@ -21,8 +21,8 @@ pub struct Session {
     codecs: Vec<CodecSpec>,
     line_codecs: Vec<LineCodec>,
     sdes: Sdes,
-    /// Who signals.
-    signalling: SocketAddr,
+    /// Who signals, once that is known.
+    signalling: Option<SocketAddr>,
     /// Where the phone took RTP and RTCP last, for a hold that names no address.
     last: Option<(SocketAddr, SocketAddr)>,
 }
@@ -45,7 +45,7 @@ impl Session {
     /// [`Reason::Internal`] when the system has no randomness to give.
     pub fn new(
         rtp: SocketAddr,
-        signalling: SocketAddr,
+        signalling: Option<SocketAddr>,
         codecs: &[PhoneCodec],
         protection: Protection,
     ) -> Result<Self, Reason> {
@@ -57,6 +57,12 @@ impl Session {
             signalling,
             last: None,
         })
+    }
+
+    /// The same session, of a phone that turned out to be at `peer`.
+    #[must_use]
+    pub fn signalled_by(self, peer: SocketAddr) -> Self {
+        Self { signalling: Some(peer), ..self }
     }
 
     /// Our offer.
@@ -107,7 +113,7 @@ impl Session {
         let media = PhoneMedia {
             remote,
             rtcp: Some(rtcp),
-            signalling: Some(self.signalling.ip()),
+            signalling: self.signalling.map(|peer| peer.ip()),
             codec,
             payload_type: choice.codec.number,
             telephone_event: choice.telephone_event.as_ref().map(|event| (event.number, event.clock)),
@@ -123,7 +129,9 @@ impl Session {
     /// A link-local address of theirs means something on the link that they signal by.
     fn on_their_link(&self, address: SocketAddr) -> SocketAddr {
         match (address, self.signalling) {
-            (SocketAddr::V6(mut address), SocketAddr::V6(peer)) if address.ip().is_unicast_link_local() => {
+            (SocketAddr::V6(mut address), Some(SocketAddr::V6(peer)))
+                if address.ip().is_unicast_link_local() =>
+            {
                 address.set_scope_id(peer.scope_id());
                 address.into()
             }
@@ -202,7 +210,7 @@ mod tests {
     fn session() -> Session {
         Session::new(
             "192.0.2.1:20000".parse().unwrap(),
-            "192.0.2.9:5060".parse().unwrap(),
+            "192.0.2.9:5060".parse().ok(),
             &[PhoneCodec::Pcmu, PhoneCodec::Pcma],
             Protection::Off,
         )
@@ -253,7 +261,7 @@ mod tests {
     #[test]
     fn a_protected_phone_that_answers_its_own_session_anew_stays_protected() {
         let ours = "192.0.2.1:20000".parse().unwrap();
-        let phone = "192.0.2.9:5060".parse().unwrap();
+        let phone = "192.0.2.9:5060".parse().ok();
         let mut session = Session::new(ours, phone, &[PhoneCodec::Pcmu], Protection::Optional).unwrap();
         let key = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj\r\n";
         let theirs = offer("192.0.2.9", "0", key).replace("RTP/AVP", "RTP/SAVP");
@@ -285,7 +293,7 @@ mod tests {
         let codecs = [PhoneCodec::Opus, PhoneCodec::G722, PhoneCodec::Pcmu];
         let ours = "192.0.2.1:20000".parse().unwrap();
         let mut session =
-            Session::new(ours, "192.0.2.9:5060".parse().unwrap(), &codecs, Protection::Off).unwrap();
+            Session::new(ours, "192.0.2.9:5060".parse().ok(), &codecs, Protection::Off).unwrap();
         let text = session.offer().unwrap();
         for line in [
             "m=audio 20000 RTP/AVP 111 9 0 101 96\r\n",

@@ -5,6 +5,7 @@
 
 mod extensions;
 mod http;
+mod outbound;
 mod recording;
 mod trunks;
 
@@ -53,6 +54,7 @@ const TABLES: &[&[Declaration]] = &[
     BEFORE_TRUNKS,
     trunks::KEYS,
     extensions::KEYS,
+    outbound::KEYS,
     AFTER_EXTENSIONS,
     recording::KEYS,
 ];

@@ -32,6 +32,7 @@ mod log;
 mod mapping;
 mod network;
 mod numbers;
+mod outbound;
 mod print;
 mod problem;
 mod recording;
@@ -77,6 +78,7 @@ pub use log::{Levels, Log, LogFormat};
 pub use mapping::CUSTOM;
 pub use network::{Network, admits};
 pub use numbers::{Fallback, Number, NumberPattern, Taker};
+pub use outbound::{Outbound, OutboundFallback, RING_MAX, is_dialable};
 pub use print::{ShownKey, to_toml};
 pub use problem::{Place, Problem, Problems, Refusal};
 pub use recording::{
@@ -116,6 +118,8 @@ pub struct Config {
     pub trunks: Vec<Trunk>,
     /// The phones that register here.
     pub extensions: Vec<Extension>,
+    /// What holds for all calls that we place.
+    pub outbound: Outbound,
     /// Which bot takes which number, first match first.
     pub numbers: Vec<Number>,
     /// The remote bots.
@@ -259,6 +263,7 @@ impl Config {
         let sip = Sip::read(&sip_section, !trunks.is_empty() || !extensions.is_empty());
         trunks::check_sockets(&trunk_sections, &trunks, sip.as_ref());
         let storage = Storage::read(&root.section("storage"));
+        let outbound = Outbound::read(&root.section("outbound"));
         let egress = Egress::read(&root.section("egress"));
         let data_dir = server.as_ref().map(|server| server.data_dir.as_path());
         let recording = Recording::read(&root.section("recording"), &root.section("storage"), data_dir);
@@ -279,6 +284,7 @@ impl Config {
             extensions: extensions.into_iter().collect::<Option<_>>()?,
             numbers: numbers.into_iter().collect::<Option<_>>()?,
             bots: bots.into_iter().collect::<Option<_>>()?,
+            outbound: outbound?,
             ivr,
             flows: flows?,
             listeners: listeners.into_iter().collect::<Option<_>>()?,

@@ -3,6 +3,7 @@
 mod bad_answers;
 mod bursts;
 mod calls;
+mod carrier;
 mod config_api;
 mod config_server;
 mod countries;
@@ -12,6 +13,7 @@ mod flows;
 mod hand_over;
 mod line;
 mod menu;
+mod outbound;
 pub mod phone;
 mod reloads;
 mod sound;
@@ -20,12 +22,15 @@ mod trunks;
 mod wires;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use patchcord::app::{App, Parts};
+use patchcord::calls::{CallOrder, Exchange};
 use patchcord::config::{Config, Database};
 use patchcord::store::{CallFilter, StoredCall};
+use patchcord_core::vocabulary::{CallId, Reason};
 
 use crate::store::ground::Ground;
 
@@ -105,6 +110,18 @@ impl Gateway {
         open.close().await;
         let _ = std::fs::remove_dir_all(&self.folder);
         (records, calls)
+    }
+
+    /// What all calls share.
+    pub fn exchange(&self) -> &Arc<Exchange> {
+        self.app.exchange()
+    }
+
+    /// Asks a call to end.
+    pub fn hang_up(&self, call: &CallId, reason: Reason) {
+        let handles = self.exchange().registry.handles();
+        let handle = handles.iter().find(|handle| handle.id == *call).unwrap();
+        handle.mailbox.try_send(CallOrder::HangUp(reason)).unwrap();
     }
 
     /// Stops the gateway when its calls have ended, and returns their records.

@@ -6,8 +6,8 @@ use tokio::sync::oneshot;
 
 use super::SipAgent;
 use crate::call::InviteRequest;
-use crate::handle::{Ask, CallLeg, LegEvents, OutgoingCall, SipError};
-use crate::machine::{CallLine, CommandError, Flow, Hop, LegId, LoneAnswer, LoneRequest, Transport};
+use crate::handle::{Ask, OutgoingCall, SipError};
+use crate::machine::{CallLine, CommandError, Flow, Hop, LoneAnswer, LoneRequest, Transport};
 use crate::net::{local_ip_towards, tcp};
 use crate::trunk::Target;
 
@@ -58,12 +58,11 @@ impl SipAgent {
     /// Asks the agent for a call, and takes it.
     pub(super) async fn place(
         &self,
-        ask: impl FnOnce(oneshot::Sender<Result<(LegId, LegEvents), CommandError>>) -> Ask,
+        ask: impl FnOnce(oneshot::Sender<Result<OutgoingCall, CommandError>>) -> Ask,
     ) -> Result<OutgoingCall, SipError> {
         let (reply, answer) = oneshot::channel();
         self.desk.ask(ask(reply)).await?;
-        let (leg, events) = answer.await.map_err(|_| SipError::Stopped)??;
-        Ok(OutgoingCall { leg: CallLeg::new(leg, self.desk.clone()), events })
+        Ok(answer.await.map_err(|_| SipError::Stopped)??)
     }
 
     /// Sends a request outside of any dialog and waits for what comes of it.

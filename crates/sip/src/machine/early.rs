@@ -40,9 +40,9 @@ impl Machine {
             Cancel::Wanted => self.send_cancel(now, id, tx),
             Cancel::No if is_news => {
                 let code = response.code().unwrap_or(100);
-                if code > 100 {
-                    self.emit(id, LegEvent::Ringing { code, sdp: crate::body::sdp_text(response) });
-                }
+                let sdp = crate::body::sdp_text(response);
+                let event = if code > 100 { LegEvent::Ringing { code, sdp } } else { LegEvent::Trying };
+                self.emit(id, event);
             }
             Cancel::No | Cancel::Sent => {}
         }

@@ -410,6 +410,11 @@ impl Machine {
         }
     }
 
+    /// The Call-ID of a leg.
+    pub fn call_id(&self, leg: LegId) -> Option<&str> {
+        self.legs.get(&leg).map(|leg| leg.dialog.call_id.as_str())
+    }
+
     /// Every leg, to end them all.
     pub fn leg_ids(&self) -> Vec<LegId> {
         self.legs.keys().copied().collect()

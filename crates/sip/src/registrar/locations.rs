@@ -35,6 +35,11 @@ struct Table {
 }
 
 impl Contact {
+    /// Our address as the phone sees it: what an SDP offer names when nothing else is configured.
+    pub fn local_ip(&self) -> IpAddr {
+        self.flow.local.ip()
+    }
+
     /// The URI that the phone gave itself.
     pub fn uri(&self) -> &str {
         &self.uri

@@ -243,6 +243,7 @@ async fn shutdown_ends_calls_and_frees_the_ports() {
     tokio::time::timeout(Duration::from_secs(3), here.agent.shutdown()).await.unwrap();
     there.logged("ended remote").await;
     assert!(matches!(next(&mut call.events).await, LegEvent::Ended { .. }));
+    drop(here.agent);
     assert!(std::net::UdpSocket::bind(port).is_ok());
 }
 

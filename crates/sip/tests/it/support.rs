@@ -173,8 +173,14 @@ pub fn request_to(target: &str) -> InviteRequest {
     }
 }
 
+/// 100 comes or not, as fast as the answer is.
 pub async fn next(events: &mut LegEvents) -> LegEvent {
-    timeout(DEADLINE, events.next()).await.expect("no event in time").expect("events ended")
+    loop {
+        let event = timeout(DEADLINE, events.next()).await.expect("no event in time").expect("events ended");
+        if event != LegEvent::Trying {
+            return event;
+        }
+    }
 }
 
 /// One whole call: ringing, answer, a digit, BYE.

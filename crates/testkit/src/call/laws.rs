@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use patchcord_core::call::{Output, TapeKind, TapePiece};
 use patchcord_core::dialect::{Wire, WireClass};
-use patchcord_core::vocabulary::CallRecord;
+use patchcord_core::vocabulary::{CallFact, CallRecord, Direction};
 use serde_json::Value;
 
 use super::parts::phone_address;
@@ -15,6 +15,8 @@ pub(super) struct Witness {
     phone: PhoneEnd,
     bot: BotEnd,
     answered: bool,
+    /// What was reported last.
+    told: Option<CallFact>,
     /// A bot that is to take over was asked for and neither came nor was given up.
     next_is_asked_for: bool,
     bots: usize,
@@ -28,6 +30,10 @@ pub(super) struct Witness {
 enum PhoneEnd {
     #[default]
     Silent,
+    /// We call it; whether it lets us hear something.
+    Dialled {
+        early: bool,
+    },
     Ringing,
     /// It hears us before the answer.
     EarlyMedia,
@@ -79,6 +85,27 @@ impl Witness {
         dialect.map(|dialect| NextDialect(dialect.to_owned()))
     }
 
+    /// The phone that we call lets us hear something before it answers.
+    pub(super) fn phone_progresses(&mut self) {
+        if let PhoneEnd::Dialled { early } = &mut self.phone {
+            *early = true;
+        }
+    }
+
+    /// The phone that we call answers.
+    pub(super) fn phone_answers(&mut self) {
+        if let PhoneEnd::Dialled { .. } = self.phone {
+            self.phone = PhoneEnd::Answered;
+        }
+    }
+
+    /// The phone that we call is not reached.
+    pub(super) fn phone_refuses(&mut self) {
+        if let PhoneEnd::Dialled { .. } = self.phone {
+            self.phone = PhoneEnd::Released;
+        }
+    }
+
     pub(super) fn record(&self) -> Option<&CallRecord> {
         self.record.as_deref()
     }
@@ -87,6 +114,10 @@ impl Witness {
     pub(super) fn see(&mut self, output: Output<'_>, next: Option<&NextDialect>) {
         assert!(self.record.is_none(), "after the end: {output:?}");
         match output {
+            Output::DialPhone => self.phone_goes(&[PhoneEnd::Silent], PhoneEnd::Dialled { early: false }),
+            Output::CancelPhone(_) => {
+                self.phone_goes(&DIALLED, PhoneEnd::Released);
+            }
             Output::Ring => self.phone_goes(&[PhoneEnd::Silent], PhoneEnd::Ringing),
             Output::Progress => self.phone_goes(&[PhoneEnd::Ringing], PhoneEnd::EarlyMedia),
             Output::Answer => self.phone_goes(UNANSWERED, PhoneEnd::Answered),
@@ -101,7 +132,10 @@ impl Witness {
             }
             Output::Rtp { to, .. } | Output::Rtcp { to, .. } => {
                 assert_eq!(to.ip(), phone_address().ip(), "a stranger is sent to");
-                let hears = matches!(self.phone, PhoneEnd::EarlyMedia | PhoneEnd::Answered);
+                let hears = matches!(
+                    self.phone,
+                    PhoneEnd::EarlyMedia | PhoneEnd::Answered | PhoneEnd::Dialled { early: true }
+                );
                 assert!(hears, "a phone that has no call is sent to");
             }
             Output::PhoneWire(class, wire) => {
@@ -128,16 +162,31 @@ impl Witness {
             Output::DropNextBot => self.next_is_asked_for = false,
             Output::Tape(kind, piece) => self.tapes(kind, piece),
             Output::Loudness { levels, .. } => assert!(!levels.is_empty() && levels.len() % 2 == 0),
+            Output::Report(fact) => self.is_told(&fact),
             Output::Ended(record) => {
                 assert!(self.tapes.is_empty(), "recordings of a call that is over: {:?}", self.tapes);
                 assert_eq!(record.earlier_bots.len(), self.bots, "bots of the record");
                 assert!(record.answered_at.is_none() || self.answered, "an answer that nobody gave");
+                let is_up = record.answered_at.is_some();
+                let was_up = self.told == Some(CallFact::InProgress);
+                // A caller may cancel what we have answered; whom we call cannot.
+                assert!(is_up == was_up || (was_up && record.direction == Direction::Inbound));
                 assert!(record.started_at <= record.ended_at);
                 assert!(!self.next_is_asked_for, "a bot is still on its way to a call that is over");
                 assert!(!self.bot.open, "the bot was not told that the call is over");
                 self.record = Some(record);
             }
         }
+    }
+
+    /// It rings at most once, and before the answer, which comes at most once.
+    fn is_told(&mut self, fact: &CallFact) {
+        let earlier: &[Option<CallFact>] = match fact {
+            CallFact::Ringing => &[None],
+            CallFact::InProgress => &[None, Some(CallFact::Ringing)],
+        };
+        assert!(earlier.contains(&self.told), "{fact:?} after {:?}", self.told);
+        self.told = Some(fact.clone());
     }
 
     fn takes_over(&mut self, next: Option<&NextDialect>) {
@@ -188,6 +237,9 @@ impl BotEnd {
         }
     }
 }
+
+/// A phone that we call and that has not answered.
+const DIALLED: [PhoneEnd; 2] = [PhoneEnd::Dialled { early: false }, PhoneEnd::Dialled { early: true }];
 
 /// A phone that can still be answered or refused.
 const UNANSWERED: &[PhoneEnd] = &[PhoneEnd::Ringing, PhoneEnd::EarlyMedia];

@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use patchcord_core::call::{
-    BotPlace, BotSettings, CallSettings, Deadlines, Fallback, MediaDirection, PhoneMedia, PhoneSettings,
-    RecordingPlan, RtpIdentity,
+    BotJoins, BotPlace, BotSettings, CallSettings, Deadlines, Fallback, MediaDirection, PhoneMedia,
+    PhoneSettings, RecordingPlan, RtpIdentity,
 };
 use patchcord_core::dialect::registry::{
     BotSideSettings, DIALECTS, DialectRow, PhoneSideSettings, RecordWish, RefusalWish,
@@ -33,7 +33,10 @@ pub fn call_settings(
         from: PhoneNumber::new("9876543210"),
         to: PhoneNumber::new("18001234567"),
         country: None,
-        direction: Direction::Inbound,
+        direction: match &phone {
+            PhoneSettings::Dialled { .. } => Direction::Outbound,
+            PhoneSettings::Sip { .. } | PhoneSettings::Vendor { .. } => Direction::Inbound,
+        },
         clock: WallClock::new(1_707_204_900_000, now),
         custom: Vec::new(),
         phone,
@@ -46,8 +49,14 @@ pub fn call_settings(
 }
 
 /// A SIP phone that has agreed on its audio (0 to 2), one that has not (3), a vendor of one of the first four dialects
-/// (4 to 7), or, beyond [`LATER`], one of a later dialect. Checked-in inputs name these numbers: they stay.
+/// (4 to 7), beyond [`LATER`] one of a later dialect, or beyond [`DIALLED`] a phone that we call, whose bot joins at its
+/// answer or while it rings. Checked-in inputs name these numbers: they stay.
 pub fn phone(kind: usize) -> PhoneSettings {
+    if kind >= DIALLED {
+        let rtp = RtpIdentity { ssrc: 7, sequence: 1, timestamp: 0 };
+        let joins = if kind.is_multiple_of(2) { BotJoins::AtTheAnswer } else { BotJoins::WhileItRings };
+        return PhoneSettings::Dialled { rtp, joins };
+    }
     let row = match kind % 8 {
         _ if kind >= LATER => later(kind),
         0..=2 => {
@@ -211,12 +220,15 @@ fn say(audio: &[u8], out: &mut Out<CallCommand>) {
 }
 
 /// From this number on, phones speak later dialects.
-const LATER: usize = 64;
+pub(super) const LATER: usize = 64;
+/// From this number on, we call the phone.
+const DIALLED: usize = 128;
 const FRAME: Duration = Duration::from_millis(20);
 const DEADLINES: Deadlines = Deadlines {
     find_bot: Duration::from_secs(1),
     bot_connect: Duration::from_secs(1),
     ring: Duration::from_secs(2),
+    phone_answer: Duration::from_secs(3),
     vendor_start: Duration::from_millis(1_500),
     vendor_end: Duration::from_millis(500),
     media_timeout: Duration::from_secs(2),

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use patchcord_core::call::{Call, Fallback, FoundBot, Input, NextBot, StateName};
 use patchcord_core::dialect::Wire;
-use patchcord_core::vocabulary::{CallRecord, DigitPress, Moment, Reason, StreamId};
+use patchcord_core::vocabulary::{CallRecord, DialRefusal, DigitPress, Moment, Reason, StreamId};
 
 use super::laws::{NextDialect, Witness};
-use super::parts::{bot, call_settings, media, phone, phone_address, stranger_address};
+use super::parts::{LATER, bot, call_settings, media, phone, phone_address, stranger_address};
 use super::step::Step;
 
 /// A call whose laws are checked at every step; a broken one panics.
@@ -27,7 +27,7 @@ impl LawfulCall {
     /// A call between a phone and a bot of these kinds.
     pub fn new(phone_kind: usize, bot_kind: usize) -> Self {
         let now = Moment::from_millis(1_000);
-        let fallback = [Fallback::Sorry, Fallback::Busy, Fallback::Unavailable][phone_kind / 8 % 3].clone();
+        let fallback = FALLBACKS[phone_kind / 8 % if phone_kind < LATER { 3 } else { 4 }].clone();
         let bot = bot(bot_kind);
         let mut witness = Witness::default();
         witness.bot_speaks(bot.dialect);
@@ -49,6 +49,21 @@ impl LawfulCall {
             Step::PhoneMedia(kind) => {
                 self.roundings += 4;
                 self.input(Input::PhoneMedia(media(*kind)));
+            }
+            Step::PhoneRings => self.input(Input::PhoneRinging),
+            Step::PhoneProgresses(kind) => {
+                self.roundings += 4;
+                self.witness.phone_progresses();
+                self.input(Input::PhoneProgress(media(*kind)));
+            }
+            Step::PhoneAnswers(kind) => {
+                self.roundings += 4;
+                self.witness.phone_answers();
+                self.input(Input::PhoneAnswered(media(*kind)));
+            }
+            Step::PhoneRefuses(status) => {
+                self.witness.phone_refuses();
+                self.input(Input::PhoneFailed(DialRefusal::of_status(*status, None)));
             }
             Step::PhoneKey(digit) => {
                 self.input(Input::PhoneDigit(DigitPress { digit: *digit, duration: None }));
@@ -170,6 +185,7 @@ impl LawfulCall {
     }
 }
 
+const FALLBACKS: [Fallback; 4] = [Fallback::Sorry, Fallback::Busy, Fallback::Unavailable, Fallback::HangUp];
 /// Virtual time of one call.
 const TIME_MAX: Duration = Duration::from_secs(8);
 /// What one input may cause: a control message, the marks of a step and the frames that are due.

@@ -22,6 +22,14 @@ pub enum Step {
     Report(Vec<u8>),
     /// The phone's audio is agreed on, as [`media`](super::media) numbers it.
     PhoneMedia(u16),
+    /// The phone that we call rings.
+    PhoneRings,
+    /// It lets us hear something before it answers, as [`media`](super::media) numbers it.
+    PhoneProgresses(u16),
+    /// It answers, likewise.
+    PhoneAnswers(u16),
+    /// It is not reached, with that SIP status.
+    PhoneRefuses(u16),
     /// A key by SIP INFO.
     PhoneKey(Digit),
     /// The SIP phone is gone.

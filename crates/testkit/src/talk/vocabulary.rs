@@ -227,6 +227,7 @@ fn parse_record(
         ended_at: Moment::START,
         cause: caller,
         hung_up_by: caller.by(),
+        far_end: None,
         counters: Counters::default(),
         quality: Quality::default(),
         transfers: Vec::new(),

@@ -199,7 +199,7 @@ impl Call {
     pub(super) fn record_sound(&mut self, order: RecordingOrder, now: Moment) {
         let (call, voicemail) = (TapeKind::Call, TapeKind::Voicemail);
         match order {
-            RecordingOrder::Start if self.answered_at.is_some() && self.state.is_audible() => {
+            RecordingOrder::Start if self.answered_at.is_some() && self.is_audible() => {
                 self.announce_recording(now);
             }
             RecordingOrder::Start => self.tape.plan.begin = RecordingBegin::AtAnswer,
@@ -209,7 +209,7 @@ impl Call {
             }
             RecordingOrder::Pause => self.tape.pause(true),
             RecordingOrder::Resume => self.tape.pause(false),
-            RecordingOrder::StartVoicemail if self.state.is_audible() => self.begin_tape(voicemail, now),
+            RecordingOrder::StartVoicemail if self.is_audible() => self.begin_tape(voicemail, now),
             RecordingOrder::StartVoicemail => {}
             RecordingOrder::StopVoicemail => self.tape.stop(voicemail, now, &mut self.outputs),
         }

@@ -19,11 +19,11 @@ fn seen(desk: &Desk) -> Vec<Seen> {
 #[test]
 fn the_phone_rings_at_once_and_the_bot_that_is_found_is_connected_and_told_what_came_with_it() {
     let mut desk = unknown(Fallback::Sorry);
-    assert_eq!(seen(&desk), [Seen::Ring, Seen::FindBot]);
+    assert_eq!(seen(&desk), [Seen::Ring, Seen::Report(CallFact::Ringing), Seen::FindBot]);
     assert_eq!(desk.call.state(), StateName::FindingBot);
     desk.pass(Duration::from_secs(2));
     found(&mut desk, remote("ivr-solutions"), &[("tier", "gold")]);
-    assert_eq!(seen(&desk)[2..], [Seen::ConnectBot]);
+    assert_eq!(seen(&desk)[3..], [Seen::ConnectBot]);
     // The bot's own five seconds begin when it is known.
     desk.pass(Duration::from_millis(4_900));
     desk.input(Input::BotConnected);

@@ -9,6 +9,7 @@ mod flows;
 mod hand_over;
 mod legs;
 mod orders;
+mod outbound;
 mod protection;
 mod quality;
 mod recording;
@@ -23,11 +24,13 @@ use super::*;
 use crate::dialect::registry::{self, BotSideSettings, PhoneSideSettings, RecordWish, RefusalWish};
 use crate::dialect::{BotSide, Wire, WireAudio};
 use crate::media::LineCodec;
-use crate::vocabulary::{CallRecord, Cause, Reason};
+use crate::vocabulary::{CallFact, CallRecord, Cause, Reason};
 
 /// One output, kept.
 #[derive(Debug, Clone, PartialEq)]
 enum Seen {
+    DialPhone,
+    CancelPhone(Reason),
     Ring,
     Progress,
     Answer,
@@ -49,6 +52,7 @@ enum Seen {
     DropNextBot,
     PauseBot,
     ResumeBot,
+    Report(CallFact),
     Ended(Reason),
 }
 
@@ -138,7 +142,10 @@ impl Desk {
             from: PhoneNumber::new("9876543210"),
             to: PhoneNumber::new("18001234567"),
             country: None,
-            direction: Direction::Inbound,
+            direction: match &phone {
+                PhoneSettings::Dialled { .. } => Direction::Outbound,
+                PhoneSettings::Sip { .. } | PhoneSettings::Vendor { .. } => Direction::Inbound,
+            },
             clock: WallClock::new(1_707_204_900_000, now),
             custom,
             phone,
@@ -216,6 +223,8 @@ impl Desk {
     fn drain(&mut self) {
         while let Some(output) = self.call.poll_output() {
             let seen = match output {
+                Output::DialPhone => Seen::DialPhone,
+                Output::CancelPhone(cause) => Seen::CancelPhone(cause.reason()),
                 Output::Ring => Seen::Ring,
                 Output::Progress => Seen::Progress,
                 Output::Answer => Seen::Answer,
@@ -246,6 +255,7 @@ impl Desk {
                     self.taped.curve.extend_from_slice(levels);
                     continue;
                 }
+                Output::Report(fact) => Seen::Report(fact),
                 Output::Ended(record) => {
                     let reason = record.cause.reason();
                     self.records.push(*record);

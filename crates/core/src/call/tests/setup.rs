@@ -7,7 +7,9 @@ use super::*;
 fn a_call_to_a_built_in_bot_rings_and_is_answered_at_once() {
     let desk = Desk::sip(built_in(Box::new(Echo)), Fallback::Sorry);
     let seen: Vec<_> = desk.seen.iter().map(|(_, seen)| seen.clone()).collect();
-    assert_eq!(seen, [Seen::Ring, Seen::Answer, Seen::Answered]);
+    let ringing = [Seen::Ring, Seen::Report(CallFact::Ringing)];
+    let answered = [Seen::Answer, Seen::Report(CallFact::InProgress), Seen::Answered];
+    assert_eq!(seen, [&ringing[..], &answered[..]].concat());
 }
 
 #[test]

@@ -8,7 +8,8 @@ use crate::dialect::registry::{BotSideSettings, RecordWish};
 use crate::dialect::{Capability, Dialect, Malformed, Out, Wire, WireClass};
 use crate::media::MediaFormat;
 use crate::vocabulary::{
-    CallCommand, CallEvent, CallStart, CommandRefusal, DialDigits, Digit, HangUpWhen, Moment, RawMessage,
+    CallCommand, CallEvent, CallStart, CommandRefusal, DialDigits, Digit, Direction, HangUpWhen, Moment,
+    RawMessage,
 };
 
 use super::wire::Message;
@@ -25,6 +26,8 @@ enum State {
     BeforeStart,
     Ringing,
     Answered,
+    /// We called the phone: the call was answered without the bot, which may say so all the same.
+    AnsweredByPhone,
     /// The bot ended it, so that it is not told.
     HungUpByBot,
     Ended,
@@ -36,17 +39,24 @@ impl IncomingCallBotSide {
         Self { record: settings.record, state: State::BeforeStart }
     }
 
+    fn is_up(&self) -> bool {
+        matches!(self.state, State::Ringing | State::Answered | State::AnsweredByPhone)
+    }
+
     fn hear_answer(&mut self, out: &mut Out<CallCommand>) -> Result<(), Malformed> {
-        if self.state != State::Ringing {
-            return Err(Malformed::Unexpected("answer"));
+        match self.state {
+            State::Ringing => out.hear(CallCommand::Answer),
+            State::AnsweredByPhone => {}
+            State::BeforeStart | State::Answered | State::HungUpByBot | State::Ended => {
+                return Err(Malformed::Unexpected("answer"));
+            }
         }
         self.state = State::Answered;
-        out.hear(CallCommand::Answer);
         Ok(())
     }
 
     fn hear_hangup(&mut self, out: &mut Out<CallCommand>) -> Result<(), Malformed> {
-        if !matches!(self.state, State::Ringing | State::Answered) {
+        if !self.is_up() {
             return Err(Malformed::Unexpected("hangup"));
         }
         self.state = State::HungUpByBot;
@@ -66,7 +76,10 @@ impl Dialect for IncomingCallBotSide {
     fn encode(&mut self, say: &CallEvent, _now: Moment, out: &mut Out<CallCommand>) {
         match say {
             CallEvent::Started(start) => {
-                self.state = State::Ringing;
+                self.state = match start.direction {
+                    Direction::Inbound => State::Ringing,
+                    Direction::Outbound => State::AnsweredByPhone,
+                };
                 out.text(WireClass::Control, |to| write_incoming_call(to, start));
             }
             CallEvent::Digit(press) => {
@@ -79,7 +92,7 @@ impl Dialect for IncomingCallBotSide {
                 });
             }
             CallEvent::Ended(_) => {
-                if matches!(self.state, State::Ringing | State::Answered) {
+                if self.is_up() {
                     out.text(WireClass::Control, |to| to.extend_from_slice(br#"{"event":"hangup"}"#));
                 }
                 self.state = State::Ended;
@@ -95,7 +108,8 @@ impl Dialect for IncomingCallBotSide {
     }
 
     fn encode_audio(&mut self, audio: &[u8], _now: Moment, out: &mut Out<CallCommand>) {
-        if self.state == State::Answered && !audio.is_empty() {
+        let is_answered = matches!(self.state, State::Answered | State::AnsweredByPhone);
+        if is_answered && !audio.is_empty() {
             out.binary(WireClass::Audio, |to| to.extend_from_slice(audio));
         }
     }

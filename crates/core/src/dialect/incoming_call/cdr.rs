@@ -8,13 +8,12 @@ use crate::dialect::Malformed;
 use crate::dialect::json::{write_string, write_u64};
 use crate::vocabulary::{
     CallRecord, CallStart, Cause, Counters, HungUpBy, Moment, PhoneNumber, Quality, REASONS, Reason,
-    WallClock,
+    WallClock, q850_text,
 };
 
 /// Writes the record as a `cdr` message.
 pub(super) fn write(to: &mut Vec<u8>, record: &CallRecord) {
     let time = |moment: Option<Moment>| moment.map(|moment| record.clock.iso8601(moment)).unwrap_or_default();
-    let row = record.cause.row();
     let texts = |to: &mut Vec<u8>, fields: &[(&str, &str)]| {
         for (name, value) in fields {
             to.extend_from_slice(b",\"");
@@ -43,8 +42,8 @@ pub(super) fn write(to: &mut Vec<u8>, record: &CallRecord) {
         &[
             ("disposition", record.disposition()),
             ("hangupBy", by_word(record.hung_up_by)),
-            ("hangupCauseCode", &row.q850.to_string()),
-            ("hangupCauseText", row.q850_text),
+            ("hangupCauseCode", &record.q850().to_string()),
+            ("hangupCauseText", q850_text(record.q850())),
         ],
     );
     to.push(b'}');
@@ -96,6 +95,7 @@ pub(super) fn read(wire: &str, start: &CallStart, now: Moment) -> Result<CallRec
         ended_at: started_at + length,
         cause: cause(&cdr, hung_up_by),
         hung_up_by,
+        far_end: None,
         counters: Counters::default(),
         quality: Quality::default(),
         transfers: Vec::new(),

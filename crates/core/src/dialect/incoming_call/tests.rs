@@ -158,6 +158,7 @@ fn record(reason: usize, rang: Option<u64>, talked: u64) -> CallRecord {
         ended_at: answered_at.unwrap_or(started_at) + Duration::from_millis(talked),
         cause,
         hung_up_by: cause.by(),
+        far_end: None,
         counters: Counters::default(),
         quality: Quality::default(),
         transfers: Vec::new(),

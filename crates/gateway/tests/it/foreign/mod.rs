@@ -19,6 +19,7 @@ mod gateway;
 mod impairment;
 mod kill9;
 mod long_call;
+mod outbound;
 mod peers_can_fail;
 mod phone;
 mod phone_kinds;

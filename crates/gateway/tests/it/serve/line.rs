@@ -98,7 +98,7 @@ async fn echo_answers(target: &str, config: SipConfig) {
         offer,
         headers: Vec::new(),
     };
-    let OutgoingCall { leg, mut events } = agent.invite(request).await.unwrap();
+    let OutgoingCall { leg, mut events, .. } = agent.invite(request).await.unwrap();
     let answer = loop {
         match timeout(PATIENCE, events.next()).await.unwrap() {
             Some(LegEvent::Answered { sdp: Some(answer) }) => break answer,

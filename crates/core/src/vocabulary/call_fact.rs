@@ -1,0 +1,10 @@
+//! What a call tells the store while it lives. That it began, the shell knows first; how it ended stands in its record.
+
+/// One thing that became of a call and that outlives it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CallFact {
+    /// It rings: at us, or at the phone that we dialled.
+    Ringing,
+    /// It was answered.
+    InProgress,
+}

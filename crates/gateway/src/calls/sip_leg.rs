@@ -1,0 +1,275 @@
+//! One SIP leg, of a phone that called us or that we called: commands in order, events as news, and its session.
+//!
+//! The agent answers commands in its own time; a call never waits for it, so commands stand in line here. RTP is not
+//! its matter: several legs that are dialled at once share one pair of ports.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use patchcord_core::call::PhoneMedia;
+use patchcord_core::vocabulary::{Cause, DialRefusal, Digit, DigitPress, Reason};
+use patchcord_sip::{
+    CallLeg, EndedBy, LegEvent, LegEvents, Rejection, ReofferId, SipError, format_q850, parse_info_digit,
+};
+use tracing::debug;
+
+use super::session::{Session, SessionError};
+
+/// One SIP leg.
+pub struct SipLeg {
+    leg: Arc<CallLeg>,
+    events: LegEvents,
+    over: bool,
+    waiting: VecDeque<LegCommand>,
+    running: Option<Running>,
+    session: Session,
+    media: Option<PhoneMedia>,
+}
+
+/// What a phone did.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LegNews {
+    /// Our INVITE left, or it is known which of several counts.
+    Sent {
+        /// Its SIP Call-ID.
+        leg_id: Box<str>,
+    },
+    /// It has our call, and nothing rings yet.
+    Trying,
+    /// It rings.
+    Ringing,
+    /// It lets us hear something before it answers.
+    Early(PhoneMedia),
+    /// It answered.
+    Answered(PhoneMedia),
+    /// Its audio was agreed on, or changed.
+    Media(PhoneMedia),
+    /// It pressed a key outside the audio.
+    Digit(DigitPress),
+    /// It is up, and nothing was agreed on: it has to be hung up.
+    Unusable(Reason),
+    /// It did not answer; nothing follows.
+    Failed(DialRefusal),
+    /// It is gone; nothing follows.
+    Gone {
+        /// Why.
+        reason: Reason,
+        /// The Q.850 cause that it gave.
+        q850: Option<u8>,
+    },
+}
+
+type Running = Pin<Box<dyn Future<Output = Result<(), SipError>> + Send>>;
+
+enum LegCommand {
+    Ring,
+    Progress(String),
+    Answer(String),
+    Reject(Rejection),
+    HangUp(String),
+    AnswerReoffer(ReofferId, String),
+    RefuseReoffer(ReofferId, u16),
+}
+
+impl SipLeg {
+    /// A leg with its session; `media` is what it agreed on, if that is known already.
+    pub fn new((leg, events): (CallLeg, LegEvents), session: Session, media: Option<PhoneMedia>) -> Self {
+        let (waiting, running) = (VecDeque::new(), None);
+        Self { leg: Arc::new(leg), events, over: false, waiting, running, session, media }
+    }
+
+    /// Sends 180.
+    pub fn ring(&mut self) {
+        self.waiting.push_back(LegCommand::Ring);
+    }
+
+    /// Sends 183 with that description.
+    pub fn progress(&mut self, description: String) {
+        self.waiting.push_back(LegCommand::Progress(description));
+    }
+
+    /// Sends 200 with that description.
+    pub fn answer(&mut self, description: String) {
+        self.waiting.push_back(LegCommand::Answer(description));
+    }
+
+    /// Refuses the unanswered call.
+    pub fn reject(&mut self, rejection: Rejection) {
+        self.waiting.push_back(LegCommand::Reject(rejection));
+    }
+
+    /// Ends it for that reason: BYE once it is answered, CANCEL while we call.
+    pub fn hang_up(&mut self, cause: Cause) {
+        let row = cause.row();
+        self.waiting.push_back(LegCommand::HangUp(format_q850(row.q850, row.q850_text)));
+    }
+
+    /// Gives it up because another one answered (RFC 3326 §2).
+    pub fn lose(&mut self) {
+        let reason = "SIP;cause=200;text=\"Call completed elsewhere\"".to_owned();
+        self.waiting.push_back(LegCommand::HangUp(reason));
+    }
+
+    /// Hands waiting commands to the agent, one at a time; ready when none is left.
+    pub fn poll_commands(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if let Some(running) = &mut self.running {
+                let Poll::Ready(done) = running.as_mut().poll(cx) else { return Poll::Pending };
+                self.running = None;
+                if let Err(error) = done {
+                    // The phone was first: its event is on the way.
+                    debug!(%error, "a command came too late for the phone");
+                }
+            }
+            let Some(command) = self.waiting.pop_front() else { return Poll::Ready(()) };
+            self.running = Some(Box::pin(run(self.leg.clone(), command)));
+        }
+    }
+
+    /// The next thing that the phone did; pending for good after its end.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<LegNews> {
+        while !self.over {
+            let Poll::Ready(event) = self.events.poll_next(cx) else { return Poll::Pending };
+            let Some(event) = event else {
+                self.over = true;
+                return Poll::Ready(LegNews::Gone { reason: Reason::Internal, q850: None });
+            };
+            self.over = event.is_terminal();
+            if let Some(news) = self.hear(event) {
+                return Poll::Ready(news);
+            }
+        }
+        Poll::Pending
+    }
+
+    /// The media path, for the log.
+    pub fn describe(&self) -> String {
+        let Some(media) = &self.media else { return "rtp".to_owned() };
+        let transport = if media.srtp.is_some() { "srtp" } else { "rtp" };
+        format!("{transport} {}", media.codec)
+    }
+
+    fn hear(&mut self, event: LegEvent) -> Option<LegNews> {
+        match event {
+            LegEvent::Cancelled { reason } => Some(gone(Reason::Canceled, reason.as_deref())),
+            LegEvent::Acked { answer } if self.media.is_none() => {
+                Some(self.agree(answer, LegNews::Media).unwrap_or_else(LegNews::Unusable))
+            }
+            // Without an answer nothing was ours to be answered, or the session stays as it was.
+            LegEvent::ReofferAcked { answer: sdp } | LegEvent::ReofferAnswered { sdp } => {
+                sdp.map(|answer| self.agree(Some(answer), LegNews::Media).unwrap_or_else(LegNews::Unusable))
+            }
+            LegEvent::Reoffer { id, offer } => self.take_reoffer(id, offer),
+            LegEvent::Info { content_type, body } => digit(&content_type, &body).map(LegNews::Digit),
+            LegEvent::Trying => Some(LegNews::Trying),
+            LegEvent::Ringing { sdp: None, .. } => Some(LegNews::Ringing),
+            // What cannot be heard still rings.
+            LegEvent::Ringing { sdp, .. } => {
+                Some(self.agree(sdp, LegNews::Early).unwrap_or(LegNews::Ringing))
+            }
+            // Some answer once and for all before they take the call.
+            LegEvent::Answered { sdp: None } if self.media.is_some() => {
+                self.media.clone().map(LegNews::Answered)
+            }
+            LegEvent::Answered { sdp } => {
+                Some(self.agree(sdp, LegNews::Answered).unwrap_or_else(LegNews::Unusable))
+            }
+            LegEvent::Failed { code, q850, .. } => Some(LegNews::Failed(DialRefusal::of_status(code, q850))),
+            LegEvent::Ended { by, reason, .. } => {
+                let why = match by {
+                    EndedBy::Remote => Reason::CallerHungUp,
+                    EndedBy::Timeout => Reason::NoAck,
+                    EndedBy::Lost => Reason::SessionExpired,
+                    // A call that ended it itself hears no more; the agent's own end is none of the phone's.
+                    EndedBy::Local => Reason::Internal,
+                };
+                Some(gone(why, reason.as_deref()))
+            }
+            LegEvent::Acked { .. } | LegEvent::InfoRefused { .. } | LegEvent::ReofferRefused { .. } => None,
+        }
+    }
+
+    fn agree(&mut self, answer: Option<String>, news: fn(PhoneMedia) -> LegNews) -> Result<LegNews, Reason> {
+        let agreed = answer.ok_or(SessionError::Unreadable).and_then(|answer| self.session.accept(&answer));
+        let media = agreed.map_err(SessionError::reason)?;
+        self.media = Some(media.clone());
+        Ok(news(media))
+    }
+
+    fn take_reoffer(&mut self, id: ReofferId, offer: Option<String>) -> Option<LegNews> {
+        let Some(offer) = offer else {
+            self.waiting.push_back(match self.session.offer() {
+                Ok(ours) => LegCommand::AnswerReoffer(id, ours),
+                Err(error) => LegCommand::RefuseReoffer(id, error.status()),
+            });
+            return None;
+        };
+        match self.session.answer(&offer) {
+            Ok((media, answer)) => {
+                self.waiting.push_back(LegCommand::AnswerReoffer(id, answer));
+                self.media = Some(media.clone());
+                Some(LegNews::Media(media))
+            }
+            Err(error) => {
+                self.waiting.push_back(LegCommand::RefuseReoffer(id, error.status()));
+                None
+            }
+        }
+    }
+}
+
+impl fmt::Debug for SipLeg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SipLeg").field("leg", &self.leg).finish_non_exhaustive()
+    }
+}
+
+/// A refusal with the cause of the call.
+pub fn rejection(status: u16, cause: Cause) -> Rejection {
+    let row = cause.row();
+    Rejection::new(status, phrase(status)).with_q850(row.q850, row.q850_text)
+}
+
+fn gone(reason: Reason, header: Option<&str>) -> LegNews {
+    LegNews::Gone { reason, q850: header.and_then(patchcord_sip::parse_q850) }
+}
+
+async fn run(leg: Arc<CallLeg>, command: LegCommand) -> Result<(), SipError> {
+    match command {
+        LegCommand::Ring => leg.ringing().await,
+        LegCommand::Progress(description) => leg.progress(description).await,
+        LegCommand::Answer(description) => leg.answer(description).await,
+        LegCommand::Reject(rejection) => leg.reject(rejection).await,
+        LegCommand::HangUp(reason) => leg.hang_up(Some(reason)).await,
+        LegCommand::AnswerReoffer(id, description) => leg.answer_reoffer(id, description).await,
+        LegCommand::RefuseReoffer(id, status) => leg.refuse_reoffer(id, status).await,
+    }
+}
+
+fn digit(content_type: &str, body: &[u8]) -> Option<DigitPress> {
+    let info = parse_info_digit(content_type, body)?;
+    let duration = info.duration_ms.map(|ms| Duration::from_millis(ms.into()));
+    Some(DigitPress { digit: Digit::try_from(info.digit).ok()?, duration })
+}
+
+/// The phrases of the statuses that a call can end with (RFC 3261 §21).
+fn phrase(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        404 => "Not Found",
+        408 => "Request Timeout",
+        480 => "Temporarily Unavailable",
+        486 => "Busy Here",
+        487 => "Request Terminated",
+        488 => "Not Acceptable Here",
+        500 => "Server Internal Error",
+        503 => "Service Unavailable",
+        603 => "Decline",
+        _ => "Refused",
+    }
+}

@@ -1,0 +1,235 @@
+//! Calls that we place, by a carrier in the same process.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use patchcord::calls::{PlaceCall, PlaceError, PlacedBot};
+use patchcord::config::Config;
+use patchcord_core::call::BotJoins;
+use patchcord_core::vocabulary::Reason;
+use patchcord_sip::sdp::Direction;
+use patchcord_sip::{EndedBy, LegEvent};
+use tokio::net::UdpSocket;
+use tokio::time::interval;
+
+use super::carrier::Carrier;
+use super::{Gateway, cause};
+
+const RULES: &str = "allow = [\"91*\"]\ncaller_ids = [\"7415100898\"]";
+
+fn order(to: &str) -> PlaceCall {
+    PlaceCall {
+        from: Some("7415100898".to_owned()),
+        to: to.to_owned(),
+        bot: PlacedBot::Named("echo".to_owned()),
+        custom_params: BTreeMap::new(),
+        callback: None,
+        joins: BotJoins::AtTheAnswer,
+        ring: None,
+        max_duration: None,
+    }
+}
+
+fn ends(record: &serde_json::Value) -> (&str, u64, Option<u64>) {
+    (
+        record["status"].as_str().unwrap(),
+        record["cause"]["q850"].as_u64().unwrap(),
+        record["sip_status"].as_u64(),
+    )
+}
+
+#[tokio::test]
+async fn a_call_rings_is_answered_meets_its_bot_and_leaves_one_completed_record() {
+    let mut carrier = Carrier::start().await;
+    let gateway = Gateway::start(&carrier.trunk("carrier", RULES)).await;
+    let call_id = gateway.exchange().place_call(order("919876543210")).await.unwrap();
+    let mut course = carrier.next().await;
+    assert_eq!(course.invitation.request_user, "919876543210");
+    assert_eq!(course.invitation.from_user, "7415100898");
+    course.ring().await;
+    assert!(course.answer().await);
+    for sequence in 0..50 {
+        course.speak(sequence, 0x21).await;
+    }
+    course.hear(|payload| payload == [0x21; 160]).await;
+    assert!(
+        matches!(course.reoffer(Direction::SendOnly).await, LegEvent::ReofferAnswered { sdp: Some(sdp) } if sdp.contains("a=recvonly"))
+    );
+    let sip_id = course.invitation.call_id.clone();
+    course.leg.hang_up(None).await.unwrap();
+    let records = gateway.stop().await;
+    let [record] = records.as_slice() else { panic!("{records:?}") };
+    assert_eq!(cause(record), "completed/caller_hung_up");
+    assert_eq!(ends(record), ("completed", 16, None));
+    assert_eq!(record["call_id"], call_id.as_str());
+    assert_eq!(record["phone_leg_id"], sip_id.as_str());
+    assert_eq!(
+        (&record["direction"], &record["from"], &record["to"]),
+        (&"outbound".into(), &"7415100898".into(), &"919876543210".into())
+    );
+    carrier.stop().await;
+}
+
+#[tokio::test]
+async fn each_refusal_of_the_carrier_is_one_end_with_its_causes() {
+    let carrier = Carrier::start().await;
+    let gateway = Gateway::start(&carrier.trunk("carrier", RULES)).await;
+    let wanted = [
+        ("91486", "busy", 17),
+        ("91600", "busy", 17),
+        ("91603", "busy", 21),
+        ("91480", "no-answer", 18),
+        ("91408", "no-answer", 102),
+        ("91404", "failed", 1),
+        ("91403", "failed", 21),
+        ("91503", "failed", 41),
+    ];
+    for (number, ..) in wanted {
+        gateway.exchange().place_call(order(number)).await.unwrap();
+    }
+    let records = gateway.stop().await;
+    assert_eq!(records.len(), wanted.len());
+    for (number, status, q850) in wanted {
+        let record = records.iter().find(|record| record["to"] == number).unwrap();
+        assert_eq!(ends(record), (status, q850, number[2..].parse().ok()), "{number}");
+    }
+    carrier.stop().await;
+}
+
+#[tokio::test]
+async fn a_phone_that_is_not_answered_is_given_up_and_so_is_one_that_the_api_hangs_up() {
+    let mut carrier = Carrier::start().await;
+    let gateway = Gateway::start(&carrier.trunk("carrier", RULES)).await;
+    let patience = Some(Duration::from_millis(300));
+    gateway.exchange().place_call(PlaceCall { ring: patience, ..order("911") }).await.unwrap();
+    let mut unanswered = carrier.next().await;
+    unanswered.ring().await;
+    assert!(
+        matches!(unanswered.end().await, LegEvent::Cancelled { reason: Some(why) } if why.contains("cause=19"))
+    );
+    let call_id = gateway.exchange().place_call(order("912")).await.unwrap();
+    let mut hung_up = carrier.next().await;
+    hung_up.ring().await;
+    gateway.hang_up(&call_id, Reason::Asked);
+    assert!(matches!(hung_up.end().await, LegEvent::Cancelled { .. }));
+    let records = gateway.stop().await;
+    let of = |number: &str| ends(records.iter().find(|record| record["to"] == number).unwrap());
+    assert_eq!((of("911"), of("912")), (("no-answer", 19, None), ("canceled", 16, None)));
+    assert_eq!(records.len(), 2);
+    carrier.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_crosses_the_cancel_is_ended_by_bye_and_changes_nothing() {
+    let mut carrier = Carrier::start().await;
+    let gateway = Gateway::start(&carrier.trunk("carrier", RULES)).await;
+    for round in 0..20 {
+        let call_id = gateway.exchange().place_call(order(&format!("91{round}"))).await.unwrap();
+        let mut course = carrier.next().await;
+        course.ring().await;
+        gateway.hang_up(&call_id, Reason::Asked);
+        course.answer().await;
+        let end = course.end().await;
+        assert!(
+            matches!(end, LegEvent::Cancelled { .. } | LegEvent::Ended { by: EndedBy::Remote, .. }),
+            "{end:?}"
+        );
+    }
+    let records = gateway.stop().await;
+    assert_eq!(records.len(), 20);
+    for record in &records {
+        // The hang-up may have been later than the answer.
+        assert!(["canceled", "completed"].contains(&ends(record).0), "{record}");
+    }
+    carrier.stop().await;
+}
+
+#[tokio::test]
+async fn the_next_trunk_is_tried_where_the_first_fails_and_not_where_the_phone_said_no() {
+    let (first, mut second) = (Carrier::start().await, Carrier::start().await);
+    let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let nobody = format!(
+        "[[trunks]]\nname = \"silent\"\nhost = \"127.0.0.1\"\nport = {}\noptions_interval = \"0s\"\nallow = [\"9155*\"]\ncaller_ids = [\"*\"]\n",
+        silent.local_addr().unwrap().port()
+    );
+    let rewriting = "allow = [\"91*\"]\ncaller_ids = [\"*\"]\nstrip = 5\nprefix = \"0\"";
+    let file = [nobody, first.trunk("first", RULES), second.trunk("second", rewriting)].concat();
+    let gateway = Gateway::start(&file).await;
+    // The first trunk refuses by the number's end; the second one sends another number.
+    gateway.exchange().place_call(order("911503")).await.unwrap();
+    let mut taken = second.next().await;
+    assert_eq!(taken.invitation.request_user, "03");
+    assert!(taken.answer().await);
+    taken.leg.hang_up(None).await.unwrap();
+    gateway.exchange().place_call(order("911486")).await.unwrap();
+    // Nobody answers on the first port: after five seconds the next one is tried.
+    gateway.exchange().place_call(order("9155503")).await.unwrap();
+    let mut late = second.next().await;
+    assert!(late.answer().await);
+    late.leg.hang_up(None).await.unwrap();
+    let records = gateway.stop().await;
+    let of = |number: &str| ends(records.iter().find(|record| record["to"] == number).unwrap()).0;
+    assert_eq!((of("911503"), of("911486"), of("9155503")), ("completed", "busy", "completed"));
+    assert_eq!((first.calls(), second.calls()), (3, 2));
+    first.stop().await;
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn a_bot_that_joins_early_hears_the_phones_network_and_is_heard_from_the_answer_on() {
+    let mut carrier = Carrier::start().await;
+    let gateway = Gateway::start(&carrier.trunk("carrier", RULES)).await;
+    let early = PlaceCall { joins: BotJoins::WhileItRings, ..order("913") };
+    gateway.exchange().place_call(early).await.unwrap();
+    let mut course = carrier.next().await;
+    course.progress().await;
+    let mut clock = interval(Duration::from_millis(20));
+    for sequence in 0..25 {
+        clock.tick().await;
+        course.speak(sequence, 0x33).await;
+    }
+    assert!(course.answer().await);
+    // The echo has heard it before the answer; what it said waited.
+    course.hear(|payload| payload == [0x33; 160]).await;
+    course.leg.hang_up(None).await.unwrap();
+    assert_eq!(ends(&gateway.stop().await[0]).0, "completed");
+    carrier.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_leaves_on_bad_input_nor_without_leave() {
+    let carrier = Carrier::start().await;
+    let file = format!(
+        "{}{}[outbound]\nper_minute = 3\n",
+        carrier.trunk("some", RULES),
+        carrier.trunk("few", "allow = [\"44*\"]\ncaller_ids = [\"*\"]\n[trunks.limits]\ncalls = 1")
+    );
+    let gateway = Gateway::start(&file).await;
+    let refused = async |order: PlaceCall| gateway.exchange().place_call(order).await.unwrap_err();
+    for number in
+        ["", "91\r\nX-Evil: 1", "91>", "91;user=phone", "91@evil.example", "sip:91@h", "9 1", &"9".repeat(33)]
+    {
+        assert_eq!(refused(order(number)).await, PlaceError::BadNumber, "{number:?}");
+        let from = PlaceCall { from: Some(number.to_owned()), ..order("911") };
+        assert_eq!(refused(from).await, PlaceError::BadCaller, "{number:?}");
+    }
+    assert_eq!(refused(order("4912345")).await, PlaceError::NotAllowed);
+    let shown = PlaceCall { from: Some("100".to_owned()), ..order("911") };
+    assert_eq!(refused(shown).await, PlaceError::CallerNotAllowed);
+    let bot = PlaceCall { bot: PlacedBot::Named("nobody".to_owned()), ..order("911") };
+    assert_eq!(refused(bot).await, PlaceError::UnknownBot);
+    assert_eq!(carrier.calls(), 0);
+    let ringing = PlaceCall { ring: Some(Duration::from_millis(300)), ..order("44111") };
+    gateway.exchange().place_call(ringing).await.unwrap();
+    let full = refused(order("44111")).await;
+    assert!(matches!(full, PlaceError::TooManyCalls), "{full:?}");
+    // What was refused counts for nothing.
+    for _ in 0..2 {
+        gateway.exchange().place_call(order("91480")).await.unwrap();
+    }
+    let fast = refused(order("91480")).await;
+    assert!(matches!(fast, PlaceError::TooFast { .. }) && fast.retry_after_s() > Some(0), "{fast:?}");
+    gateway.stop().await;
+    carrier.stop().await;
+    assert!(Config::parse("[outbound]\ncalls = \"many\"").is_err());
+}
