@@ -4,6 +4,7 @@ pub mod calls;
 pub mod deliveries;
 mod faults;
 pub mod ground;
+pub mod pace;
 mod restart;
 
 use std::pin::Pin;

@@ -11,7 +11,7 @@ use super::ask;
 use super::folder::Folder;
 use super::program::Program;
 use crate::store::ground::{Ground, new_call};
-use crate::store::{calls, deliveries};
+use crate::store::{calls, deliveries, pace};
 
 /// A running PostgreSQL; it ends with its owner.
 pub struct Postgresql {
@@ -106,7 +106,8 @@ fn as_user(program: &Path) -> Command {
 #[tokio::test]
 async fn the_whole_suite_of_the_store_holds_on_postgresql() {
     let server = Postgresql::start("suite").await;
-    for (number, (name, case)) in calls::CASES.iter().chain(deliveries::CASES).enumerate() {
+    for (number, (name, case)) in calls::CASES.iter().chain(deliveries::CASES).chain(pace::CASES).enumerate()
+    {
         eprintln!("{name}");
         let database = server.database(&format!("suite_{number}")).await;
         tokio::time::timeout(Duration::from_secs(60), case(Ground::at(database))).await.expect(name);
