@@ -93,7 +93,7 @@ impl App {
             .context("server.data_dir cannot be written")
             .map_err(StartError::Other)?;
         let (store, store_thread) = open_store(&config).await?;
-        recover(&store, &records, &config.server.data_dir).await.map_err(StartError::Other)?;
+        recover(&store, &records, &config).await.map_err(StartError::Other)?;
         let registry = Registry::new(CALLS_MAX);
         let (studio, recorder) =
             Studio::open(&config, &current, &tasks, &store).map_err(StartError::Other)?;

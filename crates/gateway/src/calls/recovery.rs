@@ -1,37 +1,41 @@
 //! What a process that died left behind is put right at the next start, before the first call.
 //!
 //! Every call that was up has ended: by its line in `calls.jsonl` if it came to one, else as failed, cause
-//! `us/restart`. Every ended call whose line the disk did not get to keep gets it. So there is one end, one event of
+//! `us/restart`. Every ended call whose line the disk did not get to keep gets it, and every line whose call the
+//! database did not get to keep gets its row. So there is one end, one event of
 //! it, one delivery and one line each, however often the process dies in between.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use anyhow::Context;
 use patchcord_core::vocabulary::{
-    CallId, CallRecord, Cause, Counters, Moment, PhoneNumber, Quality, Reason, StreamId, WallClock,
+    CallId, CallRecord, Cause, Counters, Direction, Moment, PhoneNumber, Quality, Reason, StreamId, WallClock,
 };
 use serde::Deserialize;
 use tracing::{info, warn};
 
 use super::records::{FILE_NAME, Records};
 use crate::clock::unix_ms;
-use crate::store::{CallFilter, EndedCall, Fact, Store, StoredCall, StoredCause, StoredParties};
+use crate::config::Config;
+use crate::store::{
+    CallFilter, CallbackAddress, EndedCall, Fact, NewCall, Store, StoredCall, StoredCause, StoredParties,
+};
 use crate::tasks::blocking;
 
 /// Ends the calls that were up and completes `calls.jsonl` in `data_dir`.
 ///
 /// # Errors
 /// When the database or the file cannot be read, or the database takes no writes.
-pub async fn recover(store: &Store, records: &Records, data_dir: &Path) -> anyhow::Result<()> {
+pub async fn recover(store: &Store, records: &Records, config: &Config) -> anyhow::Result<()> {
     let up = store.calls_up().await.context("storage.database")?;
     let newest = store.list_calls(&CallFilter::default(), None, 1).await.context("storage.database")?;
     if newest.is_empty() {
         return Ok(());
     }
-    let path = data_dir.join(FILE_NAME);
+    let path = config.server.data_dir.join(FILE_NAME);
     let tail = blocking(move || Tail::read(&path)).await.transpose().context(FILE_NAME)?.unwrap_or_default();
     let last_sign = store.last_event_ms().await.context("storage.database")?.unwrap_or(0);
     let mut found = 0;
@@ -40,8 +44,7 @@ pub async fn recover(store: &Store, records: &Records, data_dir: &Path) -> anyho
         let (fact, line, at_ms) = match tail.lines.get(&call.call_id) {
             Some(line) => {
                 found += 1;
-                let (ended, at_ms) = line.ended(&call);
-                (ended, None, at_ms)
+                (line.end(), None, unix_ms_of(&line.fields.ended_at).unwrap_or(call.started_ms))
             }
             None => {
                 ended_here.insert(call.call_id.clone());
@@ -60,12 +63,49 @@ pub async fn recover(store: &Store, records: &Records, data_dir: &Path) -> anyho
             records.append(line);
         }
     }
+    let unknown = adopt(store, config, &tail, last_sign).await?;
     let lost = complete(store, records, (&tail, &ended_here), last_sign).await?;
     let ended = ended_here.len();
-    if ended + found + lost > 0 {
-        info!(ended, found, lost, "calls of the process before this one were put in order");
+    if ended + found + lost + unknown > 0 {
+        info!(ended, found, lost, unknown, "calls of the process before this one were put in order");
     }
     Ok(())
+}
+
+/// Stores the calls that ended just before the end of the process, or were refused, and have only their line.
+async fn adopt(store: &Store, config: &Config, tail: &Tail, last_sign: u64) -> anyhow::Result<usize> {
+    let mut adopted = 0;
+    for line in tail.lines.values() {
+        let fields = &line.fields;
+        let (Some(started_ms), Some(ended_ms)) =
+            (unix_ms_of(&fields.started_at), unix_ms_of(&fields.ended_at))
+        else {
+            continue;
+        };
+        let is_late =
+            ended_ms >= last_sign.saturating_sub(LINES_LATE_MS) && fields.server == config.server.id;
+        if !is_late || store.find_call(&fields.call_id).await.context("storage.database")?.is_some() {
+            continue;
+        }
+        let new = NewCall {
+            call_id: fields.call_id.as_str().into(),
+            stream_id: fields.stream_id.as_str().into(),
+            parties: Some(fields.parties()),
+            direction: if fields.direction == "outbound" { Direction::Outbound } else { Direction::Inbound },
+            bot: fields.bot.as_str().into(),
+            phone_dialect: fields.phone_dialect.as_str().into(),
+            bot_dialect: fields.bot_dialect.as_str().into(),
+            started_ms,
+            callback: CallbackAddress::known(config.callbacks_of(&fields.to)),
+            custom_params: BTreeMap::new(),
+        };
+        adopted += 1;
+        store.begin_call_unawaited(new, started_ms);
+        let stored =
+            store.tell_acknowledged(&fields.call_id, Fact::Ended(Box::new(line.end())), ended_ms).await;
+        stored.context("a call that has only its line could not be stored")?;
+    }
+    Ok(adopted)
 }
 
 /// Appends the lines of calls that ended just before the end of the process and are not in the file.
@@ -163,13 +203,17 @@ struct TailLine {
 
 #[derive(Deserialize)]
 struct Fields {
+    server: String,
     call_id: String,
     stream_id: String,
     phone_leg_id: String,
     from: String,
     to: String,
+    direction: String,
     bot: String,
+    phone_dialect: String,
     bot_dialect: String,
+    started_at: String,
     answered_at: Option<String>,
     ended_at: String,
     hung_up_by: String,
@@ -209,17 +253,16 @@ impl Tail {
 }
 
 impl TailLine {
-    /// The end that the line tells, with its time.
-    fn ended(&self, call: &StoredCall) -> (EndedCall, u64) {
-        let Fields { stream_id, phone_leg_id, from, to, bot, bot_dialect, .. } = &self.fields;
+    /// The end that the line tells.
+    fn end(&self) -> EndedCall {
+        let Fields { stream_id, bot, bot_dialect, .. } = &self.fields;
         let answered_ms = self.fields.answered_at.as_deref().and_then(unix_ms_of);
-        let ended_ms = unix_ms_of(&self.fields.ended_at).unwrap_or(call.started_ms);
         let cause = Cause::new(Reason::find(&self.fields.cause.reason).unwrap_or_else(|| {
             warn!("a line of calls.jsonl has a cause that is not known here");
             Reason::Internal
         }));
         let row = cause.row();
-        let ended = EndedCall {
+        EndedCall {
             outcome: cause.outcome(answered_ms.is_some()),
             cause: StoredCause {
                 class: row.class.word().to_owned(),
@@ -227,19 +270,24 @@ impl TailLine {
                 q850: row.q850,
                 hung_up_by: self.fields.hung_up_by.clone(),
             },
-            parties: StoredParties {
-                from: from.as_str().into(),
-                to: to.as_str().into(),
-                phone_leg_id: phone_leg_id.as_str().into(),
-            },
+            parties: self.fields.parties(),
             stream_id: stream_id.as_str().into(),
             bot: bot.as_str().into(),
             bot_dialect: bot_dialect.as_str().into(),
             answered_ms,
             transfers: Vec::new(),
             record: Some(self.text.clone()),
-        };
-        (ended, ended_ms)
+        }
+    }
+}
+
+impl Fields {
+    fn parties(&self) -> StoredParties {
+        StoredParties {
+            from: self.from.as_str().into(),
+            to: self.to.as_str().into(),
+            phone_leg_id: self.phone_leg_id.as_str().into(),
+        }
     }
 }
 

@@ -285,6 +285,10 @@ impl Store {
     }
 
     async fn acknowledged(&self, work: Work, at_ms: u64) -> Result<Done, StoreError> {
+        // What a call tells always finds room; others come again.
+        if !work.is_of_a_call() && !self.takes_calls() {
+            return Err(StoreError::Behind);
+        }
         let (done, is_done) = oneshot::channel();
         self.queue.push(Entry { done: Some(done), ..Entry::new(work, at_ms) });
         match tokio::time::timeout(WRITE_PATIENCE, is_done).await {

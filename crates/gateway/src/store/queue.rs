@@ -1,5 +1,7 @@
 //! The line of writes that wait for the one writer. Whoever stands in it never waits for the disk to get in.
 //!
+//! Beginnings of calls go ahead: a caller waits for them, and no fact of a call can stand before its beginning.
+//!
 //! It is bounded by who may come in: admission is refused while it is long, and each admitted call has few facts to
 //! tell, so none of them is ever dropped.
 
@@ -33,10 +35,15 @@ pub(super) struct Queue {
 
 #[derive(Default)]
 struct Line {
+    /// Beginnings that somebody waits for.
+    ahead: VecDeque<Entry>,
     waiting: VecDeque<Entry>,
+    /// Whether the last batch was of those that go ahead: then it is the turn of the others.
+    was_ahead: bool,
     /// Taken by the writer and not committed yet.
     in_hand: usize,
-    closed: bool,
+    /// Since when nothing follows.
+    closed: Option<Instant>,
 }
 
 impl Entry {
@@ -48,7 +55,11 @@ impl Entry {
 impl Queue {
     /// Puts a write at the end.
     pub(super) fn push(&self, entry: Entry) {
-        self.line().waiting.push_back(entry);
+        {
+            let mut line = self.line();
+            let goes_ahead = entry.done.is_some() && matches!(entry.work, Work::Begin(_));
+            if goes_ahead { &mut line.ahead } else { &mut line.waiting }.push_back(entry);
+        }
         self.arrived.notify_one();
     }
 
@@ -60,18 +71,11 @@ impl Queue {
             let arrived = self.arrived.notified();
             let wait = {
                 let line = self.line();
-                match line.waiting.front() {
-                    None if line.closed => return None,
+                match line.oldest() {
+                    None if line.closed.is_some() => return None,
                     None => None,
-                    Some(first) => {
-                        let hurried = line.closed || line.waiting.iter().any(|entry| entry.done.is_some());
-                        let full = line.waiting.len() >= BATCH_MAX;
-                        Some(if hurried || full {
-                            Duration::ZERO
-                        } else {
-                            LINGER.saturating_sub(first.since.elapsed())
-                        })
-                    }
+                    Some(_) if line.is_urgent() => Some(Duration::ZERO),
+                    Some(first) => Some(LINGER.saturating_sub(first.since.elapsed())),
                 }
             };
             match wait {
@@ -86,11 +90,10 @@ impl Queue {
 
     fn take_now(&self) -> Vec<Entry> {
         let mut line = self.line();
-        let count = line.waiting.len().min(BATCH_MAX);
-        let batch: Vec<_> = line.waiting.drain(..count).collect();
+        let batch = line.take();
         line.in_hand = batch.len();
-        if let Some(first) = batch.first() {
-            self.health.began(first.since);
+        if let Some(oldest) = batch.iter().map(|entry| entry.since).min() {
+            self.health.began(oldest);
         }
         batch
     }
@@ -103,20 +106,22 @@ impl Queue {
 
     /// Lets the writer end once everything is written.
     pub(super) fn close(&self) {
-        self.line().closed = true;
+        self.line().closed.get_or_insert_with(Instant::now);
         self.arrived.notify_one();
     }
 
-    pub(super) fn is_closed(&self) -> bool {
-        self.line().closed
+    /// Whether it was closed that long ago.
+    pub(super) fn closed_for(&self, time: Duration) -> bool {
+        self.line().closed.is_some_and(|since| since.elapsed() > time)
     }
 
     /// The figures of this moment.
     pub(super) fn figures(&self) -> StoreFigures {
         let (waiting, oldest) = {
             let line = self.line();
-            let oldest = self.health.busy_since().or_else(|| line.waiting.front().map(|entry| entry.since));
-            (line.waiting.len() + line.in_hand, oldest.map_or(Duration::ZERO, |since| since.elapsed()))
+            let oldest = self.health.busy_since().or_else(|| line.oldest().map(|entry| entry.since));
+            let waiting = line.ahead.len() + line.waiting.len() + line.in_hand;
+            (waiting, oldest.map_or(Duration::ZERO, |since| since.elapsed()))
         };
         self.health.figures(waiting, oldest)
     }
@@ -127,8 +132,106 @@ impl Queue {
     }
 }
 
+impl Line {
+    /// Whether what waits should not wait for company.
+    fn is_urgent(&self) -> bool {
+        self.closed.is_some()
+            || !self.ahead.is_empty()
+            || self.waiting.len() >= BATCH_MAX
+            || self.waiting.iter().any(|entry| entry.done.is_some())
+    }
+
+    fn oldest(&self) -> Option<&Entry> {
+        let fronts = [self.ahead.front(), self.waiting.front()];
+        fronts.into_iter().flatten().min_by_key(|entry| entry.since)
+    }
+
+    /// The next batch: those ahead and the others by turns, or together where the others are few.
+    fn take(&mut self) -> Vec<Entry> {
+        let turn_of_others = self.was_ahead && !self.waiting.is_empty();
+        let take_ahead = !turn_of_others || self.waiting.len() <= FEW;
+        let take_others = turn_of_others || self.ahead.is_empty() || self.waiting.len() <= FEW;
+        let mut batch = Vec::new();
+        if take_ahead {
+            batch.extend(self.ahead.drain(..self.ahead.len().min(BATCH_MAX)));
+        }
+        self.was_ahead = !batch.is_empty() && !take_others;
+        if take_others {
+            let count = self.waiting.len().min(BATCH_MAX.saturating_sub(batch.len()));
+            batch.extend(self.waiting.drain(..count));
+        }
+        batch
+    }
+}
+
 /// Writes of one commit.
-pub const BATCH_MAX: usize = 256;
+pub const BATCH_MAX: usize = 128;
+
+/// Facts that hold up no beginning.
+const FEW: usize = 16;
 
 /// How long facts that nobody waits for stand for company.
 const LINGER: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{CallbackAddress, Fact, NewCall};
+    use patchcord_core::vocabulary::Direction;
+
+    fn begin(n: usize) -> Entry {
+        let new = NewCall {
+            call_id: n.to_string().into(),
+            stream_id: "1.001".into(),
+            parties: None,
+            direction: Direction::Inbound,
+            bot: "echo".into(),
+            phone_dialect: "sip".into(),
+            bot_dialect: "built-in".into(),
+            started_ms: 0,
+            callback: CallbackAddress::Known(None),
+            custom_params: Default::default(),
+        };
+        let (done, _) = oneshot::channel();
+        Entry { done: Some(done), ..Entry::new(Work::Begin(Box::new(new)), 0) }
+    }
+
+    fn fact(n: usize) -> Entry {
+        Entry::new(Work::Fact(n.to_string().into(), Box::new(Fact::Ringing)), 0)
+    }
+
+    /// How many beginnings and facts the next batches hold.
+    async fn batches(queue: &Queue, count: usize) -> Vec<(usize, usize)> {
+        let mut sizes = Vec::new();
+        for _ in 0..count {
+            let batch = queue.take().await.unwrap();
+            let begins = batch.iter().filter(|entry| matches!(entry.work, Work::Begin(_))).count();
+            sizes.push((begins, batch.len() - begins));
+            queue.put_away();
+        }
+        sizes
+    }
+
+    #[tokio::test]
+    async fn a_beginning_waits_for_no_crowd_of_facts_and_the_crowd_gets_its_turn() {
+        let queue = Queue::default();
+        (0..300).for_each(|n| queue.push(fact(n)));
+        queue.push(begin(1));
+        assert_eq!(batches(&queue, 1).await, [(1, 0)]);
+        queue.push(begin(2));
+        assert_eq!(batches(&queue, 2).await, [(0, 128), (1, 0)]);
+        queue.push(begin(3));
+        assert_eq!(batches(&queue, 3).await, [(0, 128), (1, 0), (0, 44)]);
+        assert_eq!(queue.figures(), queue.health.figures(0, Duration::ZERO));
+    }
+
+    #[tokio::test]
+    async fn a_few_facts_go_along_with_a_beginning() {
+        let queue = Queue::default();
+        (0..5).for_each(|n| queue.push(fact(n)));
+        queue.push(begin(1));
+        assert_eq!(batches(&queue, 1).await, [(1, 5)]);
+        queue.close();
+        assert!(queue.take().await.is_none());
+    }
+}

@@ -25,6 +25,22 @@ pub(super) enum Work {
     Set { name: Box<str>, value: Box<str> },
 }
 
+impl Work {
+    /// Whether a call tells it.
+    pub(super) fn is_of_a_call(&self) -> bool {
+        match self {
+            Self::Begin(_) | Self::Fact(..) => true,
+            Self::Attempt { .. }
+            | Self::Replay(_)
+            | Self::ClaimKey { .. }
+            | Self::AnswerKey { .. }
+            | Self::ReleaseKey { .. }
+            | Self::ForgetKeys { .. }
+            | Self::Set { .. } => false,
+        }
+    }
+}
+
 /// What came of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Done {

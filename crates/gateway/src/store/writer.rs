@@ -116,7 +116,7 @@ impl Writer {
         batch: &[Entry],
     ) -> Option<Result<Vec<Done>, StoreError>> {
         let health = &self.queue.health;
-        let (mut wait, mut closed) = (RETRY_FIRST, None);
+        let mut wait = RETRY_FIRST;
         loop {
             let began = Instant::now();
             let error = match self.try_write(link, batch).await {
@@ -135,7 +135,7 @@ impl Writer {
             if !health.failing.swap(true, Ordering::Relaxed) {
                 error!(%error, "the database takes no writes; they wait and are tried again");
             }
-            if self.queue.is_closed() && closed.get_or_insert_with(Instant::now).elapsed() > STOP_PATIENCE {
+            if self.queue.closed_for(STOP_PATIENCE) {
                 warn!(
                     writes = batch.len(),
                     "writes are lost: the process ends and the database does not come back"

@@ -63,7 +63,7 @@ CREATE TABLE deliveries (
   last_error       TEXT
 );
 CREATE INDEX deliveries_due ON deliveries (server, next_at_ms) WHERE state = 'pending' AND next_at_ms IS NOT NULL;
-CREATE INDEX deliveries_waiting ON deliveries (call_id, seq) WHERE state = 'pending';
+CREATE INDEX deliveries_by_call ON deliveries (call_id, seq);
 CREATE INDEX deliveries_by_state ON deliveries (state, seq);
 
 CREATE TABLE idempotency_keys (

@@ -5,12 +5,13 @@ use std::process::Command;
 use std::time::Duration;
 
 use patchcord::config::{Database, Secret};
+use patchcord::store::Fact;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::ask;
 use super::folder::Folder;
 use super::program::Program;
-use crate::store::ground::{Ground, new_call};
+use crate::store::ground::{Ground, ended, new_call};
 use crate::store::{calls, deliveries, pace};
 
 /// A running PostgreSQL; it ends with its owner.
@@ -144,4 +145,36 @@ async fn servers_that_share_a_database_miss_none_of_each_others_events() {
     assert_eq!(seen.len(), 400);
     here.close().await;
     there.close().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_again_and_again_loses_nothing_and_doubles_nothing() {
+    let server = Postgresql::start("broken").await;
+    let ground = Ground::at(server.database("broken").await);
+    let open = ground.open().await;
+    let mut hand = PgConnection::connect(&server.url("broken")).await.unwrap();
+    let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                  WHERE application_name = 'patchcord' AND pid <> pg_backend_pid()";
+    for n in 0..300 {
+        let call_id = format!("call_{n}");
+        open.store.begin_call_unawaited(new_call(&call_id, 1_000), 1_000);
+        open.store.tell(&call_id, Fact::Ringing, 1_010);
+        open.store.tell(&call_id, ended(), 1_020);
+        if n % 30 == 29 {
+            sqlx::query(others).execute(&mut hand).await.unwrap();
+            // Whatever is being written now meets the broken connection.
+            open.store.setting("colour").await.ok();
+        }
+    }
+    // Behind all of them in the line.
+    let stored = async { while open.store.set_setting("last", "1", 2_000).await.is_err() {} };
+    tokio::time::timeout(Duration::from_secs(60), stored).await.expect("the database does not come back");
+    for n in 0..300 {
+        let words = open.words(&format!("call_{n}")).await;
+        assert_eq!(words, ["call.initiated", "call.ringing", "call.completed"], "call_{n}");
+    }
+    let figures = open.store.figures();
+    eprintln!("{figures:?}");
+    assert!(figures.failures > 0 && !figures.failing && figures.refused == 0, "{figures:?}");
+    open.close().await;
 }

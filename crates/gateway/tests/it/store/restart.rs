@@ -51,7 +51,8 @@ impl Drop for House {
 fn line(call_id: &str) -> Value {
     json!({
         "server": "here", "call_id": call_id, "stream_id": "1707204900.001", "phone_leg_id": "leg",
-        "from": "9876543210", "to": "18001234567", "bot": "parrot", "bot_dialect": "built-in",
+        "from": "9876543210", "to": "18001234567", "direction": "inbound", "bot": "parrot", "phone_dialect": "sip",
+        "bot_dialect": "built-in", "started_at": "2024-02-06T07:35:00.000Z",
         "answered_at": "2024-02-06T07:35:00.120Z", "ended_at": "2024-02-06T07:35:09.000Z",
         "hung_up_by": "caller", "cause": {"class": "completed", "reason": "caller_hung_up", "q850": 16},
     })
@@ -76,7 +77,8 @@ async fn calls_that_were_up_are_closed_once_with_an_event_a_delivery_and_a_line_
     open.tell("call_lost_line", ended_with(line("call_lost_line").to_string()), BEGAN_MS + 9_000).await;
     open.close().await;
     // The file has the end of two of them, and the power went in the midst of the next line.
-    let file = format!("{}\n{}\n{{\"call_id\":\"call_ta", line("call_over"), line("call_in_file"));
+    let lines = ["call_over", "call_in_file", "call_in_file_only"].map(|call| line(call).to_string());
+    let file = format!("{}\n{{\"call_id\":\"call_ta", lines.join("\n"));
     std::fs::write(house.0.join("calls.jsonl"), file).unwrap();
 
     for _ in 0..2 {
@@ -87,6 +89,7 @@ async fn calls_that_were_up_are_closed_once_with_an_event_a_delivery_and_a_line_
             ("call_ringing", "failed", "us/restart", "call.failed"),
             ("call_talking", "failed", "us/restart", "call.failed"),
             ("call_in_file", "completed", "completed/caller_hung_up", "call.completed"),
+            ("call_in_file_only", "completed", "completed/caller_hung_up", "call.completed"),
             ("call_over", "completed", "completed/caller_hung_up", "call.completed"),
             ("call_lost_line", "completed", "completed/caller_hung_up", "call.completed"),
         ] {
