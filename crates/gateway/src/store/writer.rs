@@ -87,6 +87,8 @@ impl Writer {
     async fn write(&self, link: &mut Option<Link>, batch: Vec<Entry>) {
         match self.write_together(link, &batch).await {
             Some(Ok(done)) => {
+                // Whoever hears of the commit finds it done with.
+                self.queue.put_away();
                 for (entry, done) in batch.into_iter().zip(done) {
                     acknowledge(entry, Ok(done));
                 }
