@@ -74,11 +74,6 @@ impl Gateway {
         self.app.exchange().reconfigure(Config::parse(&format!("{}{more}", self.head)).unwrap());
     }
 
-    /// What its calls share.
-    pub fn exchange(&self) -> &std::sync::Arc<patchcord::calls::Exchange> {
-        self.app.exchange()
-    }
-
     /// `host:port` of the SIP socket for UDP.
     pub fn sip(&self) -> String {
         self.app.places().sip.first().unwrap().addr().to_string()
