@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::api::Api;
 use super::openapi::KeyProblems;
+use crate::calls::Locations;
 use crate::config::Extension;
 
 /// All extensions.
@@ -37,6 +38,9 @@ pub struct ShownExtension {
     /// Phones that may be registered at a time.
     #[schema(example = 5)]
     max_contacts: usize,
+    /// Phones that are registered.
+    #[schema(example = 2)]
+    registered: usize,
 }
 
 /// The extensions of the configuration
@@ -48,17 +52,20 @@ pub struct ShownExtension {
     responses((status = 200, description = "All extensions", body = ExtensionList), KeyProblems),
 )]
 pub async fn list(State(api): State<Api>) -> Json<ExtensionList> {
-    Json(ExtensionList { data: api.exchange.config().extensions.iter().map(ShownExtension::of).collect() })
+    let config = api.exchange.config();
+    let shown = |extension| ShownExtension::of(extension, &api.exchange.locations);
+    Json(ExtensionList { data: config.extensions.iter().map(shown).collect() })
 }
 
 impl ShownExtension {
-    fn of(extension: &Extension) -> Self {
+    fn of(extension: &Extension, locations: &Locations) -> Self {
         Self {
             number: extension.number.clone(),
             name: extension.name.clone(),
             allow: extension.allow.iter().map(ToString::to_string).collect(),
             caller_id: extension.caller_id.clone(),
             max_contacts: extension.max_contacts,
+            registered: locations.contacts(&extension.number).len(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use patchcord_sip::SipLimits;
+use patchcord_sip::{ListenAddr, SipAgent, SipConfig, SipLimits, Strangers};
 
 use crate::support::*;
 
@@ -139,17 +139,45 @@ async fn a_source_that_calls_too_often_is_slowed_down() {
     raw.expect("200 OK").await;
 }
 
-#[tokio::test]
-async fn a_source_that_is_not_accepted_is_forbidden() {
+/// An agent that nobody on this machine may call, and a stranger.
+async fn closed(strangers: Strangers) -> (SipAgent, RawUdp) {
     let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-    let config = patchcord_sip::SipConfig {
-        listen: vec![patchcord_sip::ListenAddr::Udp(any)],
+    let config = SipConfig {
+        listen: vec![ListenAddr::Udp(any)],
         accept_source: Some(std::sync::Arc::new(|source| !source.is_loopback())),
-        ..patchcord_sip::SipConfig::default()
+        strangers,
+        ..SipConfig::default()
     };
-    let (agent, _calls) = patchcord_sip::SipAgent::bind(config).await.unwrap();
+    let (agent, _calls) = SipAgent::bind(config).await.unwrap();
     let raw = RawUdp::to(agent.local_addrs()[0].addr()).await;
+    (agent, raw)
+}
+
+#[tokio::test]
+async fn a_source_that_is_not_accepted_is_forbidden_and_not_without_end() {
+    let (agent, raw) = closed(Strangers::Refuse).await;
     raw.send(request("INVITE", "echo", "stranger", 1, None, SDP, &offer()).as_bytes()).await;
     raw.expect("403").await;
-    assert_eq!(agent.counters().machine.calls_in, 0);
+    for cseq in 2..=200 {
+        raw.send(request("OPTIONS", "echo", "stranger", cseq, None, "", "").as_bytes()).await;
+    }
+    let mut answers = 1;
+    while raw.receive(Duration::from_millis(300)).await.is_some() {
+        answers += 1;
+    }
+    let counters = agent.counters();
+    assert_eq!((counters.strangers, counters.machine.calls_in), (200, 0));
+    assert!((50..100).contains(&answers), "{answers} answers to 200 requests");
+}
+
+#[tokio::test]
+async fn a_source_that_is_not_accepted_meets_silence_where_that_is_wanted() {
+    let (agent, raw) = closed(Strangers::Silence).await;
+    for method in ["INVITE", "REGISTER", "OPTIONS", "BYE"] {
+        raw.send(request(method, "echo", method, 1, None, "", "").as_bytes()).await;
+    }
+    while agent.counters().strangers < 4 {
+        assert_eq!(raw.receive(Duration::from_millis(10)).await, None);
+    }
+    assert_eq!(raw.receive(Duration::from_millis(100)).await, None);
 }
