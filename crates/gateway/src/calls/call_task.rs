@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use patchcord_core::call::{Call, CallSettings, Input, Output, SocketEnd, StateName};
 use patchcord_core::dialect::{Wire, WireClass};
-use patchcord_core::vocabulary::{CallFact, CallRecord, Moment, Reason};
+use patchcord_core::vocabulary::{CallRecord, Moment, Reason};
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
 use tracing::info;
@@ -404,13 +404,7 @@ impl Ends {
             Output::Answered => self.answered(clock.now()),
             Output::Tape(kind, piece) => self.sink.take(kind, piece),
             Output::Loudness { at, levels } => self.sink.take_levels(at, levels),
-            Output::Report(fact) => {
-                let now = clock.now();
-                match fact {
-                    CallFact::Ringing => self.page.ringing(now),
-                    CallFact::InProgress => self.page.in_progress(now),
-                }
-            }
+            Output::Report(fact) => self.page.report(&fact, clock.now()),
             Output::Ended(record) => self.record = Some(record),
         }
     }

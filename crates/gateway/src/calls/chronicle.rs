@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use patchcord_core::call::{CallSettings, PhoneSettings, RefusedCall};
 use patchcord_core::vocabulary::{
-    CallId, CallRecord, Direction, Moment, PhoneNumber, TransferReport, WallClock,
+    CallFact, CallId, CallRecord, Direction, Moment, PhoneNumber, TransferReport, WallClock,
 };
 use tracing::warn;
 
@@ -150,14 +150,13 @@ impl CallPage {
         self.tell(Fact::Parties(parties), at);
     }
 
-    /// The call rings.
-    pub fn ringing(&self, at: Moment) {
-        self.tell(Fact::Ringing, at);
-    }
-
-    /// The call was answered.
-    pub fn in_progress(&self, at: Moment) {
-        self.tell(Fact::InProgress, at);
+    /// It rings, or was answered.
+    pub fn report(&self, fact: &CallFact, at: Moment) {
+        let fact = match fact {
+            CallFact::Ringing => Fact::Ringing,
+            CallFact::InProgress => Fact::InProgress,
+        };
+        self.tell(fact, at);
     }
 
     /// A transfer began, or went on.

@@ -48,7 +48,9 @@ async fn a_call_rings_is_answered_meets_its_bot_and_leaves_one_completed_record(
     assert_eq!(course.invitation.from_user, "7415100898");
     course.ring().await;
     assert!(course.answer().await);
+    let mut clock = interval(Duration::from_millis(20));
     for sequence in 0..50 {
+        clock.tick().await;
         course.speak(sequence, 0x21).await;
     }
     course.hear(|payload| payload == [0x21; 160]).await;
