@@ -189,10 +189,10 @@ impl Call {
             _ => HangUpWhen::Now,
         };
         self.ended_at = now;
-        self.end_tape(now);
         let until = now + self.deadlines.vendor_end;
         self.state = State::Ending(Ending { cause, step: EndingStep::VendorLeaving, until });
         self.tell_bot_the_end(cause, now);
+        self.end_tape(now);
         self.tell_phone_the_end(cause, when, now);
         self.vendor_may_have_left();
     }

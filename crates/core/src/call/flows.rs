@@ -6,13 +6,16 @@
 use crate::vocabulary::{FlowCommand, Moment};
 
 use super::state::{FindingBot, State};
-use super::{BotWish, Call, Fallback, NextBotError, setup};
+use super::{BotWish, Call, Fallback, NextBotError, RecordingOrder, setup};
 
 impl Call {
     /// Does what a flow asks.
-    pub(super) fn obey_flow(&mut self, command: &FlowCommand) {
+    pub(super) fn obey_flow(&mut self, command: &FlowCommand, now: Moment) {
         match command {
             FlowCommand::Keep { name, value } => self.keep(name, value),
+            FlowCommand::StartMessage => self.record_sound(RecordingOrder::StartVoicemail, now),
+            FlowCommand::KeepMessage => self.record_sound(RecordingOrder::StopVoicemail, now),
+            FlowCommand::DropMessage => self.record_sound(RecordingOrder::DropVoicemail, now),
         }
     }
 

@@ -117,6 +117,8 @@ pub enum TapePiece<'a> {
     BotPartEnds(u64),
     /// It is over.
     Stopped,
+    /// It is over and was nothing that anybody wants to keep.
+    Dropped,
 }
 
 impl TapeKind {
@@ -218,6 +220,10 @@ impl Outputs {
 
     pub(super) fn bot_part_ends(&mut self, frames: u64) {
         self.waiting.push_back(Waiting::Tape(TapeKind::Call, TapePiece::BotPartEnds(frames)));
+    }
+
+    pub(super) fn tape_dropped(&mut self, kind: TapeKind) {
+        self.waiting.push_back(Waiting::Tape(kind, TapePiece::Dropped));
     }
 
     pub(super) fn tape_stopped(&mut self, kind: TapeKind) {

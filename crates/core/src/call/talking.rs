@@ -167,7 +167,7 @@ impl Call {
             CallCommand::Clear => self.clear(now),
             CallCommand::Transfer(transfer) => self.transfer(transfer, now),
             CallCommand::HangUp(when) => self.bot_hangs_up(*when, now),
-            CallCommand::Flow(command) => self.obey_flow(command),
+            CallCommand::Flow(command) => self.obey_flow(command, now),
             CallCommand::Invalid(refusal) => self.refuse(refusal, now),
             CallCommand::Unknown(_) => self.counters.unknown_messages += 1,
         }

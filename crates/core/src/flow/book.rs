@@ -36,6 +36,8 @@ pub enum Step {
     Gather(Gather),
     /// The bot of that name takes the call.
     Bot(Box<str>),
+    /// The caller leaves a message.
+    Voicemail(Voicemail),
     /// The time of day and the day decide where to go on.
     Hours {
         /// When somebody is there.
@@ -90,6 +92,19 @@ pub struct Gather {
     pub otherwise: Target,
 }
 
+/// A message that a caller leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Voicemail {
+    /// What is said before the tone.
+    pub greeting: Clip,
+    /// How long a message may be.
+    pub max: Duration,
+    /// How long a message must be to be kept.
+    pub min: Duration,
+    /// How long the caller may be silent before the message counts as over.
+    pub silence: Duration,
+}
+
 /// Where a flow goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
@@ -121,6 +136,10 @@ pub struct HouseClips {
     pub unavailable: Clip,
     /// "Goodbye."
     pub goodbye: Clip,
+    /// The tone behind which a message begins.
+    pub tone: Clip,
+    /// "Your message has been kept."
+    pub thanks: Clip,
 }
 
 impl FlowBook {

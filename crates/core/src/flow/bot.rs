@@ -7,22 +7,22 @@ use std::sync::Arc;
 
 use crate::dialect::{Capability, Dialect, Malformed, Out, Wire};
 use crate::media::MediaFormat;
-use crate::vocabulary::{
-    CallCommand, CallEvent, Digit, FlowCommand, HangUpWhen, Moment, Transfer, TransferTo, WallClock,
-};
+use crate::vocabulary::{CallCommand, CallEvent, Digit, HangUpWhen, Moment, Transfer, TransferTo, WallClock};
 
-use super::keypad::{Question, Reply};
+use super::asking::Asking;
+use super::keypad::Question;
+use super::message::Message;
 use super::teller::Teller;
 use super::{Clip, FlowBook, Spot, Step, Target};
 
 /// The flow of one call.
 pub struct FlowBot {
-    format: MediaFormat,
-    book: Arc<FlowBook>,
+    pub(super) format: MediaFormat,
+    pub(super) book: Arc<FlowBook>,
     /// The step that is being taken.
-    spot: Spot,
-    phase: Phase,
-    teller: Teller,
+    pub(super) spot: Spot,
+    pub(super) phase: Phase,
+    pub(super) teller: Teller,
     /// Steps taken so far.
     steps: u32,
     is_answered: bool,
@@ -30,23 +30,26 @@ pub struct FlowBot {
 }
 
 /// What a flow is doing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     /// The call has not begun.
     Waiting,
     /// A clip is heard, the next step follows.
     Playing,
-    /// Something is asked; the question is heard, or an answer may come until then.
-    Asking { tries: u32, keyed: String, until: Option<Moment> },
+    /// Something is asked.
+    Asking(Asking),
     /// Somebody else is to take the call.
     HandingOver(OnRefusal),
+    /// The greeting of a voicemail is heard.
+    BeforeMessage,
+    /// The caller leaves a message.
+    Message(Box<Message>),
     /// The last word was said, or the call has another bot.
     Left,
 }
 
 /// What follows when somebody else cannot take the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum OnRefusal {
+pub(super) enum OnRefusal {
     /// The next step.
     Next,
     /// The question that led there, after an apology.
@@ -69,12 +72,11 @@ impl FlowBot {
     }
 
     /// Goes on at `target`, through every step that takes no time.
-    fn go(&mut self, target: &Target, now: Moment, out: &mut Out<CallCommand>) {
+    pub(super) fn go(&mut self, target: &Target, now: Moment, out: &mut Out<CallCommand>) {
         let book = self.book.clone();
-        let mut next = self.follow(target, out);
+        let mut next = self.follow(target, OnRefusal::AskAgain, out);
         while let Some(spot) = next {
-            self.steps += 1;
-            if self.steps > STEPS_MAX {
+            if !self.may_go_on() {
                 return self.take_leave(out);
             }
             self.spot = spot;
@@ -85,13 +87,37 @@ impl FlowBot {
         }
     }
 
+    /// Counts a step; says whether another one may be taken.
+    pub(super) fn may_go_on(&mut self) -> bool {
+        self.steps += 1;
+        self.steps <= STEPS_MAX
+    }
+
+    /// Says goodbye to a caller who walks in circles.
+    pub(super) fn take_leave(&mut self, out: &mut Out<CallCommand>) {
+        let goodbye = self.book.house.goodbye.clone();
+        self.say([goodbye], out);
+        self.hang_up(out);
+    }
+
+    pub(super) fn say(&mut self, clips: impl IntoIterator<Item = Clip>, out: &mut Out<CallCommand>) {
+        self.answer(out);
+        self.teller.say(clips, out);
+    }
+
+    pub(super) fn answer(&mut self, out: &mut Out<CallCommand>) {
+        if !std::mem::replace(&mut self.is_answered, true) {
+            out.hear(CallCommand::Answer);
+        }
+    }
+
     /// The step that `target` means; none if the call goes elsewhere.
-    fn follow(&mut self, target: &Target, out: &mut Out<CallCommand>) -> Option<Spot> {
+    fn follow(&mut self, target: &Target, refused: OnRefusal, out: &mut Out<CallCommand>) -> Option<Spot> {
         match target {
             Target::Next => Some(self.spot.next()),
             Target::Again => Some(self.spot),
             Target::Step(spot) => Some(*spot),
-            Target::Bot(name) => self.hand_to_bot(name, OnRefusal::AskAgain, out),
+            Target::Bot(name) => self.hand_to_bot(name, refused, out),
             Target::HangUp => self.hang_up(out),
         }
     }
@@ -107,79 +133,12 @@ impl FlowBot {
             Step::Menu(menu) => self.ask(Question::Key(menu), 0, None, out),
             Step::Gather(gather) => self.ask(Question::Digits(gather), 0, None, out),
             Step::Bot(name) => self.hand_to_bot(name, OnRefusal::Next, out),
+            Step::Voicemail(voicemail) => self.greet_for_message(voicemail, out),
             Step::Hours { hours, open, closed } => {
                 let is_open = self.clock.is_some_and(|clock| hours.is_open(clock.unix_ms(now)));
-                self.follow(if is_open { open } else { closed }, out)
+                self.follow(if is_open { open } else { closed }, OnRefusal::Next, out)
             }
             Step::HangUp => self.hang_up(out),
-        }
-    }
-
-    /// Asks, after `first` if something is to be said before; `tries` times it was asked in vain.
-    fn ask(
-        &mut self,
-        question: Question<'_>,
-        tries: u32,
-        first: Option<&Clip>,
-        out: &mut Out<CallCommand>,
-    ) -> Option<Spot> {
-        self.phase = Phase::Asking { tries, keyed: String::new(), until: None };
-        self.say(first.into_iter().chain([&question.ask().prompt]).cloned(), out);
-        None
-    }
-
-    /// The caller pressed a key.
-    fn press(&mut self, key: Digit, now: Moment, out: &mut Out<CallCommand>) {
-        let book = self.book.clone();
-        let Some(question) = book.step(self.spot).and_then(question) else { return };
-        let Phase::Asking { keyed, until, .. } = &mut self.phase else { return };
-        let reply = question.press(key, keyed);
-        *until = Some(now + question.ask().timeout);
-        self.teller.stop(out);
-        self.take_reply(question, reply, Some(&question.ask().invalid), now, out);
-    }
-
-    /// Goes where the answer leads; after a wrong one it is asked again, and `wrong` said before.
-    fn take_reply(
-        &mut self,
-        question: Question<'_>,
-        reply: Reply<'_>,
-        wrong: Option<&Clip>,
-        now: Moment,
-        out: &mut Out<CallCommand>,
-    ) {
-        let Phase::Asking { tries, keyed, .. } = &mut self.phase else { return };
-        match reply {
-            Reply::More => {}
-            Reply::Chosen(target) => self.go(target, now, out),
-            Reply::Complete => {
-                if let Question::Digits(gather) = question {
-                    let value = std::mem::take(keyed).into();
-                    out.hear(CallCommand::Flow(FlowCommand::Keep { name: gather.name.clone(), value }));
-                }
-                self.go(&Target::Next, now, out);
-            }
-            Reply::Wrong if *tries >= question.ask().retries => self.go(question.otherwise(), now, out),
-            Reply::Wrong => {
-                let tries = *tries + 1;
-                self.ask(question, tries, wrong, out);
-            }
-        }
-    }
-
-    /// The call was not taken by the one it was to be given to.
-    fn refused(&mut self, now: Moment, out: &mut Out<CallCommand>) {
-        let Phase::HandingOver(on_refusal) = self.phase else { return };
-        let book = self.book.clone();
-        match (on_refusal, book.step(self.spot).and_then(question)) {
-            (OnRefusal::AskAgain, Some(question)) => {
-                self.steps += 1;
-                if self.steps > STEPS_MAX {
-                    return self.take_leave(out);
-                }
-                self.ask(question, 0, Some(&book.house.unavailable), out);
-            }
-            (OnRefusal::AskAgain, None) | (OnRefusal::Next, _) => self.go(&Target::Next, now, out),
         }
     }
 
@@ -199,36 +158,43 @@ impl FlowBot {
         None
     }
 
-    /// Says goodbye to a caller who walks in circles.
-    fn take_leave(&mut self, out: &mut Out<CallCommand>) {
-        let goodbye = self.book.house.goodbye.clone();
-        self.say([goodbye], out);
-        self.hang_up(out);
+    fn press(&mut self, key: Digit, now: Moment, out: &mut Out<CallCommand>) {
+        match &self.phase {
+            Phase::Asking(_) => self.key_in(key, now, out),
+            Phase::Message(_) => self.press_in_message(key, now, out),
+            Phase::Waiting | Phase::Playing | Phase::HandingOver(_) | Phase::BeforeMessage | Phase::Left => {}
+        }
     }
 
-    fn say(&mut self, clips: impl IntoIterator<Item = Clip>, out: &mut Out<CallCommand>) {
-        self.answer(out);
-        self.teller.say(clips, out);
-    }
-
-    fn answer(&mut self, out: &mut Out<CallCommand>) {
-        if !std::mem::replace(&mut self.is_answered, true) {
-            out.hear(CallCommand::Answer);
+    /// The call was not taken by the one it was to be given to.
+    fn refused(&mut self, now: Moment, out: &mut Out<CallCommand>) {
+        match &self.phase {
+            Phase::HandingOver(OnRefusal::Next) => self.go(&Target::Next, now, out),
+            Phase::HandingOver(OnRefusal::AskAgain) => self.ask_again(now, out),
+            Phase::Waiting
+            | Phase::Playing
+            | Phase::Asking(_)
+            | Phase::BeforeMessage
+            | Phase::Message(_)
+            | Phase::Left => {}
         }
     }
 
     /// What was said has been heard.
     fn told(&mut self, now: Moment, out: &mut Out<CallCommand>) {
-        match &mut self.phase {
+        match &self.phase {
             Phase::Playing => self.go(&Target::Next, now, out),
-            Phase::Asking { until, .. } => {
-                let book = self.book.clone();
-                if let Some(question) = book.step(self.spot).and_then(question) {
-                    *until = Some(now + question.ask().timeout);
-                }
-            }
-            Phase::Waiting | Phase::HandingOver(_) | Phase::Left => {}
+            Phase::Asking(_) => self.was_asked(now),
+            Phase::BeforeMessage => self.begin_message(now, out),
+            Phase::Waiting | Phase::HandingOver(_) | Phase::Message(_) | Phase::Left => {}
         }
+    }
+
+    /// The call is over, or has another bot.
+    fn part(&mut self, now: Moment, out: &mut Out<CallCommand>) {
+        self.teller.forget();
+        self.close_message(now, out);
+        self.phase = Phase::Left;
     }
 }
 
@@ -242,7 +208,7 @@ impl Dialect for FlowBot {
 
     fn encode(&mut self, say: &CallEvent, now: Moment, out: &mut Out<CallCommand>) {
         match say {
-            CallEvent::Started(start) if self.phase == Phase::Waiting => {
+            CallEvent::Started(start) if matches!(self.phase, Phase::Waiting) => {
                 self.clock = Some(start.clock);
                 let first = Target::Step(self.spot);
                 self.go(&first, now, out);
@@ -254,24 +220,26 @@ impl Dialect for FlowBot {
                 }
             }
             CallEvent::Refused(_) => self.refused(now, out),
-            CallEvent::Ended(_) => {
-                self.teller.forget();
-                self.phase = Phase::Left;
-            }
+            CallEvent::Ended(_) => self.part(now, out),
             CallEvent::Started(_) | CallEvent::Cleared | CallEvent::Record(_) | CallEvent::Unknown(_) => {}
         }
     }
 
-    fn encode_audio(&mut self, _audio: &[u8], _now: Moment, _out: &mut Out<CallCommand>) {}
+    fn encode_audio(&mut self, audio: &[u8], now: Moment, _out: &mut Out<CallCommand>) {
+        self.hear_message(audio, now);
+    }
 
     fn decode(&mut self, _: Wire<'_>, _: Moment, _: &mut Out<CallCommand>) -> Result<(), Malformed> {
         Err(Malformed::Unexpected("a message"))
     }
 
     fn poll_timeout(&self) -> Option<Moment> {
-        match self.phase {
-            Phase::Asking { until, .. } => until,
-            Phase::Waiting | Phase::Playing | Phase::HandingOver(_) | Phase::Left => None,
+        match &self.phase {
+            Phase::Asking(asking) => asking.until,
+            Phase::Message(message) => Some(message.until()),
+            Phase::Waiting | Phase::Playing | Phase::HandingOver(_) | Phase::BeforeMessage | Phase::Left => {
+                None
+            }
         }
     }
 
@@ -279,12 +247,11 @@ impl Dialect for FlowBot {
         if self.poll_timeout().is_none_or(|until| until > now) {
             return;
         }
-        let book = self.book.clone();
-        let Some(question) = book.step(self.spot).and_then(question) else { return };
-        let Phase::Asking { keyed, until, .. } = &mut self.phase else { return };
-        *until = None;
-        let reply = question.wait_in_vain(keyed);
-        self.take_reply(question, reply, None, now, out);
+        match &self.phase {
+            Phase::Asking(_) => self.asked_in_vain(now, out),
+            Phase::Message(_) => self.end_message(now, out),
+            Phase::Waiting | Phase::Playing | Phase::HandingOver(_) | Phase::BeforeMessage | Phase::Left => {}
+        }
     }
 
     fn capabilities(&self) -> &'static [Capability] {
@@ -306,15 +273,6 @@ impl fmt::Debug for FlowBot {
             .field("spot", &self.spot)
             .field("steps", &self.steps)
             .finish_non_exhaustive()
-    }
-}
-
-/// What a step asks for, if it does.
-fn question(step: &Step) -> Option<Question<'_>> {
-    match step {
-        Step::Menu(menu) => Some(Question::Key(menu)),
-        Step::Gather(gather) => Some(Question::Digits(gather)),
-        Step::Play(_) | Step::Bot(_) | Step::Hours { .. } | Step::HangUp => None,
     }
 }
 

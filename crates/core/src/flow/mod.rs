@@ -8,17 +8,19 @@
 //! [`CallEvent`]: crate::vocabulary::CallEvent
 //! [`CallCommand`]: crate::vocabulary::CallCommand
 
+mod asking;
 mod book;
 mod bot;
 mod clip;
 mod hours;
 mod keypad;
+mod message;
 mod teller;
 
 #[cfg(test)]
 mod tests;
 
-pub use book::{Ask, FlowBook, Gather, HouseClips, Menu, Script, Spot, Step, Target};
+pub use book::{Ask, FlowBook, Gather, HouseClips, Menu, Script, Spot, Step, Target, Voicemail};
 pub use bot::{FlowBot, STEPS_MAX};
 pub use clip::Clip;
 pub use hours::{Holiday, Opening, OpeningHours};

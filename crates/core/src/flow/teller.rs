@@ -82,7 +82,7 @@ impl Teller {
             let Some((converter, audio)) = self.converter.as_mut().zip(clip.audio().get(self.position..end))
             else {
                 // A rate that has no way to the call's: the configuration takes none.
-                self.next_clip();
+                self.clips.pop_front();
                 continue;
             };
             let is_last = end == clip.audio().len();

@@ -1,9 +1,8 @@
 //! Everything that a bot asks of a phone, but audio, which travels beside (see [`crate::dialect::Heard`]).
 
-use std::fmt;
 use std::time::Duration;
 
-use super::{Digit, PhoneNumber, RawMessage};
+use super::{Digit, FlowCommand, PhoneNumber, RawMessage};
 
 /// What a bot asks of a phone.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,27 +28,6 @@ pub enum CallCommand {
     Invalid(super::CommandRefusal),
     /// A message that this dialect does not know, kept and counted.
     Unknown(RawMessage),
-}
-
-/// What a flow asks of its call.
-#[derive(Clone, PartialEq, Eq)]
-pub enum FlowCommand {
-    /// Keep what the caller keyed in: a custom parameter of the bots from here on.
-    Keep {
-        /// Its name.
-        name: Box<str>,
-        /// Its value.
-        value: Box<str>,
-    },
-}
-
-impl fmt::Debug for FlowCommand {
-    /// Leaves out what a caller keyed in.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Keep { name, .. } => write!(f, "Keep({name})"),
-        }
-    }
 }
 
 /// When a hang-up takes place.

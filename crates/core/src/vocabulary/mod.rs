@@ -9,6 +9,7 @@ mod call_fact;
 mod call_start;
 mod cause;
 mod dial_refusal;
+mod flow;
 mod ids;
 mod moment;
 mod phone;
@@ -20,14 +21,14 @@ mod transfer_report;
 pub use crate::media::{Digit, DigitError};
 
 pub use call_command::{
-    CallCommand, DIAL_DIGITS_MAX, DIAL_PAUSE, DialDigits, DialOrder, FlowCommand, HangUpWhen, Transfer,
-    TransferTo,
+    CallCommand, DIAL_DIGITS_MAX, DIAL_PAUSE, DialDigits, DialOrder, HangUpWhen, Transfer, TransferTo,
 };
 pub use call_event::{CallEvent, CommandRefusal, DigitPress, EndedStream, MarkOutcome, RawMessage};
 pub use call_fact::CallFact;
 pub use call_start::{CallStart, Direction};
 pub use cause::{CallOutcome, Cause, CauseClass, HungUpBy, REASONS, Reason};
 pub use dial_refusal::{DialRefusal, FarEnd};
+pub use flow::FlowCommand;
 pub use ids::{CallId, StreamId};
 pub use moment::{Moment, WallClock, civil_date, iso8601};
 pub use phone::PhoneNumber;

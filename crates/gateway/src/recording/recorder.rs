@@ -324,9 +324,12 @@ impl Tape {
         Ok((file, path))
     }
 
-    /// Ends the file; nothing if there never was a sound.
+    /// Ends the file; nothing if there never was a sound, or nobody wants to keep it.
     fn finish(mut self) -> io::Result<Option<Job>> {
         let Some((file, path)) = &mut self.file else { return Ok(None) };
+        if self.take.is_dropped.load(Ordering::Acquire) {
+            return std::fs::remove_file(path).map(|()| None);
+        }
         file.write_silence(self.gap + self.take.tail.load(Ordering::Relaxed))?;
         let whole = file.finish()?;
         let part = match self.take.kind {

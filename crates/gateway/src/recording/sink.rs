@@ -39,6 +39,8 @@ pub(super) struct Take {
     /// Where the bot's part ends; [`NO_END`] while it goes on.
     pub(super) bot_part: AtomicU64,
     pub(super) is_over: AtomicBool,
+    /// Nobody wants to keep it.
+    pub(super) is_dropped: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -73,6 +75,10 @@ impl Sink {
             TapePiece::Silence(frames) => slot.gap += frames,
             TapePiece::BotPartEnds(frames) => slot.take.bot_part.store(frames, Ordering::Relaxed),
             TapePiece::Stopped => *self.slot(kind) = None,
+            TapePiece::Dropped => {
+                slot.take.is_dropped.store(true, Ordering::Release);
+                *self.slot(kind) = None;
+            }
         }
     }
 
@@ -102,6 +108,7 @@ impl Sink {
             tail: AtomicU64::new(0),
             bot_part: AtomicU64::new(NO_END),
             is_over: AtomicBool::new(false),
+            is_dropped: AtomicBool::new(false),
         };
         Some(Slot { take: Arc::new(take), gap: 0 })
     }

@@ -257,6 +257,22 @@ fn a_voicemail_is_one_channel() {
 }
 
 #[test]
+fn a_message_that_was_dropped_leaves_no_file_and_no_note() {
+    let desk = Desk::open("dropped");
+    let mut sink = desk.sink(RecordingFormat::Wav);
+    for last in [TapePiece::Dropped, TapePiece::Stopped] {
+        sink.take(TapeKind::Voicemail, started());
+        sink.take(TapeKind::Voicemail, TapePiece::Sound(&[100; 8_000]));
+        sink.take(TapeKind::Voicemail, last);
+    }
+    let kept = desk.path(&desk.ready());
+    let day = kept.parent().unwrap();
+    desk.until(|| std::fs::read_dir(day).unwrap().count() == 1);
+    assert!(kept.exists());
+    assert_eq!(desk.catalogue().find(CALL).unwrap().unwrap().files.len(), 1);
+}
+
+#[test]
 fn the_curve_of_a_call_is_kept_where_it_was_loud() {
     let desk = Desk::open("curve");
     let sink = desk.sink(RecordingFormat::Wav);

@@ -209,7 +209,7 @@ impl Witness {
                 assert!(runs && samples.len() % kind.channels() == 0, "{kind:?} has no beginning");
             }
             TapePiece::Silence(_) | TapePiece::BotPartEnds(_) => assert!(runs, "{kind:?} has no beginning"),
-            TapePiece::Stopped => {
+            TapePiece::Stopped | TapePiece::Dropped => {
                 assert!(runs, "{kind:?} has no beginning");
                 self.tapes.retain(|other| *other != kind);
             }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use patchcord_core::media::{Encoding, MediaFormat};
 use patchcord_core::vocabulary::{
     CallCommand, CallEvent, CallId, CallRecord, CallStart, Cause, CommandRefusal, Counters, DialDigits,
-    DialOrder, Digit, DigitPress, Direction, EndedStream, FlowCommand, HangUpWhen, HungUpBy, MarkOutcome,
-    Moment, PhoneNumber, Quality, REASONS, RawMessage, Reason, StreamId, Transfer, TransferTo, WallClock,
+    DialOrder, Digit, DigitPress, Direction, EndedStream, HangUpWhen, HungUpBy, MarkOutcome, Moment,
+    PhoneNumber, Quality, REASONS, RawMessage, Reason, StreamId, Transfer, TransferTo, WallClock,
 };
 
 use super::words::{quote, split};
@@ -96,9 +96,6 @@ impl Word for CallCommand {
             ["digits", keys, tone] => Self::Digits(DialDigits::parse(keys, millis(tone)?)?),
             ["mark", name] => Self::Mark { name: (*name).into() },
             ["clear"] => Self::Clear,
-            ["keep", name, value] => {
-                Self::Flow(FlowCommand::Keep { name: (*name).into(), value: (*value).into() })
-            }
             ["transfer", to @ .., "as", command] => {
                 Self::Transfer(Transfer { to: parse_target(to)?, command: leak(command) })
             }
@@ -123,7 +120,7 @@ impl Word for CallCommand {
             }
             Self::HangUp(HangUpWhen::AfterPlayout) => "hangup after-playout".to_owned(),
             Self::HangUp(HangUpWhen::Now) => "hangup now".to_owned(),
-            Self::Flow(FlowCommand::Keep { name, value }) => format!("keep {} {}", quote(name), quote(value)),
+            Self::Flow(command) => format!("flow {command:?}"),
             Self::Invalid(refusal) => format!("invalid {}", format_refusal(refusal)),
             Self::Unknown(raw) => format!("unknown {}", raw.as_str()),
         }

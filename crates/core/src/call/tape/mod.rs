@@ -60,6 +60,8 @@ pub enum RecordingOrder {
     StartVoicemail,
     /// The caller's message is over.
     StopVoicemail,
+    /// The caller's message is over, and nothing of it is kept.
+    DropVoicemail,
 }
 
 /// How the recording of a call stands.
@@ -211,6 +213,11 @@ impl Call {
             RecordingOrder::Resume => self.tape.pause(false),
             RecordingOrder::StartVoicemail if self.is_audible() => self.begin_tape(voicemail, now),
             RecordingOrder::StartVoicemail => {}
+            RecordingOrder::DropVoicemail => {
+                if self.tape.voicemail.take().is_some() {
+                    self.outputs.tape_dropped(voicemail);
+                }
+            }
             RecordingOrder::StopVoicemail => self.tape.stop(voicemail, now, &mut self.outputs),
         }
     }

@@ -11,7 +11,8 @@ fn saying(byte: u8) -> BotSettings {
 
 fn flow(steps: Vec<Step>) -> BotSettings {
     let clip = Clip::new(vec![0x33; 800], MediaFormat::PCMU_8K);
-    let house = HouseClips { unavailable: clip.clone(), goodbye: clip };
+    let house =
+        HouseClips { unavailable: clip.clone(), goodbye: clip.clone(), tone: clip.clone(), thanks: clip };
     let book = FlowBook { scripts: vec![Script { name: "night".into(), steps }], house };
     let side = FlowBot::new(Arc::new(book), Spot { flow: 0, step: 0 }, MediaFormat::PCMU_8K);
     BotSettings { name: "flow:night".into(), ..built_in(Box::new(side)) }
@@ -139,4 +140,31 @@ fn what_a_caller_keyed_in_goes_along_to_the_next_bot() {
         desk.to_bot().into_iter().find(|text| text.contains(r#""event":"start""#)).unwrap().to_owned();
     assert!(start.contains(r#""account":"427""#), "{start}");
     desk.input(Input::PhoneGone(Reason::CallerHungUp));
+}
+
+/// A voicemail whose greeting lasts 100 ms and whose shortest message a second.
+fn mailbox() -> BotSettings {
+    let greeting = Clip::new(vec![0x33; 800], MediaFormat::PCMU_8K);
+    let (max, min, silence) = (Duration::from_secs(20), Duration::from_secs(1), Duration::from_secs(3));
+    flow(vec![Step::Voicemail(crate::flow::Voicemail { greeting, max, min, silence })])
+}
+
+#[test]
+fn a_message_is_on_a_tape_of_its_own_when_the_caller_hangs_up_behind_it() {
+    let mut desk = Desk::sip(mailbox(), Fallback::Sorry);
+    desk.pass(Duration::from_millis(400));
+    desk.talk(Duration::from_millis(2_000));
+    desk.input(Input::PhoneGone(Reason::CallerHungUp));
+    assert_eq!(desk.taped.began, [(TapeKind::Voicemail, 8_000)]);
+    assert!((16_000..18_500).contains(&desk.taped.voicemail.len()), "{}", desk.taped.voicemail.len());
+    assert_eq!((desk.taped.ended, desk.taped.dropped), (1, 0));
+}
+
+#[test]
+fn a_message_of_a_moment_is_dropped() {
+    let mut desk = Desk::sip(mailbox(), Fallback::Sorry);
+    desk.pass(Duration::from_millis(400));
+    desk.talk(Duration::from_millis(400));
+    desk.input(Input::PhoneGone(Reason::CallerHungUp));
+    assert_eq!((desk.taped.began.len(), desk.taped.ended, desk.taped.dropped), (1, 0, 1));
 }

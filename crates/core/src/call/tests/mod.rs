@@ -74,6 +74,7 @@ struct Taped {
     /// The rates of the recordings that began, and how many ended.
     began: Vec<(TapeKind, u32)>,
     ended: usize,
+    dropped: usize,
     /// Interleaved, of the call and of the voicemail.
     call: Vec<i16>,
     voicemail: Vec<i16>,
@@ -321,6 +322,7 @@ impl Taped {
             TapePiece::Silence(frames) => tape.resize(tape.len() + frames as usize * kind.channels(), 0),
             TapePiece::BotPartEnds(frames) => self.bot_part = Some(frames),
             TapePiece::Stopped => self.ended += 1,
+            TapePiece::Dropped => self.dropped += 1,
         }
     }
 }

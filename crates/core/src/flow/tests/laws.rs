@@ -11,6 +11,7 @@ fn action() -> impl Strategy<Value = String> {
         Just("refuse".to_owned()),
         Just("refuse other".to_owned()),
         Just("start".to_owned()),
+        (0u64..4_000).prop_map(|ms| format!("speak {ms}")),
     ]
 }
 
@@ -31,6 +32,7 @@ fn any_step() -> impl Strategy<Value = Step> {
             .prop_map(|(key, target)| menu('m', &[(key.chars().next().unwrap(), target)])),
         (1usize..4, 0usize..4).prop_map(|(min, more)| gather(min, min + more, Some('#'))),
         Just(Step::Bot("sales".into())),
+        Just(messages::voicemail()),
         (any_target(), any_target()).prop_map(|(open, closed)| Step::Hours {
             hours: OpeningHours::default(),
             open,

@@ -1,6 +1,7 @@
 //! Flows in virtual time: a caller who hears, waits and presses keys, told as tables of what they do and what follows.
 
 mod laws;
+mod messages;
 mod steps;
 
 use std::collections::VecDeque;
@@ -73,6 +74,8 @@ impl Caller {
                 let refusal = CommandRefusal { code, message: String::new(), command: "flow".into() };
                 self.tell(&CallEvent::Refused(refusal));
             }
+            ("speak", ms) => self.speak(ms.parse().unwrap()),
+            ("hand", "over") => self.tell(&CallEvent::Ended(EndedStream::Handed)),
             ("hang", "up") => {
                 let cause = Cause::new(Reason::CallerHungUp);
                 self.tell(&CallEvent::Ended(EndedStream::CallEnded(cause)));
@@ -101,6 +104,16 @@ impl Caller {
                 self.flow.handle_timeout(self.now, &mut self.out);
                 self.take();
             }
+        }
+    }
+
+    /// The caller speaks for that long, a word of 200 ms and a pause of 100 in turn.
+    fn speak(&mut self, ms: u64) {
+        let (loud, quiet) = ([0x10, 0x90].repeat(80), vec![0xFF; 160]);
+        for frame in 0..ms / 20 {
+            let audio = if frame % 15 < 10 { &loud } else { &quiet };
+            self.flow.encode_audio(audio, self.now, &mut self.out);
+            self.wait(Duration::from_millis(20));
         }
     }
 
@@ -147,9 +160,7 @@ impl Caller {
                 Heard::Item(CallCommand::Clear) => self.clear(),
                 Heard::Item(CallCommand::Answer) => self.deeds.push("answered".to_owned()),
                 Heard::Item(CallCommand::HangUp(HangUpWhen::AfterPlayout)) => self.hangs_up_after = true,
-                Heard::Item(CallCommand::Flow(FlowCommand::Keep { name, value })) => {
-                    self.deeds.push(format!("{name} = {value}"));
-                }
+                Heard::Item(CallCommand::Flow(command)) => self.deeds.push(deed(&command)),
                 Heard::Item(CallCommand::Transfer(Transfer { to: TransferTo::NamedBot(name), .. })) => {
                     self.deeds.push(format!("bot {name}"));
                 }
@@ -174,6 +185,16 @@ impl Caller {
                 self.tell(&CallEvent::Mark { name, outcome: MarkOutcome::Cleared });
             }
         }
+    }
+}
+
+/// What a flow asked for, in words.
+fn deed(command: &FlowCommand) -> String {
+    match command {
+        FlowCommand::Keep { name, value } => format!("{name} = {value}"),
+        FlowCommand::StartMessage => "records".to_owned(),
+        FlowCommand::KeepMessage => "kept".to_owned(),
+        FlowCommand::DropMessage => "dropped".to_owned(),
     }
 }
 
@@ -240,6 +261,38 @@ fn book(steps: Vec<Step>) -> FlowBook {
 fn books(flows: Vec<Vec<Step>>) -> FlowBook {
     let names = ["main", "second", "third"];
     let scripts = names.iter().zip(flows).map(|(name, steps)| Script { name: (*name).into(), steps });
-    let house = HouseClips { unavailable: clip('u', 500), goodbye: clip('x', 500) };
-    FlowBook { scripts: scripts.collect(), house }
+    FlowBook { scripts: scripts.collect(), house: house() }
+}
+
+fn house() -> HouseClips {
+    HouseClips {
+        unavailable: clip('u', 500),
+        goodbye: clip('x', 500),
+        tone: clip('t', 400),
+        thanks: clip('k', 500),
+    }
+}
+
+/// Walks through a talk: lines of `action -> deeds`, `#` before what explains it.
+fn replay(book: &FlowBook, talk: &str) {
+    let lines = talk.lines().filter(|line| !line.starts_with('#'));
+    let table: Vec<(&str, &str)> = lines.map(|line| line.split_once(" ->").unwrap()).collect();
+    let table: Vec<(&str, &str)> = table.into_iter().map(|(action, deeds)| (action, deeds.trim())).collect();
+    assert!(!table.is_empty());
+    walk(book, "main", &table);
+}
+
+#[test]
+fn the_talk_of_an_office_goes_as_written() {
+    let mut hours = OpeningHours::default();
+    hours.week[0].push(Opening { from: 9 * 60, to: 18 * 60 });
+    let book = books(vec![
+        vec![
+            Step::Hours { hours, open: Target::Next, closed: at(0, 2) },
+            menu('m', &[('1', bot("sales")), ('2', at(1, 0)), ('0', bot("operator"))]),
+            messages::voicemail(),
+        ],
+        vec![gather(3, 6, Some('#')), Step::Bot("support".into())],
+    ]);
+    replay(&book, include_str!("../talks/office.talk"));
 }

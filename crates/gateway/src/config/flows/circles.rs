@@ -63,7 +63,7 @@ impl Walk<'_> {
             Step::Play(_) | Step::Bot(_) => vec![next],
             Step::Hours { open, closed, .. } => [lead(open), lead(closed)].into_iter().flatten().collect(),
             // These wait for the caller.
-            Step::Menu(_) | Step::Gather(_) | Step::HangUp => Vec::new(),
+            Step::Menu(_) | Step::Gather(_) | Step::Voicemail(_) | Step::HangUp => Vec::new(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use patchcord_core::flow::{Clip, HouseClips};
-use patchcord_core::media::MediaFormat;
+use patchcord_core::media::{MediaFormat, SineTone};
 
 use super::super::problem::Refusal;
 
@@ -35,7 +35,12 @@ impl<'a> Clips<'a> {
 
     /// What flows say of themselves.
     pub(super) fn house(&self) -> HouseClips {
-        HouseClips { unavailable: embedded(UNAVAILABLE), goodbye: embedded(GOODBYE) }
+        HouseClips {
+            unavailable: embedded(UNAVAILABLE),
+            goodbye: embedded(GOODBYE),
+            tone: tone(),
+            thanks: embedded(include_bytes!("../../../assets/flow/thanks.ulaw")),
+        }
     }
 
     /// What is said after a wrong key where nothing else is named.
@@ -54,6 +59,14 @@ fn starter(name: &str) -> Result<Clip, Refusal> {
 
 fn embedded(audio: &[u8]) -> Clip {
     Clip::new(audio, MediaFormat::PCMU_8K)
+}
+
+/// Half a second of 440 Hz.
+fn tone() -> Clip {
+    let mut samples = [0; 4_000];
+    SineTone::new(8_000, 440.0, 8_000).fill(&mut samples);
+    let audio: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+    Clip::new(audio, MediaFormat::linear16(8_000))
 }
 
 /// Reads a WAV file: 16-bit, mono, 8 or 16 kHz.
@@ -108,6 +121,7 @@ pub(super) const STARTERS: &[(&str, &[u8])] = &[
     ("number", include_bytes!("../../../assets/flow/number.ulaw")),
     ("invalid", INVALID),
     ("unavailable", UNAVAILABLE),
+    ("voicemail", include_bytes!("../../../assets/flow/voicemail.ulaw")),
     ("closed", include_bytes!("../../../assets/flow/closed.ulaw")),
     ("goodbye", GOODBYE),
 ];

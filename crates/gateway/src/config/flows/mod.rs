@@ -8,6 +8,7 @@ mod fields;
 mod hours;
 mod steps;
 mod targets;
+mod voicemail;
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ use super::clips::Clips;
 use super::fields::Fields;
 use super::hours;
 use super::targets::Names;
+use super::voicemail;
 
 /// Reads a step of the flow number `flow`.
 pub(super) fn read(
@@ -30,6 +31,7 @@ pub(super) fn read(
             Target::Bot(name) => Some(Step::Bot(name)),
             _ => None,
         },
+        "voicemail" => voicemail::read(fields, clips).map(Step::Voicemail),
         "hours" => hours::read(fields, names, flow),
         "hangup" => {
             if !fields.value::<bool>("hangup")? {

@@ -221,3 +221,14 @@ fn the_examples_of_the_documentation_are_good() {
         assert!(page.contains(&format!("| `clip:{name}` |")), "{name}");
     }
 }
+
+#[test]
+fn a_voicemail_has_bounds_that_fit() {
+    let config = flow("{ voicemail = { max = \"1m\", min = \"3s\", silence = \"4s\" } }").unwrap();
+    let [Step::Voicemail(voicemail)] = config.flows.scripts[0].steps.as_slice() else { panic!() };
+    assert_eq!((voicemail.max, voicemail.min), (Duration::from_secs(60), Duration::from_secs(3)));
+    assert!(flow("{ voicemail = {} }").is_ok());
+    refused("{ voicemail = { max = \"11m\" } }", &["voicemail.max", "too short or too long"]);
+    refused("{ voicemail = { max = \"2s\", min = \"3s\" } }", &["longer than a message"]);
+    refused("{ voicemail = { greeting = \"none.wav\" } }", &["cannot be read"]);
+}

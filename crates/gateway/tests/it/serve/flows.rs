@@ -1,5 +1,6 @@
 //! Real calls through flows: as a number's taker, in a bot's place, and after a bot that is away.
 
+use std::path::Path;
 use std::time::Duration;
 
 use patchcord_sip::LegEvent;
@@ -89,4 +90,40 @@ async fn a_bot_gives_the_call_to_a_flow_and_learns_when_there_is_none_of_that_na
     hear(&mut phone).await;
     phone.event(|event| matches!(event, LegEvent::Ended { .. })).await;
     assert_eq!(gateway.stop().await[0]["bots"], json!(["sales", "flow:night"]));
+}
+
+#[tokio::test]
+async fn a_message_is_a_recording_of_the_caller_alone_and_a_short_one_is_none() {
+    let gateway = Gateway::start(
+        "[[numbers]]\nnumber = \"*\"\nflow = \"mailbox\"\n\
+         [flows.mailbox]\nsteps = [{ voicemail = { greeting = \"clip:goodbye\", min = \"2s\" } }]\n",
+    )
+    .await;
+    // The greeting lasts a second and the tone half of one.
+    let say = |frame: u16| if frame % 15 < 10 { [0x21; 160] } else { [0xFF; 160] };
+    for frames in [110, 280] {
+        let mut phone = Phone::call("18001234567", &gateway.sip()).await;
+        phone.talk(frames, say).await;
+        phone.hang_up().await;
+    }
+    let messages = gateway.stop_and_look(voicemails).await;
+    let [seconds] = messages.as_slice() else { panic!("{messages:?}") };
+    assert!((3.5..5.0).contains(seconds), "{messages:?}");
+}
+
+/// The seconds of each voicemail below `folder`, all of one channel.
+fn voicemails(folder: &Path) -> Vec<f64> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| match path.is_dir() {
+            true => voicemails(&path),
+            false if path.extension().is_some_and(|end| end == "wav") => {
+                assert!(path.display().to_string().contains("voicemail"), "{}", path.display());
+                let reader = hound::WavReader::open(&path).unwrap();
+                assert_eq!(reader.spec().channels, 1);
+                vec![f64::from(reader.duration()) / f64::from(reader.spec().sample_rate)]
+            }
+            false => Vec::new(),
+        })
+        .collect()
 }
