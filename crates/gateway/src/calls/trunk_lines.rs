@@ -28,8 +28,8 @@ struct Running {
     name: String,
     line: Arc<TrunkLine>,
     /// Dropped, it tells the task to take the registration back and end.
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
+    stop: Option<oneshot::Sender<()>>,
+    task: Option<JoinHandle<()>>,
 }
 
 /// How a trunk stands.
@@ -114,10 +114,9 @@ impl TrunkLines {
         }
     }
 
-    /// Takes every registration back and ends the lines, within a time.
+    /// Takes every registration back, within a time; calls that are up may still go on by the lines.
     pub async fn stop(&self, patience: Duration) {
-        let running = std::mem::take(&mut *self.lines());
-        let ends: Vec<_> = running.into_iter().map(Running::end).collect();
+        let ends: Vec<_> = self.lines().iter_mut().filter_map(Running::end).collect();
         let all_ended = async {
             for end in ends {
                 // A line that panicked has logged it.
@@ -140,7 +139,7 @@ impl TrunkLines {
                 Some(running) if *running.line.settings() == settings => running,
                 old => {
                     let line = Arc::new(TrunkLine::new(agent.clone(), self.names.clone(), settings));
-                    begin(trunk.name.clone(), line, old.map(Running::end), tasks)
+                    begin(trunk.name.clone(), line, old.and_then(|mut old| old.end()), tasks)
                 }
             });
         }
@@ -157,9 +156,9 @@ impl TrunkLines {
 
 impl Running {
     /// Tells the line to end; the handle says when it has.
-    fn end(self) -> JoinHandle<()> {
-        drop(self.stop);
-        self.task
+    fn end(&mut self) -> Option<JoinHandle<()>> {
+        self.stop = None;
+        self.task.take()
     }
 }
 
@@ -186,7 +185,7 @@ fn begin(name: String, line: Arc<TrunkLine>, before: Option<JoinHandle<()>>, tas
             () = &mut watched => run.await,
         }
     });
-    Running { name, line, stop, task }
+    Running { name, line, stop: Some(stop), task: Some(task) }
 }
 
 /// Logs each change of a line once.
