@@ -126,10 +126,23 @@ pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Makes the names in a file's folder durable, and the folder's own.
 pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
-    let Some(folder) = path.parent() else { return Ok(()) };
-    File::open(folder)?.sync_all()?;
-    match folder.parent() {
-        Some(above) => File::open(above)?.sync_all(),
-        None => Ok(()),
+    for folder in path.ancestors().skip(1).take(2) {
+        // The parent of a bare name is where the process stands.
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_made_durable_wherever_the_folder_stands() {
+        for path in ["a", "src/a", "./src/a", "/usr/a", "/a"] {
+            assert!(sync_folder_of(Path::new(path)).is_ok(), "{path}");
+        }
+        assert!(sync_folder_of(Path::new("nowhere/a")).is_err());
     }
 }
