@@ -2,14 +2,14 @@
 //!
 //! The first byte chooses the phone, the second the bot. Then a line is one thing that happens, by its first byte:
 //! `b` text of the bot, `B` a binary message of it, `v` and `V` the vendor's, `r` a datagram of the phone, `R` one of a
-//! stranger, `c` RTCP, `s` a spoken frame, `+NUMBER` milliseconds, `!NUMBER` milliseconds of standstill, and what [`step`]
-//! says of the others.
+//! stranger, `c` RTCP, `s` a spoken frame, `+NUMBER` milliseconds, `!NUMBER` milliseconds of standstill, `l` what a leg of
+//! a transfer does (see [`leg`]), and what [`step`] says of the others.
 
 use std::time::Duration;
 
 use patchcord_core::call::{NextBotError, SocketEnd};
 use patchcord_core::vocabulary::{Digit, Reason};
-use patchcord_testkit::call::{LawfulCall, Step};
+use patchcord_testkit::call::{LawfulCall, LegStep, Step};
 
 use super::steps::{lines, masked, number};
 
@@ -52,6 +52,26 @@ fn step(line: &[u8]) -> Option<Step> {
         b'k' => Step::PhoneKey(Digit::ALL[usize::from(code % 16)]),
         b'm' => Step::PhoneMedia(code),
         b'H' => Step::HangUp(Reason::Asked),
+        b'l' => return leg(rest),
         _ => return None,
     })
+}
+
+/// What a leg of a transfer does: its number as one byte, then what.
+fn leg(line: &[u8]) -> Option<Step> {
+    let [at, what, rest @ ..] = line else { return None };
+    let code = u16::try_from(number(rest)).unwrap_or(17);
+    let step = match what {
+        b'r' => LegStep::Refused,
+        b'd' => LegStep::Dialled,
+        b'g' => LegStep::Rings,
+        b'm' => LegStep::Media(code),
+        b'a' => LegStep::Answers(code),
+        b'f' => LegStep::Fails(u8::try_from(code % 128).unwrap_or(17)),
+        b'x' => LegStep::HangsUp,
+        b'k' => LegStep::Key(Digit::ALL[usize::from(code % 16)]),
+        b's' => LegStep::Speaks(rest.first().copied().unwrap_or(0x20)),
+        _ => return None,
+    };
+    Some(Step::Leg(usize::from(*at), step))
 }

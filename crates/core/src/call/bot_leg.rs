@@ -3,7 +3,7 @@
 use crate::dialect::{BotSide, Capability, Out, WireAudio};
 use crate::vocabulary::{CallCommand, Moment};
 
-use super::{BotPlace, BotSettings};
+use super::{BotPlace, BotSettings, OnTransfer};
 
 /// One bot on one call.
 pub(super) struct BotLeg {
@@ -12,6 +12,7 @@ pub(super) struct BotLeg {
     pub(super) side: Box<BotSide>,
     pub(super) audio: WireAudio,
     pub(super) place: BotPlace,
+    pub(super) on_transfer: OnTransfer,
     pub(super) link: BotLink,
     /// Reading is suspended because enough audio waits.
     pub(super) paused: bool,
@@ -35,9 +36,20 @@ pub(super) enum BotLink {
 
 impl BotLeg {
     pub(super) fn new(settings: BotSettings) -> Self {
-        let BotSettings { name, dialect, side, audio, place } = settings;
+        let BotSettings { name, dialect, side, audio, place, on_transfer } = settings;
         let (link, paused, out) = (BotLink::Closed, false, Out::new());
-        Self { name, dialect, side, audio, place, link, paused, out, flood: FloodGauge::default() }
+        Self {
+            name,
+            dialect,
+            side,
+            audio,
+            place,
+            on_transfer,
+            link,
+            paused,
+            out,
+            flood: FloodGauge::default(),
+        }
     }
 
     pub(super) fn can(&self, capability: Capability) -> bool {

@@ -43,6 +43,8 @@ impl Call {
                 self.fall_back_unanswered(reason, now)
             }
             State::Talking(_) => self.play_fallback(reason, now),
+            // Others are being called, or talk; only if nobody answers does the caller need anything.
+            State::Transferring(_) | State::Bridged(_) => {}
             // Whatever ended the call came first; before a vendor's start there is no bot.
             State::Inviting(_) | State::Ending(_) | State::Ended => {}
         }
@@ -54,7 +56,9 @@ impl Call {
             return;
         }
         match end {
-            SocketEnd::Closed(1000 | 1005) if self.is_handing_over() => self.let_bot_go(1000),
+            SocketEnd::Closed(1000 | 1005) if self.is_handing_over() || self.is_transferring() => {
+                self.let_bot_go(1000);
+            }
             SocketEnd::Closed(1000 | 1005) => {
                 self.let_bot_go(1000);
                 self.end_after_playout(Reason::BotHungUp, now);
@@ -76,7 +80,8 @@ impl Call {
             State::Dialling(_) | State::FindingBot(_) | State::ConnectingBot(_) | State::Ringing(_) => {
                 self.end(Reason::Canceled, now)
             }
-            State::Talking(_) => self.end(Reason::CallerHungUp, now),
+            State::Talking(_) | State::Bridged(_) => self.end(Reason::CallerHungUp, now),
+            State::Transferring(_) => self.end(self.left_while_transferring(), now),
             State::Ending(ending) => self.end(ending.cause.reason(), now),
         }
     }
@@ -104,8 +109,12 @@ impl Call {
             State::Dialling(_) | State::FindingBot(_) | State::ConnectingBot(_) | State::Ringing(_) => {
                 self.end(if reset { Reason::VendorReset } else { Reason::Canceled }, now);
             }
-            State::Talking(_) => {
+            State::Talking(_) | State::Bridged(_) => {
                 self.end(if reset { Reason::VendorReset } else { Reason::CallerHungUp }, now)
+            }
+            State::Transferring(_) => {
+                let left = self.left_while_transferring();
+                self.end(if reset { Reason::VendorReset } else { left }, now);
             }
             State::Ending(Ending { step: EndingStep::PlayingOut, cause, .. }) => {
                 self.end(cause.reason(), now)
@@ -141,9 +150,9 @@ impl Call {
             | State::Dialling(_)
             | State::FindingBot(_)
             | State::ConnectingBot(_)
-            | State::Ringing(_) => {
-                self.end(reason, now);
-            }
+            | State::Ringing(_)
+            | State::Transferring(_)
+            | State::Bridged(_) => self.end(reason, now),
             State::Ending(_) | State::Ended => {}
         }
     }
@@ -183,6 +192,7 @@ impl Call {
         }
         self.give_up_next_bot();
         let cause = Cause::new(reason);
+        self.give_up_transfer(cause, now);
         // What was played to its end may still wait at the vendor: it is not to be dropped there.
         let when = match self.state {
             State::Ending(_) => HangUpWhen::AfterPlayout,
@@ -253,13 +263,16 @@ impl Call {
         self.outputs.ended(record);
     }
 
-    fn fall_back_unanswered(&mut self, reason: Reason, now: Moment) {
+    pub(super) fn fall_back_unanswered(&mut self, reason: Reason, now: Moment) {
         if let Some(flow) = self.take_fallback_flow() {
             return self.await_fallback_flow(flow, now);
         }
+        if let Some(to) = self.take_fallback_number() {
+            return self.transfer_by_fallback(to, reason, now);
+        }
         let is_sip = matches!(self.phone, PhoneLeg::Rtp(_));
         match self.fallback {
-            Fallback::Sorry | Fallback::Flow(_) => {
+            Fallback::Sorry | Fallback::Flow(_) | Fallback::Transfer(_) => {
                 self.answer(now);
                 self.play_fallback(reason, now);
             }
@@ -267,6 +280,15 @@ impl Call {
             Fallback::Unavailable if is_sip => self.reject(503, reason, now),
             Fallback::Busy | Fallback::Unavailable | Fallback::HangUp => self.end(reason, now),
         }
+    }
+
+    fn is_transferring(&self) -> bool {
+        matches!(self.state, State::Transferring(_))
+    }
+
+    /// Why a call ends whose caller left while others were being called.
+    fn left_while_transferring(&self) -> Reason {
+        if self.answered_at.is_some() { Reason::CallerHungUp } else { Reason::Canceled }
     }
 
     fn reject(&mut self, status: u16, reason: Reason, now: Moment) {
@@ -279,14 +301,19 @@ impl Call {
     }
 
     /// Lets the caller hear the fallback instead of what the bot still had to say.
-    fn play_fallback(&mut self, reason: Reason, now: Moment) {
+    pub(super) fn play_fallback(&mut self, reason: Reason, now: Moment) {
         self.speaker.clear();
         self.forget_marks();
         if let Some(flow) = self.take_fallback_flow() {
             return self.hand_to_fallback_flow(flow, now);
         }
+        if let Some(to) = self.take_fallback_number() {
+            return self.transfer_by_fallback(to, reason, now);
+        }
         match self.fallback {
-            Fallback::Sorry | Fallback::Flow(_) => self.speaker.push_clip(&self.sorry_clip, now),
+            Fallback::Sorry | Fallback::Flow(_) | Fallback::Transfer(_) => {
+                self.speaker.push_clip(&self.sorry_clip, now)
+            }
             Fallback::Busy => self.speaker.push_clip(&fallback::busy_tone(), now),
             Fallback::Unavailable => self.speaker.push_clip(&fallback::congestion_tone(), now),
             Fallback::HangUp => return self.end(reason, now),
@@ -346,7 +373,7 @@ impl Call {
             far_end: self.far_end,
             counters: self.counters(),
             quality: self.quality(),
-            transfers: Vec::new(),
+            transfers: self.transfers.clone(),
         })
     }
 }

@@ -55,7 +55,7 @@ impl Call {
     /// The bot asks for another one in its place.
     pub(super) fn hand_over(&mut self, wish: BotWish, command: &str, now: Moment) {
         let refusal = match &mut self.state {
-            State::Talking(Talking { hand_over: Some(_), .. }) => {
+            State::Talking(Talking { hand_over: Some(_), .. }) | State::Transferring(_) => {
                 ("transfer_pending", "another transfer is under way")
             }
             State::Talking(_) if self.earlier_bots.len() >= EARLIER_BOTS_MAX => {
@@ -71,6 +71,7 @@ impl Call {
             | State::FindingBot(_)
             | State::ConnectingBot(_)
             | State::Ringing(_) => ("not_answered", "the call is not answered yet"),
+            State::Bridged(_) => ("already_transferred", "the call has been given to somebody already"),
             State::Ending(_) | State::Ended => return,
         };
         self.refuse(&refused(command, refusal.0, refusal.1.to_owned()), now);
@@ -143,6 +144,8 @@ impl Call {
             | State::FindingBot(_)
             | State::ConnectingBot(_)
             | State::Ringing(_)
+            | State::Transferring(_)
+            | State::Bridged(_)
             | State::Ending(_)
             | State::Ended => None,
         }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::dialect::Wire;
 use crate::vocabulary::{DialRefusal, DigitPress, Reason};
 
-use super::{FoundBot, NextBot, NextBotError, Order, PhoneMedia, RecordingOrder};
+use super::{FoundBot, LegNews, LegNo, NextBot, NextBotError, Order, PhoneMedia, RecordingOrder};
 
 /// One thing that happened outside. Bytes are borrowed: what the call keeps, it copies.
 #[derive(Debug)]
@@ -59,6 +59,8 @@ pub enum Input<'a> {
     NextBot(Box<NextBot>),
     /// It cannot.
     NextBotFailed(NextBotError),
+    /// Something happened on a leg that [`Output::Leg`](super::Output::Leg) dialled.
+    Leg(LegNo, LegNews<'a>),
     /// An audio message to the bot or to the vendor was dropped because that end reads too slowly.
     AudioDropped,
     /// Somebody wants a recording, or no more of it.

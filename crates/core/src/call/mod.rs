@@ -6,6 +6,7 @@
 
 mod arrivals;
 mod bot_leg;
+mod caller_media;
 mod dialing;
 mod ending;
 mod fallback;
@@ -30,6 +31,7 @@ mod speaker;
 mod state;
 mod talking;
 mod tape;
+mod transfer;
 mod turns;
 mod unknown_bot;
 
@@ -44,12 +46,12 @@ use std::time::Duration;
 use crate::media::MediaFormat;
 use crate::vocabulary::{
     BotSession, CallId, CommandRefusal, Counters, Digit, Direction, FarEnd, Moment, PhoneNumber, StreamId,
-    WallClock,
+    TransferReport, WallClock,
 };
 
 use self::bot_leg::{BotLeg, BotLink};
 use self::listener::Listener;
-use self::output::Outputs;
+use self::output::{Outputs, Party};
 use self::pace::Cadence;
 use self::phone_leg::{Origin, PhoneLeg, Presence, VendorLeg};
 use self::rtp_leg::RtpLeg;
@@ -65,7 +67,7 @@ pub use hand_over::{BotWish, EARLIER_BOTS_MAX, NextBot, NextBotError};
 pub use input::{Input, SocketEnd};
 pub use listener::KEYS_FOUND_MAX;
 pub use orders::Order;
-pub use output::{Output, TapeKind, TapePiece};
+pub use output::{LegOrder, Output, TapeKind, TapePiece};
 pub use refused::{RefusedCall, refused_record};
 pub use rtp_leg::DIGITS_HEARD_MAX;
 pub use settings::{
@@ -77,6 +79,9 @@ pub use speaker::PLAYOUT_MAX;
 pub use state::StateName;
 pub use talking::{MARKS_PER_STEP_MAX, PAUSE_BOT_DEPTH_MAX, PHONE_LEAD_MAX};
 pub use tape::{LOUDNESS_STEP, RecordingBegin, RecordingOrder, RecordingPlan, RecordingState};
+pub use transfer::{
+    DESTINATIONS_MAX, Destination, LegNews, LegNo, LegRefusal, OnTransfer, TRANSFERS_MAX, TransferSettings,
+};
 pub use unknown_bot::FoundBot;
 
 /// One call.
@@ -90,6 +95,11 @@ pub struct Call {
     bot: BotLeg,
     /// The bots that had the call before this one, in order.
     earlier_bots: Vec<BotSession>,
+    transfer_settings: TransferSettings,
+    /// Transfers to people that are over, in order.
+    transfers: Vec<TransferReport>,
+    /// The number of the next leg of a transfer.
+    next_leg: u32,
     speaker: Speaker,
     listener: Listener,
     tape: Tape,
@@ -136,11 +146,15 @@ impl Call {
         let (phone, cadence, format, frame) = match settings.phone {
             PhoneSettings::Sip { rtp, media: agreed, early_media } => {
                 media = agreed;
-                let leg = PhoneLeg::Rtp(Box::new(RtpLeg::new(rtp, Origin::CalledUs { early_media })));
+                let leg = PhoneLeg::Rtp(Box::new(RtpLeg::new(
+                    Party::Caller,
+                    rtp,
+                    Origin::CalledUs { early_media },
+                )));
                 (leg, Cadence::Steady, MediaFormat::PCMU_8K, DEFAULT_PTIME)
             }
             PhoneSettings::Dialled { rtp, joins } => {
-                let leg = PhoneLeg::Rtp(Box::new(RtpLeg::new(rtp, Origin::Dialled(joins))));
+                let leg = PhoneLeg::Rtp(Box::new(RtpLeg::new(Party::Caller, rtp, Origin::Dialled(joins))));
                 (leg, Cadence::Steady, MediaFormat::PCMU_8K, DEFAULT_PTIME)
             }
             PhoneSettings::Vendor { dialect, side, audio } => {
@@ -171,6 +185,9 @@ impl Call {
             phone,
             bot,
             earlier_bots: Vec::new(),
+            transfer_settings: settings.transfers,
+            transfers: Vec::new(),
+            next_leg: 0,
             counters: Counters::default(),
             outputs: Outputs::default(),
             turns: Turns::default(),
@@ -224,6 +241,7 @@ impl Call {
             Input::BotClosed(end) => self.bot_closed(end, now),
             Input::NextBot(next) => self.next_bot_connected(*next, now),
             Input::NextBotFailed(error) => self.next_bot_failed(error, now),
+            Input::Leg(leg, news) => self.hear_leg(leg, news, now),
             Input::AudioDropped => self.counters.outbox_dropped += 1,
             Input::Recording(order) => self.record_sound(order, now),
             Input::Order(order) => self.obey_order(&order, now),
@@ -235,6 +253,7 @@ impl Call {
     pub fn handle_timeout(&mut self, now: Moment) {
         self.wake_tape(now);
         if self.is_audible() {
+            self.ring_back(now);
             self.speak(now);
             self.wake_rtp(now);
             self.listener.handle_timeout(now);
@@ -242,6 +261,7 @@ impl Call {
             self.watch_media(now);
             self.watch_playout(now);
         }
+        self.serve_legs(now);
         self.wake_dialects(now);
         if self.state.until().is_some_and(|until| until <= now) {
             self.setup_timed_out(now);
@@ -264,6 +284,14 @@ impl Call {
             if self.is_ending() && !self.vendor_is_dialling() {
                 consider(self.speaker.drained_since().map(|since| since + PLAYOUT_LINGER));
             }
+        }
+        match &self.state {
+            State::Transferring(transferring) => {
+                consider(transferring.poll_timeout());
+                consider(transferring.ringback_due().filter(|_| self.is_audible()));
+            }
+            State::Bridged(bridged) => consider(bridged.poll_timeout(self.deadlines.media_timeout)),
+            _ => {}
         }
         if !matches!(self.state, State::Ended) {
             consider(self.bot.side.poll_timeout());
@@ -353,7 +381,9 @@ impl Call {
                 }
             }
         }
-        if let Some(edge) = self.speaker.take_voice_edge() {
+        if let Some(edge) = self.speaker.take_voice_edge()
+            && self.is_with_bot()
+        {
             self.turns.bot(edge);
         }
         self.report_marks(now);
@@ -380,8 +410,12 @@ impl Call {
             PhoneLeg::Rtp(leg) => leg.expects_media(),
             PhoneLeg::Vendor(_) => true,
         };
-        (expected && matches!(self.state, State::Talking(_)))
-            .then(|| self.last_media + self.deadlines.media_timeout)
+        let is_answered = match &self.state {
+            State::Talking(_) | State::Bridged(_) => true,
+            State::Transferring(_) => self.answered_at.is_some(),
+            _ => false,
+        };
+        (expected && is_answered).then(|| self.last_media + self.deadlines.media_timeout)
     }
 
     fn watch_media(&mut self, now: Moment) {
@@ -394,13 +428,19 @@ impl Call {
     /// phone that we dialled waits for the bot, and while the last words are played.
     fn is_audible(&self) -> bool {
         match &self.state {
-            State::Talking(_) => true,
+            State::Talking(_) | State::Bridged(_) => true,
+            State::Transferring(transferring) => self.answered_at.is_some() || transferring.is_early(),
             State::Ending(ending) => ending.step == EndingStep::PlayingOut,
             State::Ringing(ringing) => ringing.early,
             State::Dialling(_) => self.bot.link == BotLink::Open,
             State::FindingBot(_) | State::ConnectingBot(_) => self.answered_at.is_some(),
             State::Inviting(_) | State::Ended => false,
         }
+    }
+
+    /// The format of whoever the caller talks to.
+    fn partner_format(&self) -> MediaFormat {
+        if let State::Bridged(bridged) = &self.state { bridged.format() } else { self.bot.audio.format }
     }
 
     fn is_ending(&self) -> bool {

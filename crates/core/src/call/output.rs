@@ -6,9 +6,9 @@ use std::ops::Range;
 
 use crate::dialect::{Wire, WireClass};
 use crate::media::MediaFormat;
-use crate::vocabulary::{CallFact, CallRecord, Cause};
+use crate::vocabulary::{CallFact, CallRecord, Cause, PhoneNumber};
 
-use super::BotWish;
+use super::{BotWish, Destination, LegNo};
 
 /// One thing to do outside.
 #[derive(Debug)]
@@ -86,10 +86,42 @@ pub enum Output<'a> {
         /// The pairs.
         levels: &'a [u8],
     },
+    /// Something for a leg beside the caller's.
+    Leg(LegNo, LegOrder<'a>),
     /// Something that outlives the call, for the store.
     Report(CallFact),
     /// The call is over; nothing follows.
     Ended(Box<CallRecord>),
+}
+
+/// What a leg is to do.
+#[derive(Debug)]
+pub enum LegOrder<'a> {
+    /// Call; answer by [`LegNews`](super::LegNews).
+    Dial {
+        /// Whom.
+        to: Destination,
+        /// Whose number is shown, where that may be.
+        shown: PhoneNumber,
+    },
+    /// Stop ringing; one that answers all the same is hung up.
+    Cancel,
+    /// End it, for that Q.850 cause.
+    HangUp(u8),
+    /// Send a datagram from its RTP port.
+    Rtp {
+        /// Where to.
+        to: SocketAddr,
+        /// The packet.
+        packet: &'a [u8],
+    },
+    /// Send a datagram from its RTCP port.
+    Rtcp {
+        /// Where to.
+        to: SocketAddr,
+        /// The compound packet.
+        packet: &'a [u8],
+    },
 }
 
 /// What is recorded.
@@ -142,12 +174,13 @@ pub(super) struct Outputs {
 #[derive(Debug)]
 enum Waiting {
     Plain(PlainOutput),
-    Datagram(Port, SocketAddr, Range<usize>),
+    Datagram(Party, Port, SocketAddr, Range<usize>),
     Wire { to: Leg, class: WireClass, binary: bool, span: Range<usize> },
     ReachNextBot(BotWish, MediaFormat),
     Tape(TapeKind, TapePiece<'static>),
     TapeSound(TapeKind, Range<usize>),
     Loudness(u64, Range<usize>),
+    Dial(LegNo, Destination, PhoneNumber),
     Report(CallFact),
     Ended(Box<CallRecord>),
 }
@@ -171,6 +204,15 @@ pub(super) enum PlainOutput {
     PauseBot,
     ResumeBot,
     Answered,
+    CancelLeg(LegNo),
+    HangUpLeg(LegNo, u8),
+}
+
+/// Whose datagrams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Party {
+    Caller,
+    Agent(LegNo),
 }
 
 /// One of the two ports of an RTP leg.
@@ -194,6 +236,10 @@ impl Outputs {
 
     pub(super) fn reach_next_bot(&mut self, wish: BotWish, phone: MediaFormat) {
         self.waiting.push_back(Waiting::ReachNextBot(wish, phone));
+    }
+
+    pub(super) fn dial_leg(&mut self, leg: LegNo, to: Destination, shown: PhoneNumber) {
+        self.waiting.push_back(Waiting::Dial(leg, to, shown));
     }
 
     pub(super) fn report(&mut self, fact: CallFact) {
@@ -237,10 +283,16 @@ impl Outputs {
     }
 
     /// Queues one datagram; `write` appends it.
-    pub(super) fn datagram(&mut self, port: Port, to: SocketAddr, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(super) fn datagram(
+        &mut self,
+        party: Party,
+        port: Port,
+        to: SocketAddr,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
         let start = self.bytes.len();
         write(&mut self.bytes);
-        self.waiting.push_back(Waiting::Datagram(port, to, start..self.bytes.len()));
+        self.waiting.push_back(Waiting::Datagram(party, port, to, start..self.bytes.len()));
     }
 
     pub(super) fn wire(&mut self, to: Leg, class: WireClass, wire: Wire<'_>) {
@@ -266,10 +318,18 @@ impl Outputs {
             Waiting::Tape(kind, piece) => Output::Tape(kind, piece),
             Waiting::TapeSound(kind, span) => Output::Tape(kind, TapePiece::Sound(&self.samples[span])),
             Waiting::Loudness(at, span) => Output::Loudness { at, levels: &self.bytes[span] },
-            Waiting::Report(fact) => Output::Report(fact),
             Waiting::Ended(record) => Output::Ended(record),
-            Waiting::Datagram(Port::Rtp, to, span) => Output::Rtp { to, packet: &self.bytes[span] },
-            Waiting::Datagram(Port::Rtcp, to, span) => Output::Rtcp { to, packet: &self.bytes[span] },
+            Waiting::Dial(leg, to, shown) => Output::Leg(leg, LegOrder::Dial { to, shown }),
+            Waiting::Report(fact) => Output::Report(fact),
+            Waiting::Datagram(party, port, to, span) => {
+                let packet = &self.bytes[span];
+                match (party, port) {
+                    (Party::Caller, Port::Rtp) => Output::Rtp { to, packet },
+                    (Party::Caller, Port::Rtcp) => Output::Rtcp { to, packet },
+                    (Party::Agent(leg), Port::Rtp) => Output::Leg(leg, LegOrder::Rtp { to, packet }),
+                    (Party::Agent(leg), Port::Rtcp) => Output::Leg(leg, LegOrder::Rtcp { to, packet }),
+                }
+            }
             Waiting::Wire { to, class, binary, span } => {
                 let bytes = &self.bytes[span];
                 let wire = match std::str::from_utf8(bytes) {
@@ -304,6 +364,8 @@ impl From<PlainOutput> for Output<'_> {
             PlainOutput::PauseBot => Self::PauseBot,
             PlainOutput::ResumeBot => Self::ResumeBot,
             PlainOutput::Answered => Self::Answered,
+            PlainOutput::CancelLeg(leg) => Self::Leg(leg, LegOrder::Cancel),
+            PlainOutput::HangUpLeg(leg, q850) => Self::Leg(leg, LegOrder::HangUp(q850)),
         }
     }
 }

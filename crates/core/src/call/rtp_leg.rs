@@ -1,10 +1,10 @@
-//! A SIP phone's audio: RTP and RTCP both ways, under what was negotiated.
+//! A SIP phone's audio: RTP and RTCP both ways, under what was negotiated. The caller has one, and so has each phone that
+//! a transfer reaches.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::dialect::Capability;
 use crate::media::{LineCodec, LineCoding, MediaFormat};
 use crate::rtp::rtcp::{self, SenderInfo};
 use crate::rtp::{
@@ -14,16 +14,16 @@ use crate::rtp::{
 use crate::vocabulary::{Counters, DigitPress, FromPhone, Moment, ToPhone, WallClock};
 
 use super::listener::Listener;
-use super::output::{Outputs, Port};
-use super::phone_leg::{Origin, PhoneLeg};
+use super::output::{Outputs, Party, Port};
+use super::phone_leg::Origin;
 use super::quality::session_figures;
 use super::speaker::Sound;
-use super::state::State;
 use super::tape::Tape;
-use super::{Call, PhoneMedia, RtpIdentity};
+use super::{PhoneMedia, RtpIdentity};
 
 /// One phone's RTP session; silent until the media were agreed on.
 pub(super) struct RtpLeg {
+    party: Party,
     identity: RtpIdentity,
     session: Option<Session>,
     /// The SIP dialog is over.
@@ -35,6 +35,17 @@ pub(super) struct RtpLeg {
     /// The packet that is being written.
     packet: Vec<u8>,
     sent: u64,
+}
+
+/// What a datagram was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// No audio of the phone.
+    Nothing,
+    /// A packet of the phone.
+    Known,
+    /// Its first.
+    First,
 }
 
 struct Session {
@@ -60,17 +71,17 @@ struct Line {
 }
 
 impl RtpLeg {
-    pub(super) fn new(identity: RtpIdentity, origin: Origin) -> Self {
+    pub(super) fn new(party: Party, identity: RtpIdentity, origin: Origin) -> Self {
         let (digits, packet) = (VecDeque::new(), Vec::new());
-        Self { identity, session: None, gone: false, origin, digits, packet, sent: 0 }
+        Self { party, identity, session: None, gone: false, origin, digits, packet, sent: 0 }
     }
 
     /// Takes a first or a new agreement.
-    fn agree(
+    pub(super) fn agree(
         &mut self,
         media: PhoneMedia,
         format: MediaFormat,
-        (listener, tape): (&mut Listener, &mut Tape),
+        hearing: Hearing<'_>,
         now: Moment,
     ) {
         let settings = RtpReceiveSettings {
@@ -81,8 +92,7 @@ impl RtpLeg {
             ptime: media.ptime,
         };
         if let Some(session) = &mut self.session {
-            let (digits, line) = (&mut self.digits, &mut session.line);
-            let mut ear = Ear { listener, tape, digits, line, now };
+            let mut ear = Ear { hearing, digits: &mut self.digits, line: &mut session.line, now };
             session.receiver.renegotiate(now, settings, &mut |event| ear.take(event));
             if (media.codec, format) != (session.line.codec, session.line.format) {
                 session.line = Line::new(media.codec, format);
@@ -130,6 +140,109 @@ impl RtpLeg {
         self.session.is_some()
     }
 
+    /// What was agreed on.
+    pub(super) fn media(&self) -> Option<&PhoneMedia> {
+        self.session.as_ref().map(|session| &session.media)
+    }
+
+    /// Whether the phone has no keys of its own in RTP; one that has agreed on nothing may.
+    pub(super) fn lacks_events(&self) -> bool {
+        self.media().is_some_and(|media| media.telephone_event.is_none())
+    }
+
+    /// Works with the agreed codec in another format, before anybody speaks; says whether it is another.
+    pub(super) fn work_in(&mut self, format: MediaFormat) -> bool {
+        let Some(Session { media, line, .. }) = &mut self.session else { return false };
+        let changes = format != line.format;
+        if changes {
+            *line = Line::new(media.codec, format);
+        }
+        changes
+    }
+
+    /// Takes a datagram of the RTP port.
+    pub(super) fn hear(
+        &mut self,
+        source: SocketAddr,
+        packet: &[u8],
+        hearing: Hearing<'_>,
+        now: Moment,
+    ) -> Arrival {
+        // RFC 5761: some phones send their reports to the same port, asked or not.
+        if is_rtcp(packet) {
+            self.hear_rtcp(source, packet, now);
+            return Arrival::Nothing;
+        }
+        let Some(session) = &mut self.session else { return Arrival::Nothing };
+        let packet = match &mut session.srtp {
+            None => packet,
+            Some(srtp) => {
+                let from_phone = session.receiver.may_come_from(source);
+                match from_phone.then(|| srtp.unprotect(packet)).flatten() {
+                    Some(packet) => packet,
+                    None => return Arrival::Nothing,
+                }
+            }
+        };
+        let mut ear = Ear { hearing, digits: &mut self.digits, line: &mut session.line, now };
+        let wanted = session.media.direction.receives();
+        let known = session.receiver.handle_packet(now, source, packet, &mut |event| {
+            if wanted {
+                ear.take(event);
+            }
+        });
+        match known {
+            false => Arrival::Nothing,
+            true if std::mem::take(&mut session.awaits_first) => Arrival::First,
+            true => Arrival::Known,
+        }
+    }
+
+    /// Takes a datagram of the RTCP port.
+    pub(super) fn hear_rtcp(&mut self, source: SocketAddr, packet: &[u8], now: Moment) {
+        let Some(session) = &mut self.session else { return };
+        let packet = match &mut session.srtp {
+            None => packet,
+            Some(srtp) => {
+                let from_phone = session.receiver.may_come_from(source);
+                let Some(packet) = from_phone.then(|| srtp.unprotect_rtcp(packet)).flatten() else { return };
+                packet
+            }
+        };
+        // The stream's goodbye ends nothing: SIP ends calls.
+        session.receiver.handle_rtcp(now, source, packet);
+    }
+
+    /// Serves the deadlines of the session: what was held for its order, and our reports.
+    pub(super) fn wake(
+        &mut self,
+        hearing: Hearing<'_>,
+        (cname, clock): (&str, WallClock),
+        now: Moment,
+        outputs: &mut Outputs,
+    ) {
+        let Some(session) = &mut self.session else { return };
+        if session.receiver.poll_timeout().is_some_and(|at| at <= now) {
+            let mut ear = Ear { hearing, digits: &mut self.digits, line: &mut session.line, now };
+            session.receiver.handle_timeout(now, &mut |event| ear.take(event));
+        }
+        if session.report_at <= now {
+            self.report(cname, clock, now, outputs);
+        }
+    }
+
+    /// Says goodbye on RTCP: our stream ends (RFC 3550 §6.6).
+    pub(super) fn say_goodbye(&mut self, cname: &str, outputs: &mut Outputs) {
+        let Some(session) = &mut self.session else { return };
+        rtcp::write_goodbye(session.sender.ssrc(), cname, &mut self.packet);
+        put_rtcp(self.party, session, &mut self.packet, outputs);
+    }
+
+    /// The next key that was heard.
+    pub(super) fn poll_digit(&mut self) -> Option<DigitPress> {
+        self.digits.pop_front()
+    }
+
     /// Sends one step of the speaker's.
     pub(super) fn send(&mut self, sound: &Sound<'_>, outputs: &mut Outputs) {
         let Some(session) = &mut self.session else { return };
@@ -145,7 +258,7 @@ impl RtpLeg {
             if let Some(srtp) = &mut session.srtp {
                 srtp.protect(packet);
             }
-            outputs.datagram(Port::Rtp, to, |out| out.extend_from_slice(packet));
+            outputs.datagram(self.party, Port::Rtp, to, |out| out.extend_from_slice(packet));
             self.sent += 1;
         };
         match sound {
@@ -223,7 +336,7 @@ impl RtpLeg {
         session.receiver.sent_report(sent.ntp, now);
         let sent = Some(sent).filter(|_| packets > 0);
         rtcp::write_report(session.sender.ssrc(), sent, heard, cname, &mut self.packet);
-        put_rtcp(session, &mut self.packet, outputs);
+        put_rtcp(self.party, session, &mut self.packet, outputs);
     }
 }
 
@@ -249,149 +362,16 @@ impl Session {
     }
 }
 
-impl Call {
-    /// The phone's audio was agreed on or changed.
-    pub(super) fn agree_on_media(&mut self, media: PhoneMedia, now: Moment) {
-        let PhoneLeg::Rtp(leg) = &mut self.phone else { return };
-        let format = media.codec.format_towards(self.bot.audio.format);
-        let (ptime, has_events) = (media.codec.packet_time(media.ptime), media.telephone_event.is_some());
-        leg.agree(media, format, (&mut self.listener, &mut self.tape), now);
-        self.pass_heard(now);
-        self.last_media = now;
-        self.speaker.set_leg(format, ptime);
-        self.speaker.send_events(has_events);
-        self.listener.set_phone(format);
-        self.choose_digits();
-        // After a delayed offer the answer came before the agreement. A phone that has not answered hears nothing.
-        let is_up = self.is_audible() && !matches!(self.state, State::Dialling(_));
-        if is_up && !self.speaker.has_started() {
-            self.speaker.start(now);
-        }
-    }
-
-    /// Looks for keys in the audio of a phone that has no other way to send them, for a bot that wants them.
-    pub(super) fn choose_digits(&mut self) {
-        let in_band = match &self.phone {
-            PhoneLeg::Rtp(leg) => {
-                let events =
-                    leg.session.as_ref().is_none_or(|session| session.media.telephone_event.is_some());
-                !events && self.last_info.is_none()
-            }
-            PhoneLeg::Vendor(leg) => !leg.side.capabilities().contains(&Capability::DigitsToBot),
-        };
-        self.listener.detect_digits(in_band && self.bot.can(Capability::DigitsToBot));
-    }
-
-    /// Another bot takes the call, before anybody speaks: the line takes its rate, if it can.
-    pub(super) fn fit_line_to_bot(&mut self) {
-        let PhoneLeg::Rtp(leg) = &mut self.phone else { return };
-        let Some(Session { media, line, .. }) = &mut leg.session else { return };
-        let format = media.codec.format_towards(self.bot.audio.format);
-        if format != line.format {
-            *line = Line::new(media.codec, format);
-            self.speaker.set_leg(format, media.codec.packet_time(media.ptime));
-            self.listener.set_phone(format);
-        }
-    }
-
-    pub(super) fn hear_rtp(&mut self, source: SocketAddr, packet: &[u8], now: Moment) {
-        // Nobody speaks before the answer: a stranger could take the phone's place.
-        if !self.is_audible() {
-            return;
-        }
-        // RFC 5761: some phones send their reports to the same port, asked or not.
-        if is_rtcp(packet) {
-            return self.hear_rtcp(source, packet, now);
-        }
-        let PhoneLeg::Rtp(leg) = &mut self.phone else { return };
-        let Some(session) = &mut leg.session else { return };
-        let (listener, tape) = (&mut self.listener, &mut self.tape);
-        let mut ear = Ear { listener, tape, digits: &mut leg.digits, line: &mut session.line, now };
-        let packet = match &mut session.srtp {
-            None => packet,
-            Some(srtp) => {
-                let from_phone = session.receiver.may_come_from(source);
-                let Some(packet) = from_phone.then(|| srtp.unprotect(packet)).flatten() else { return };
-                packet
-            }
-        };
-        let wanted = session.media.direction.receives();
-        let known = session.receiver.handle_packet(now, source, packet, &mut |event| {
-            if wanted {
-                ear.take(event);
-            }
-        });
-        if known {
-            self.last_media = now;
-            if std::mem::take(&mut session.awaits_first) {
-                self.speaker.align(now);
-            }
-        }
-        self.pass_heard(now);
-    }
-
-    pub(super) fn hear_rtcp(&mut self, source: SocketAddr, packet: &[u8], now: Moment) {
-        if let PhoneLeg::Rtp(leg) = &mut self.phone
-            && let Some(session) = &mut leg.session
-        {
-            let packet = match &mut session.srtp {
-                None => packet,
-                Some(srtp) => {
-                    let from_phone = session.receiver.may_come_from(source);
-                    let Some(packet) = from_phone.then(|| srtp.unprotect_rtcp(packet)).flatten() else {
-                        return;
-                    };
-                    packet
-                }
-            };
-            // The stream's goodbye ends nothing: SIP ends calls.
-            session.receiver.handle_rtcp(now, source, packet);
-        }
-    }
-
-    /// Serves the deadlines of the RTP session: what was held for its order, and our reports.
-    pub(super) fn wake_rtp(&mut self, now: Moment) {
-        let PhoneLeg::Rtp(leg) = &mut self.phone else { return };
-        let Some(session) = &mut leg.session else { return };
-        if session.receiver.poll_timeout().is_some_and(|at| at <= now) {
-            let (listener, tape) = (&mut self.listener, &mut self.tape);
-            let mut ear = Ear { listener, tape, digits: &mut leg.digits, line: &mut session.line, now };
-            session.receiver.handle_timeout(now, &mut |event| ear.take(event));
-        }
-        if session.report_at <= now {
-            leg.report(self.names.call_id.as_str(), self.names.clock, now, &mut self.outputs);
-        }
-        self.pass_heard(now);
-    }
-
-    /// Says goodbye on RTCP: our stream ends (RFC 3550 §6.6).
-    pub(super) fn send_rtcp_bye(&mut self) {
-        let PhoneLeg::Rtp(leg) = &mut self.phone else { return };
-        let Some(session) = &mut leg.session else { return };
-        rtcp::write_goodbye(session.sender.ssrc(), self.names.call_id.as_str(), &mut leg.packet);
-        put_rtcp(session, &mut leg.packet, &mut self.outputs);
-    }
-
-    /// Passes on what the ear took: audio as frames, keys as keys.
-    fn pass_heard(&mut self, now: Moment) {
-        while let PhoneLeg::Rtp(leg) = &mut self.phone
-            && let Some(press) = leg.digits.pop_front()
-        {
-            let repeats =
-                self.last_info.is_some_and(|(digit, at)| digit == press.digit && now - at < SAME_KEY);
-            self.last_event = Some((press.digit, now));
-            if !repeats {
-                self.press(press, now);
-            }
-        }
-        self.give_frames(now);
-    }
+/// Who takes what a phone says.
+pub(super) struct Hearing<'a> {
+    pub(super) listener: &'a mut Listener,
+    /// The caller's is recorded.
+    pub(super) tape: Option<&'a mut Tape>,
 }
 
 /// Takes what the receiver tells, while the receiver is busy telling.
 struct Ear<'a> {
-    listener: &'a mut Listener,
-    tape: &'a mut Tape,
+    hearing: Hearing<'a>,
     digits: &'a mut VecDeque<DigitPress>,
     line: &'a mut Line,
     now: Moment,
@@ -404,24 +384,26 @@ impl Ear<'_> {
             RtpEvent::Audio { payload, codec, .. } if codec == self.line.codec => {
                 let format = self.line.format;
                 let audio = self.line.decode(payload);
-                self.tape.caller(format, audio, self.now);
-                self.listener.hear(audio, self.now);
+                if let Some(tape) = &mut self.hearing.tape {
+                    tape.caller(format, audio, self.now);
+                }
+                self.hearing.listener.hear(audio, self.now);
             }
             RtpEvent::Audio { .. } => {}
             RtpEvent::Lost { ticks, next } => {
                 let samples = self.line.samples_in(ticks);
                 self.miss(samples);
-                self.listener.conceal(samples, self.now, &mut |lost| self.line.conceal(lost, next));
+                self.hearing.listener.conceal(samples, self.now, &mut |lost| self.line.conceal(lost, next));
             }
             RtpEvent::Paused { ticks } => {
                 let samples = self.line.samples_in(ticks);
                 self.miss(samples);
-                self.listener.pause(samples, self.now);
+                self.hearing.listener.pause(samples, self.now);
             }
             RtpEvent::Silence { ticks } => {
                 let samples = self.line.samples_in(ticks);
                 self.miss(samples);
-                self.listener.hear_silence(samples, self.now);
+                self.hearing.listener.hear_silence(samples, self.now);
             }
             RtpEvent::Digit { digit, duration } => {
                 if self.digits.len() < DIGITS_HEARD_MAX {
@@ -432,11 +414,13 @@ impl Ear<'_> {
     }
 
     fn miss(&mut self, samples: u64) {
-        self.tape.caller_missed(self.line.format.duration_of_samples(samples));
+        if let Some(tape) = &mut self.hearing.tape {
+            tape.caller_missed(self.line.format.duration_of_samples(samples));
+        }
     }
 }
 
-fn put_rtcp(session: &mut Session, packet: &mut Vec<u8>, outputs: &mut Outputs) {
+fn put_rtcp(party: Party, session: &mut Session, packet: &mut Vec<u8>, outputs: &mut Outputs) {
     let remote = session.receiver.remote();
     // RFC 3550 §11: the odd port above the even one. What the SDP says of RTCP is true where it is true of RTP.
     let above = SocketAddr::new(remote.ip(), remote.port().saturating_add(1));
@@ -445,7 +429,7 @@ fn put_rtcp(session: &mut Session, packet: &mut Vec<u8>, outputs: &mut Outputs) 
         if let Some(srtp) = &mut session.srtp {
             srtp.protect_rtcp(packet);
         }
-        outputs.datagram(Port::Rtcp, to, |out| out.extend_from_slice(packet));
+        outputs.datagram(party, Port::Rtcp, to, |out| out.extend_from_slice(packet));
     }
 }
 

@@ -10,6 +10,8 @@ use crate::media::LineCodec;
 use crate::rtp::SrtpKeys;
 use crate::vocabulary::{CallId, Direction, PhoneNumber, StreamId, WallClock};
 
+use super::{OnTransfer, TransferSettings};
+
 /// Everything that a call is given.
 pub struct CallSettings {
     /// Our id of the call.
@@ -44,6 +46,8 @@ pub struct CallSettings {
     pub recording: RecordingPlan,
     /// How long anything may take.
     pub deadlines: Deadlines,
+    /// How transfers to people are run.
+    pub transfers: TransferSettings,
 }
 
 /// The phone leg.
@@ -87,6 +91,8 @@ pub struct BotSettings {
     pub audio: WireAudio,
     /// Where it is.
     pub place: BotPlace,
+    /// What becomes of it when it gives the call to people.
+    pub on_transfer: OnTransfer,
 }
 
 /// Where a bot is.
@@ -112,6 +118,8 @@ pub enum Fallback {
     Sorry,
     /// The flow of that name takes the call; if it cannot, [`Fallback::Sorry`].
     Flow(Box<str>),
+    /// This number is called and joined to the caller; if that fails, the apology is spoken.
+    Transfer(PhoneNumber),
     /// The call ends at once.
     HangUp,
 }

@@ -29,7 +29,7 @@ impl Call {
         self.bot = BotLeg::new(bot);
         self.speaker.set_bot(self.bot.audio.format);
         self.listener.set_bot(self.bot.audio);
-        self.fit_line_to_bot();
+        self.fit_line_to(self.bot.audio.format);
         self.choose_digits();
         self.names.custom.retain(|(name, _)| custom.iter().all(|(newer, _)| newer != name));
         self.names.custom.extend(custom.into_iter().filter(fits).take(CUSTOM_MAX));
@@ -67,9 +67,13 @@ impl Call {
         match self.state {
             State::FindingBot(_) | State::ConnectingBot(_) => true,
             State::Dialling(_) => self.bot.link == BotLink::Dialling,
-            State::Inviting(_) | State::Ringing(_) | State::Talking(_) | State::Ending(_) | State::Ended => {
-                false
-            }
+            State::Inviting(_)
+            | State::Ringing(_)
+            | State::Talking(_)
+            | State::Transferring(_)
+            | State::Bridged(_)
+            | State::Ending(_)
+            | State::Ended => false,
         }
     }
 
@@ -123,9 +127,19 @@ impl Call {
 
     /// The bot answers.
     pub(super) fn bot_answers(&mut self, now: Moment) {
-        // Repeated answers, and those of bots that are not asked, change nothing.
-        if matches!(self.state, State::Ringing(_)) {
-            self.answer(now);
+        match &self.state {
+            State::Ringing(_) => self.answer(now),
+            State::Transferring(_) if self.answered_at.is_none() => self.answer(now),
+            // Repeated answers, and those of bots that are not asked, change nothing.
+            State::Transferring(_)
+            | State::Bridged(_)
+            | State::Inviting(_)
+            | State::Dialling(_)
+            | State::FindingBot(_)
+            | State::ConnectingBot(_)
+            | State::Talking(_)
+            | State::Ending(_)
+            | State::Ended => {}
         }
     }
 
@@ -135,10 +149,19 @@ impl Call {
             PhoneLeg::Rtp(_) => self.outputs.plain(PlainOutput::Answer),
             PhoneLeg::Vendor(_) => self.tell_vendor(&CallCommand::Answer, now),
         }
-        let audible = self.is_audible();
+        let was_audible = self.is_audible();
+        let talking = Talking { until: now + self.deadlines.max_duration, hand_over: None };
+        match &mut self.state {
+            State::Transferring(transferring) => transferring.answered(talking),
+            state => *state = State::Talking(talking),
+        }
+        self.answered(was_audible, now);
+    }
+
+    /// The phone was answered; whether it was heard before says `was_audible`.
+    pub(super) fn answered(&mut self, was_audible: bool, now: Moment) {
         self.answered_at = Some(now);
-        self.state = State::Talking(Talking { until: now + self.deadlines.max_duration, hand_over: None });
-        if audible {
+        if was_audible {
             self.last_media = now;
         } else {
             self.start_audio(now);
@@ -171,6 +194,7 @@ impl Call {
             State::Ringing(_) => self.bot_failed(Reason::BotNoAnswer, now),
             State::Talking(Talking { until, .. }) if until <= now => self.end(Reason::MaxDuration, now),
             State::Talking(_) => self.next_bot_timed_out(now),
+            State::Transferring(_) | State::Bridged(_) => self.transfer_timed_out(now),
             State::Ending(_) => self.waited_enough(now),
             State::Ended => {}
         }

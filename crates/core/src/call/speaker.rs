@@ -110,15 +110,18 @@ impl Speaker {
 
     /// Takes audio of the bot; gives the milliseconds for which there was no room.
     pub(super) fn push(&mut self, audio: &[u8], now: Moment) -> u64 {
-        let speed = self.source.speed(now);
-        self.pace.arrived(now, self.playout.depth(), speed);
-        self.source.pushed(self.bot.duration_of(audio.len()));
-        self.drained_since = None;
+        self.arrived(self.bot.duration_of(audio.len()), now);
         let pushed = self.convert(audio);
         if self.converted.capacity() > CONVERTED_BYTES_KEPT_MAX {
             self.converted = Vec::new();
         }
         millis(self.leg.duration_of(pushed.refused_bytes))
+    }
+
+    /// Takes what another phone says, in this phone's format.
+    pub(super) fn push_voice(&mut self, audio: &[u8], now: Moment) {
+        self.arrived(self.leg.duration_of(audio.len()), now);
+        self.playout.push(audio, None);
     }
 
     /// Takes a clip of our own, linear 16-bit at 8 kHz.
@@ -135,6 +138,13 @@ impl Speaker {
             self.playout.push(&clip, None);
             self.playout.end_of_utterance();
         }
+    }
+
+    /// Takes a tone of our own, in the phone's format.
+    pub(super) fn push_tone(&mut self, tone: &[u8], now: Moment) {
+        self.pace.arrived(now, self.playout.depth(), SourceSpeed::Bursts);
+        self.drained_since = None;
+        self.playout.push(tone, None);
     }
 
     /// Marks the end of what was pushed so far.
@@ -279,6 +289,13 @@ impl Speaker {
         counters.cleared_ms += self.earlier.cleared_ms + to_ms(counts.cleared);
         counters.trimmed_ms += self.earlier.trimmed_ms + to_ms(counts.trimmed);
         counters.refused_ms += self.earlier.refused_ms + to_ms(counts.refused);
+    }
+
+    fn arrived(&mut self, audio: Duration, now: Moment) {
+        let speed = self.source.speed(now);
+        self.pace.arrived(now, self.playout.depth(), speed);
+        self.source.pushed(audio);
+        self.drained_since = None;
     }
 
     /// Puts audio of the bot into the playout, in the phone's format.

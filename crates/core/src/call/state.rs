@@ -3,6 +3,7 @@
 use crate::vocabulary::{Cause, Moment};
 
 use super::hand_over::HandOver;
+use super::transfer::{Bridged, Transferring};
 
 /// Where a call stands.
 #[derive(Debug)]
@@ -19,6 +20,10 @@ pub(super) enum State {
     Ringing(Ringing),
     /// Both hear each other.
     Talking(Talking),
+    /// People are being called to take the call.
+    Transferring(Box<Transferring>),
+    /// The caller talks to one of them.
+    Bridged(Box<Bridged>),
     /// The cause is known; what was said is played out, the last words are exchanged.
     Ending(Ending),
     /// The record is written.
@@ -112,6 +117,10 @@ pub enum StateName {
     Ringing,
     /// Both hear each other.
     Talking,
+    /// People are being called to take the call.
+    Transferring,
+    /// The caller talks to one of them.
+    Bridged,
     /// The call is being ended.
     Ending,
     /// The call is over.
@@ -127,6 +136,8 @@ impl State {
             Self::ConnectingBot(_) => StateName::ConnectingBot,
             Self::Ringing(_) => StateName::Ringing,
             Self::Talking(_) => StateName::Talking,
+            Self::Transferring(_) => StateName::Transferring,
+            Self::Bridged(_) => StateName::Bridged,
             Self::Ending(_) => StateName::Ending,
             Self::Ended => StateName::Ended,
         }
@@ -143,6 +154,8 @@ impl State {
             Self::Talking(state) => {
                 Some(state.hand_over.as_ref().map_or(state.until, |wanted| wanted.until.min(state.until)))
             }
+            Self::Transferring(state) => state.until(),
+            Self::Bridged(state) => state.until(),
             Self::Ending(state) => Some(state.until),
             Self::Ended => None,
         }
@@ -159,6 +172,8 @@ impl StateName {
             Self::ConnectingBot => "connecting_bot",
             Self::Ringing => "ringing",
             Self::Talking => "talking",
+            Self::Transferring => "transferring",
+            Self::Bridged => "bridged",
             Self::Ending => "ending",
             Self::Ended => "ended",
         }

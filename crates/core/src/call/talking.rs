@@ -2,15 +2,15 @@
 
 use crate::dialect::{Capability, Heard, Malformed, Out, Wire};
 use crate::vocabulary::{
-    CallCommand, CallEvent, CommandRefusal, DialDigits, DigitPress, HangUpWhen, Moment, Reason, Transfer,
-    TransferTo,
+    CallCommand, CallEvent, CommandRefusal, DialDigits, DialOrder, DigitPress, HangUpWhen, Moment, Reason,
+    Transfer, TransferTo,
 };
 
 use super::bot_leg::BotLink;
 use super::output::{Leg, Outputs, PlainOutput};
 use super::phone_leg::{PhoneLeg, Presence};
 use super::state::State;
-use super::{BotPlace, BotWish, Call};
+use super::{BotPlace, BotWish, Call, Destination};
 
 impl Call {
     /// Tells the bot something; what a built-in bot says to it is carried out at once.
@@ -112,9 +112,10 @@ impl Call {
 
     /// Takes audio of the bot for playout, until it has said its last word.
     fn play(&mut self, audio: &[u8], now: Moment) {
-        if matches!(self.state, State::Ending(_) | State::Ended) {
+        if matches!(self.state, State::Ending(_) | State::Ended) || self.bot_waits() {
             return;
         }
+        self.bot_spoke(now);
         let refused_ms = self.speaker.push(audio, now);
         if refused_ms > 0 && self.bot.flood.refused(refused_ms) {
             self.bot_failed(Reason::BotFlooded, now);
@@ -141,14 +142,23 @@ impl Call {
 
     /// Gives the bot every whole frame that waits.
     pub(super) fn give_frames(&mut self, now: Moment) {
-        if let Some(edge) = self.listener.take_voice_edge() {
+        if let Some(edge) = self.listener.take_voice_edge()
+            && self.is_with_bot()
+        {
             self.turns.caller(edge);
         }
         while let Some(press) = self.listener.poll_digit() {
             self.press(press, now);
         }
-        while let Some(frame) = self.listener.take_frame() {
-            self.give_bot(&frame, now);
+        let bot_waits = self.bot_waits();
+        while let Some(mut frame) = self.listener.take_frame() {
+            if bot_waits {
+                // Whatever the caller says while others ring is not for it.
+                self.bot.audio.format.fill_silence(&mut frame);
+            }
+            if !self.give_agent(&frame, now) {
+                self.give_bot(&frame, now);
+            }
             self.listener.return_frame(frame);
         }
     }
@@ -173,21 +183,25 @@ impl Call {
         }
     }
 
-    /// Gives the call to another bot or to a flow; phones and extensions cannot be reached.
+    /// Whether what the caller hears and says is between it and the bot.
+    pub(super) fn is_with_bot(&self) -> bool {
+        matches!(self.state, State::Talking(_) | State::Ringing(_))
+    }
+
+    /// Gives the call to another bot, to a flow, or to people.
     pub(super) fn transfer(&mut self, Transfer { to, command }: &Transfer, now: Moment) {
         match to {
+            TransferTo::Phones(numbers, order) => {
+                let to = numbers.iter().cloned().map(Destination::Phone).collect();
+                self.transfer_to(to, *order, command, now);
+            }
+            TransferTo::Extension(name) => {
+                let to = vec![Destination::Extension(name.clone())];
+                self.transfer_to(to, DialOrder::AllAtOnce, command, now);
+            }
             TransferTo::Bot(address) => self.hand_over(BotWish::At(address.clone()), command, now),
             TransferTo::NamedBot(name) => self.hand_over(BotWish::Named(name.clone()), command, now),
             TransferTo::Flow(name) => self.hand_over(BotWish::Flow(name.clone()), command, now),
-            TransferTo::Phones(..) | TransferTo::Extension(_) => self.refuse(
-                &CommandRefusal {
-                    code: "not_supported",
-                    message: "transfers to phones and extensions are not available on this gateway"
-                        .to_owned(),
-                    command: (*command).into(),
-                },
-                now,
-            ),
         }
     }
 
@@ -250,6 +264,9 @@ impl Call {
             return;
         }
         self.counters.digits_in += 1;
+        if self.give_agent_key(press, now) {
+            return;
+        }
         if self.bot.can(Capability::DigitsToBot) {
             self.tell_bot(&CallEvent::Digit(press), now);
         } else {
@@ -304,7 +321,12 @@ impl Call {
         self.counters.malformed_messages += u64::from(read.is_err());
     }
 
-    fn phone_can(&self, capability: Capability) -> bool {
+    /// Whether keys of the caller are to be told.
+    pub(super) fn wants_digits(&self) -> bool {
+        !matches!(self.state, State::Bridged(_)) && self.bot.can(Capability::DigitsToBot)
+    }
+
+    pub(super) fn phone_can(&self, capability: Capability) -> bool {
         match &self.phone {
             PhoneLeg::Rtp(_) => false,
             PhoneLeg::Vendor(leg) => leg.side.capabilities().contains(&capability),

@@ -7,7 +7,7 @@ use crate::dialect::{Capability, Dialect, Malformed, Out, Wire, WireAudio};
 use crate::media::MediaFormat;
 use crate::vocabulary::{CallCommand, CallEvent, Moment};
 
-use super::{BotPlace, BotSettings};
+use super::{BotPlace, BotSettings, OnTransfer};
 
 /// The bot that somebody was asked for, and what goes along.
 pub struct FoundBot {
@@ -21,7 +21,14 @@ impl BotSettings {
     /// A bot that is not known yet; records call it `name` as long as it is not.
     pub fn unknown(name: &str) -> Self {
         let audio = WireAudio { format: MediaFormat::PCMU_8K, frame: Duration::from_millis(20) };
-        Self { name: name.into(), dialect: "", side: Box::new(Nobody), audio, place: BotPlace::Unknown }
+        Self {
+            name: name.into(),
+            dialect: "",
+            side: Box::new(Nobody),
+            audio,
+            place: BotPlace::Unknown,
+            on_transfer: OnTransfer::default(),
+        }
     }
 }
 

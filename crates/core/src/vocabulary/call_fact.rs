@@ -1,5 +1,7 @@
 //! What a call tells the store while it lives. That it began, the shell knows first; how it ended stands in its record.
 
+use super::TransferReport;
+
 /// One thing that became of a call and that outlives it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CallFact {
@@ -7,4 +9,6 @@ pub enum CallFact {
     Ringing,
     /// It was answered.
     InProgress,
+    /// A transfer to people began, or changed.
+    Transfer(Box<TransferReport>),
 }

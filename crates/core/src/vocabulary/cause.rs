@@ -27,6 +27,8 @@ pub enum HungUpBy {
     Caller,
     /// The bot.
     Bot,
+    /// Whoever a transfer reached.
+    Agent,
     /// The gateway.
     System,
 }
@@ -53,6 +55,8 @@ pub enum Reason {
     CallerHungUp,
     /// The bot hung up.
     BotHungUp,
+    /// Whoever the call was given to hung up.
+    AgentHungUp,
     /// Somebody asked for it through the API.
     Asked,
     /// The caller gave up before the answer.
@@ -99,6 +103,10 @@ pub enum Reason {
     ConfigApiTooLarge,
     /// The CONFIG_API's answer names no bot that we can reach.
     ConfigApiBadAnswer,
+    /// Nobody to whom the call was to be given answered.
+    TransferFailed,
+    /// No audio came for too long from whoever the call was given to.
+    AgentLost,
     /// The bot's address refused the connection.
     BotRefused,
     /// The bot's name could not be resolved.
@@ -249,6 +257,7 @@ impl HungUpBy {
         match self {
             Self::Caller => "caller",
             Self::Bot => "bot",
+            Self::Agent => "agent",
             Self::System => "system",
         }
     }
@@ -293,6 +302,7 @@ const PROTOCOL: (u8, &str) = (111, "Protocol Error");
 
 const DONE_BY_CALLER: (CauseClass, HungUpBy) = (CauseClass::Completed, HungUpBy::Caller);
 const DONE_BY_BOT: (CauseClass, HungUpBy) = (CauseClass::Completed, HungUpBy::Bot);
+const DONE_BY_AGENT: (CauseClass, HungUpBy) = (CauseClass::Completed, HungUpBy::Agent);
 const DONE_BY_SYSTEM: (CauseClass, HungUpBy) = (CauseClass::Completed, HungUpBy::System);
 const CALLER: (CauseClass, HungUpBy) = (CauseClass::Caller, HungUpBy::Caller);
 const CALLER_BY_SYSTEM: (CauseClass, HungUpBy) = (CauseClass::Caller, HungUpBy::System);
@@ -301,11 +311,12 @@ const BOT: (CauseClass, HungUpBy) = (CauseClass::Bot, HungUpBy::System);
 const US: (CauseClass, HungUpBy) = (CauseClass::Us, HungUpBy::System);
 
 /// Every reason in every language, in the order of [`Reason`].
-pub const REASONS: [ReasonRow; 43] = {
+pub const REASONS: [ReasonRow; 46] = {
     use Reason as R;
     [
         row(R::CallerHungUp, "caller_hung_up", DONE_BY_CALLER, NORMAL, 487, "NORMAL_CLEARING", "CANCELED"),
         row(R::BotHungUp, "bot_hung_up", DONE_BY_BOT, NORMAL, 603, "NORMAL_CLEARING", "FAILED"),
+        row(R::AgentHungUp, "agent_hung_up", DONE_BY_AGENT, NORMAL, 480, "NORMAL_CLEARING", "CANCELED"),
         row(R::Asked, "asked", DONE_BY_SYSTEM, NORMAL, 480, "NORMAL_CLEARING", "CANCELED"),
         row(R::Canceled, "canceled", CALLER, NORMAL, 487, "ORIGINATOR_CANCEL", "CANCELED"),
         row(R::NoAck, "no_ack", CALLER_BY_SYSTEM, TIMER, 408, "NORMAL_CLEARING", "FAILED"),
@@ -337,6 +348,8 @@ pub const REASONS: [ReasonRow; 43] = {
         config_api(R::ConfigApiStatus, "config_api_status", TEMPORARY),
         config_api(R::ConfigApiTooLarge, "config_api_too_large", PROTOCOL),
         config_api(R::ConfigApiBadAnswer, "config_api_bad_answer", PROTOCOL),
+        row(R::TransferFailed, "transfer_failed", UPSTREAM, NO_ANSWER, 480, "NO_ANSWER", "NO ANSWER"),
+        row(R::AgentLost, "agent_lost", UPSTREAM, TIMER, 480, "NORMAL_CLEARING", "FAILED"),
         row(R::BotRefused, "refused", BOT, OUT_OF_ORDER, 503, "CALL_REJECTED", "FAILED"),
         row(R::BotDns, "dns", BOT, OUT_OF_ORDER, 503, "CALL_REJECTED", "FAILED"),
         row(R::BotUnauthorized, "unauthorized", BOT, REJECTED, 503, "CALL_REJECTED", "FAILED"),

@@ -128,6 +128,16 @@ impl LegStatus {
     pub const fn is_final(self) -> bool {
         !matches!(self, Self::Ringing | Self::Answered)
     }
+
+    /// How a leg stands that ended before its answer with that Q.850 cause.
+    pub const fn of_q850(cause: u8) -> Self {
+        match cause {
+            17 => Self::Busy,
+            18 | 19 => Self::NoAnswer,
+            21 => Self::Rejected,
+            _ => Self::Failed,
+        }
+    }
 }
 
 impl DialOrder {

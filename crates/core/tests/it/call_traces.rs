@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use patchcord_core::call::{NextBotError, RecordingOrder, SocketEnd};
 use patchcord_core::vocabulary::{Digit, Reason};
-use patchcord_testkit::call::{LawfulCall, Step};
+use patchcord_testkit::call::{LawfulCall, LegStep, Step};
 use proptest::prelude::*;
 
 /// What bots say, whatever they speak.
@@ -15,6 +15,9 @@ const BOT_TEXTS: &[&str] = &[
     r#"{"type":"session.hangup"}"#,
     r#"{"type":"session.dtmf","dtmf":"1,2"}"#,
     r#"{"type":"session.transfer","destination":"09876543210"}"#,
+    r#"{"type":"session.transfer","destination":["1","2","3","4","5","6","7","8","9","10"]}"#,
+    r#"{"type":"session.transfer","destination":["1","2","3"],"strategy":"sequential"}"#,
+    r#"{"type":"session.transfer_extension","extension":"101"}"#,
     r#"{"type":"session.flow_transfer","flow_id":"sales"}"#,
     r#"{"event":"media","media":{"payload":"EBAQEBAQ"}}"#,
     r#"{"event":"clear"}"#,
@@ -154,8 +157,25 @@ fn end() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// What those do to whom a transfer would give the call.
+fn of_a_leg() -> impl Strategy<Value = Step> {
+    let step = prop_oneof![
+        1 => Just(LegStep::Refused),
+        4 => Just(LegStep::Dialled),
+        3 => Just(LegStep::Rings),
+        2 => (0u16..128).prop_map(LegStep::Media),
+        5 => (0u16..128).prop_map(LegStep::Answers),
+        2 => prop_oneof![Just(17u8), Just(21), Just(19), Just(1)].prop_map(LegStep::Fails),
+        1 => Just(LegStep::HangsUp),
+        2 => (0usize..16).prop_map(|at| LegStep::Key(Digit::ALL[at])),
+        2 => Just(LegStep::Key(Digit::ALL[1])),
+        8 => any::<u8>().prop_map(LegStep::Speaks),
+    ];
+    (0usize..12, step).prop_map(|(leg, step)| Step::Leg(leg, step))
+}
+
 fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![30 => time(), 40 => of_the_phone(), 40 => of_the_bot(), 4 => end()]
+    prop_oneof![30 => time(), 40 => of_the_phone(), 40 => of_the_bot(), 30 => of_a_leg(), 4 => end()]
 }
 
 /// What belongs together: speech with a mark behind it, and a hand-over.
@@ -164,6 +184,11 @@ fn scene() -> impl Strategy<Value = Vec<Step>> {
         12 => step().prop_map(|step| vec![step]),
         1 => (0u8..3).prop_map(|name| vec![Step::BotSends(vec![0x10; 8_000]), mark(name)]),
         1 => (time(), 0usize..8).prop_map(|(time, bot)| vec![transfer(), time, Step::NextBot(bot)]),
+        2 => (0usize..3, proptest::collection::vec(of_a_leg(), 0..12)).prop_map(|(command, legs)| {
+            let command = BOT_TEXTS.iter().filter(|text| text.contains("destination")).nth(command);
+            let begin = Step::BotSays(command.copied().unwrap_or("{").to_owned());
+            std::iter::once(begin).chain(legs).collect()
+        }),
     ]
 }
 
@@ -178,7 +203,9 @@ fn course() -> impl Strategy<Value = Vec<Step>> {
 
 /// Any bot, and more often one of the dialect that can do the most.
 fn bot() -> impl Strategy<Value = usize> {
-    prop_oneof![1 => Just(0), 3 => 0usize..8]
+    let whom = prop_oneof![1 => Just(0), 3 => 0usize..8];
+    // The higher ones wait during transfers, ask agents to accept, fall back to a number.
+    (whom, 0usize..8).prop_map(|(bot, manner)| bot + 8 * manner)
 }
 
 fn mark(name: u8) -> Step {

@@ -24,6 +24,7 @@ use super::phone_end::PhoneEnd;
 use super::portion::Portion;
 use super::registry::{CallOrder, Seat, Snapshot};
 use super::succession::Succession;
+use super::transfer_legs::TransferLegs;
 use super::wire_log::{Flow, WireName, WireTap};
 use crate::clock::Clock;
 use crate::config::RecordingFormat;
@@ -60,6 +61,7 @@ struct Ends {
     sink: Sink,
     /// The bots after this one and before it.
     succession: Succession,
+    legs: TransferLegs,
     answered_at: Option<Moment>,
     audio_dropped: u32,
     bot_overflown: bool,
@@ -84,6 +86,7 @@ impl CallTask {
         seat.bequeath(page.clone(), what_is_known(&settings, now));
         let wire = exchange.wire_log.as_ref().map(|log| log.tap(&settings.call_id));
         let bot_media = BotMedia::of(&settings.bot);
+        let legs = TransferLegs::of(&settings.call_id);
         let nameless = matches!(phone, PhoneEnd::Vendor(..));
         let format = exchange.config().recording.settings.format;
         let sink = exchange.studio.recorder.sink(settings.call_id.as_str(), format);
@@ -98,6 +101,7 @@ impl CallTask {
                 wire,
                 sink,
                 succession: Succession::default(),
+                legs,
                 answered_at: None,
                 audio_dropped: 0,
                 bot_overflown: false,
@@ -147,6 +151,7 @@ impl CallTask {
             self.ends.reread = false;
             let mut more = self.poll_orders(cx);
             more |= self.poll_phone(cx);
+            more |= self.poll_legs(cx);
             more |= self.poll_bot(cx);
             self.poll_succession(cx);
             // After a standstill what waits in the sockets came before the deadlines that passed meanwhile.
@@ -255,31 +260,39 @@ impl CallTask {
     }
 
     fn poll_sip(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut datagram = std::mem::take(&mut self.datagram);
-        datagram.resize(DATAGRAM_BYTES_MAX, 0);
-        let more = self.receive(cx, &mut datagram);
-        self.datagram = datagram;
-        more
-    }
-
-    fn receive(&mut self, cx: &mut Context<'_>, datagram: &mut [u8]) -> bool {
-        for _ in 0..DATAGRAMS_PER_WAKE_MAX {
-            let (phone, now) = (&mut self.ends.phone, self.clock.now());
+        self.with_datagram(|this, datagram| {
+            let (phone, now) = (&mut this.ends.phone, this.clock.now());
             if let Poll::Ready(input) = phone.poll_leg(cx, now) {
-                self.handle(cx, now, input);
-                continue;
+                this.handle(cx, now, input);
+                return true;
             }
-            let Poll::Ready((port, length, source)) = phone.poll_receive(cx, datagram) else {
-                return false;
-            };
+            let Poll::Ready((port, length, source)) = phone.poll_receive(cx, datagram) else { return false };
             let packet = datagram.get(..length).unwrap_or_default();
             let input = match port {
                 RtpPort::Rtp => Input::Rtp { source, packet },
                 RtpPort::Rtcp => Input::Rtcp { source, packet },
             };
-            self.handle(cx, self.clock.now(), input);
-        }
-        true
+            this.handle(cx, this.clock.now(), input);
+            true
+        })
+    }
+
+    /// Reads as long as something is there, up to a wake's portion; returns whether more may be ready.
+    fn with_datagram(&mut self, mut read: impl FnMut(&mut Self, &mut [u8]) -> bool) -> bool {
+        let mut datagram = std::mem::take(&mut self.datagram);
+        datagram.resize(DATAGRAM_BYTES_MAX, 0);
+        let more = (0..DATAGRAMS_PER_WAKE_MAX).all(|_| read(self, &mut datagram));
+        self.datagram = datagram;
+        more
+    }
+
+    fn poll_legs(&mut self, cx: &mut Context<'_>) -> bool {
+        self.with_datagram(|this, datagram| {
+            let now = this.clock.now();
+            let Poll::Ready(input) = this.ends.legs.poll(cx, now, datagram) else { return false };
+            this.handle(cx, now, input);
+            true
+        })
     }
 
     fn poll_vendor(&mut self, cx: &mut Context<'_>) -> bool {
@@ -331,19 +344,15 @@ impl CallTask {
     fn poll_succession(&mut self, cx: &mut Context<'_>) {
         let now = self.clock.now();
         if let Poll::Ready(found) = self.ends.succession.poll(cx, now) {
-            let input = match found {
-                Ok(next) => Input::NextBot(next),
-                Err(error) => Input::NextBotFailed(error),
-            };
-            self.handle(cx, now, input);
+            self.handle(cx, now, found.map_or_else(Input::NextBotFailed, Input::NextBot));
         }
     }
 
     /// Arms the one timer for the next deadline; returns whether it is due already.
     fn poll_sleep(&mut self, cx: &mut Context<'_>) -> bool {
         let mut next = self.show_at;
-        let Ends { phone, bot, succession, .. } = &self.ends;
-        let ends = [phone.poll_timeout(), bot.poll_timeout(), succession.poll_timeout()];
+        let Ends { phone, bot, succession, legs, .. } = &self.ends;
+        let ends = [phone.poll_timeout(), bot.poll_timeout(), succession.poll_timeout(), legs.poll_timeout()];
         for deadline in ends.into_iter().chain([self.call.poll_timeout()]) {
             next = deadline.map_or(next, |deadline| next.min(deadline));
         }
@@ -401,40 +410,35 @@ impl Ends {
                 self.bot.resume(clock.now());
                 self.reread = true;
             }
-            Output::Answered => self.answered(clock.now()),
+            Output::Answered => {
+                self.answered_at = Some(clock.now());
+                info!(media = %format_args!("{} → {}", self.phone.describe(), self.bot_media), "call answered");
+            }
             Output::Tape(kind, piece) => self.sink.take(kind, piece),
             Output::Loudness { at, levels } => self.sink.take_levels(at, levels),
             Output::Report(fact) => self.page.report(&fact, clock.now()),
+            Output::Leg(leg, order) => self.reread |= self.legs.carry_out(&self.exchange, leg, order),
             Output::Ended(record) => self.record = Some(record),
         }
-    }
-
-    fn answered(&mut self, now: Moment) {
-        self.answered_at = Some(now);
-        info!(media = %format_args!("{} → {}", self.phone.describe(), self.bot_media), "call answered");
     }
 
     fn send_to_bot(&mut self, class: WireClass, wire: Wire<'_>) {
         self.trace(WireName::Bot, Flow::Out, wire);
         if let BotEnd::Open(link, _) = &mut self.bot {
-            match link.send(class, wire) {
-                Pushed::Queued => {}
-                Pushed::DroppedAudio => self.audio_dropped += 1,
-                Pushed::Overflow => self.bot_overflown = true,
-            }
+            let pushed = link.send(class, wire);
             self.filling |= link.is_filling();
+            self.audio_dropped += u32::from(matches!(pushed, Pushed::DroppedAudio));
+            self.bot_overflown |= matches!(pushed, Pushed::Overflow);
         }
     }
 
     fn send_to_vendor(&mut self, class: WireClass, wire: Wire<'_>) {
         self.trace(WireName::Vendor, Flow::Out, wire);
         if let PhoneEnd::Vendor(link, _) = &mut self.phone {
-            match link.send(class, wire) {
-                Pushed::Queued => {}
-                Pushed::DroppedAudio => self.audio_dropped += 1,
-                Pushed::Overflow => self.phone_overflown = true,
-            }
+            let pushed = link.send(class, wire);
             self.filling |= link.is_filling();
+            self.audio_dropped += u32::from(matches!(pushed, Pushed::DroppedAudio));
+            self.phone_overflown |= matches!(pushed, Pushed::Overflow);
         }
     }
 
@@ -461,6 +465,7 @@ impl Ends {
         }
         self.phone.poll_write(cx, now);
         let _ = self.succession.poll_leaving(cx, now);
+        let _ = self.legs.poll_commands(cx);
     }
 
     /// Finishes the closing handshakes of the WebSockets, within [`CLOSE_TIMEOUT`].
@@ -472,11 +477,8 @@ impl Ends {
             let bot = self.bot.poll_closed(cx, now);
             let phone = self.phone.poll_closed(cx, now);
             let left = self.succession.poll_leaving(cx, now);
-            if bot.is_ready() && phone.is_ready() && left.is_ready() {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            }
+            let legs = self.legs.poll_commands(cx);
+            if [bot, phone, left, legs].iter().all(Poll::is_ready) { Poll::Ready(()) } else { Poll::Pending }
         });
         // An end that does not answer the close frame loses the connection.
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, closed).await;

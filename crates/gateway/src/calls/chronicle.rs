@@ -159,6 +159,15 @@ impl CallPage {
         self.tell(fact, at);
     }
 
+    /// Something became of the call.
+    pub fn report(&self, fact: &CallFact, at: Moment) {
+        match fact {
+            CallFact::Ringing => self.ringing(at),
+            CallFact::InProgress => self.in_progress(at),
+            CallFact::Transfer(report) => self.transfer(report, at),
+        }
+    }
+
     /// A transfer began, or went on.
     pub fn transfer(&self, transfer: &TransferReport, at: Moment) {
         self.tell(Fact::Transfer(Box::new(since_1970(transfer, self.clock))), at);

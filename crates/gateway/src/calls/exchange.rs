@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use patchcord_core::call::{
-    BotPlace, BotSettings, CallSettings, Deadlines, Fallback, PhoneSettings, RecordingBegin, RecordingPlan,
-    RefusedCall, RtpIdentity, refused_record,
+    BotPlace, BotSettings, CallSettings, Deadlines, Fallback, OnTransfer, PhoneSettings, RecordingBegin,
+    RecordingPlan, RefusedCall, RtpIdentity, TransferSettings, refused_record,
 };
 use patchcord_core::dialect::registry::{BotSideSettings, RecordWish, RefusalWish};
 use patchcord_core::flow::FlowBot;
@@ -232,6 +232,7 @@ impl Exchange {
                 bot_connect: CONNECT_TIMEOUT + DEADLINE_LAG,
                 ..Deadlines::default()
             },
+            transfers: TransferSettings::default(),
         }
     }
 
@@ -245,6 +246,7 @@ impl Exchange {
                     side: bots::built_in(bot, phone_format, &self.config().ivr),
                     audio: bots::audio(phone_format),
                     place: BotPlace::BuiltIn,
+                    on_transfer: OnTransfer::Hold,
                 };
                 (settings, BotEnd::BuiltIn)
             }
@@ -262,6 +264,7 @@ impl Exchange {
             side: Box::new(FlowBot::new(book, spot, phone_format)),
             audio: bots::audio(phone_format),
             place: BotPlace::BuiltIn,
+            on_transfer: OnTransfer::Hold,
         };
         Some((settings, BotEnd::BuiltIn))
     }
@@ -276,7 +279,8 @@ impl Exchange {
             mapping: bot.mapping.clone(),
         });
         let name = bot.name.as_str().into();
-        let settings = BotSettings { name, dialect: row.name, side, audio, place: BotPlace::Remote };
+        let (place, on_transfer) = (BotPlace::Remote, bot.on_transfer);
+        let settings = BotSettings { name, dialect: row.name, side, audio, place, on_transfer };
         (settings, BotEnd::remote(self.clone(), bot, trust))
     }
 }

@@ -26,6 +26,7 @@ mod sip_end;
 mod sip_leg;
 mod succession;
 mod toll_guard;
+mod transfer_legs;
 mod trunk_lines;
 pub mod vendor;
 pub mod wire_log;

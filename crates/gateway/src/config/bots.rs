@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
+use patchcord_core::call::OnTransfer;
 use patchcord_core::dialect::{Mapping, WireAudio};
 
 use super::audio;
@@ -33,6 +34,8 @@ pub struct Bot {
     pub cdr: bool,
     /// ivr-solutions: whether the bot is told nothing about a refused command.
     pub quiet: bool,
+    /// What becomes of it when it gives the call to people.
+    pub on_transfer: OnTransfer,
     /// custom: which messages mean what.
     pub mapping: Option<Arc<Mapping>>,
 }
@@ -83,7 +86,7 @@ impl Bot {
         let display_name = section.value("name");
         let cdr = section.value_or("cdr", true);
         let quiet = section.value_or("quiet", false);
-        section.value::<TransferEnd>("on_transfer");
+        let on_transfer = section.value_or("on_transfer", OnTransfer::End);
         let mapping = mapping::read(section, dialect);
         if let Some(dialect) = dialect {
             check_owner(section, dialect, "cdr", "incoming-call");
@@ -98,6 +101,7 @@ impl Bot {
             audio: audio?,
             cdr: cdr?,
             quiet: quiet?,
+            on_transfer: on_transfer?,
             mapping,
         })
     }
@@ -127,15 +131,12 @@ fn check_owner(section: &Section<'_>, dialect: DialectName, key: &str, owner: &s
     }
 }
 
-/// What a transfer does to the bot's session: it ends.
-struct TransferEnd;
-
-impl Setting for TransferEnd {
-    fn from_text(text: &str) -> Result<TransferEnd, Refusal> {
+impl Setting for OnTransfer {
+    fn from_text(text: &str) -> Result<OnTransfer, Refusal> {
         match text {
-            "end" => Ok(TransferEnd),
-            "hold" => Err(Refusal::later("on_transfer = \"hold\"")),
-            _ => Err(Refusal::unknown("on_transfer", text, &["end"])),
+            "end" => Ok(OnTransfer::End),
+            "hold" => Ok(OnTransfer::Hold),
+            _ => Err(Refusal::unknown("on_transfer", text, &["end", "hold"])),
         }
     }
 }

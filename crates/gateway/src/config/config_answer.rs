@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::HeaderMap;
-use patchcord_core::call::{CUSTOM_BYTES_MAX, CUSTOM_MAX};
+use patchcord_core::call::{CUSTOM_BYTES_MAX, CUSTOM_MAX, OnTransfer};
 use patchcord_core::dialect::registry::AudioWish;
 use patchcord_core::dialect::{MAPPING_KEYS, Mapping, MappingProblem, WireAudio};
 use serde_json::{Map, Value};
@@ -189,6 +189,7 @@ impl Fields {
             audio: self.audio(dialect)?,
             cdr: true,
             quiet: false,
+            on_transfer: OnTransfer::End,
             mapping: self.mapping(dialect)?,
         })
     }

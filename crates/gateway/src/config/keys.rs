@@ -340,9 +340,9 @@ const AFTER_EXTENSIONS: &[Declaration] = &[
         "bots.*.on_transfer",
         Kind::Text,
         Is("\"end\""),
-        "What a transfer does to the bot's session; `hold` is not in this version.",
+        "What becomes of the bot when it gives the call to people: its session ends, or it waits in silence and talks on if nobody answers.",
     )
-    .one_of(&["end"]),
+    .one_of(&["end", "hold"]),
     key(
         "bots.*.import",
         Kind::Text,

@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 
 use patchcord_core::call::{Output, TapeKind, TapePiece};
 use patchcord_core::dialect::{Wire, WireClass};
-use patchcord_core::vocabulary::{CallFact, CallRecord, Direction};
+use patchcord_core::vocabulary::{CallFact, CallRecord, Direction, HungUpBy};
 use serde_json::Value;
 
+use super::legs::Legs;
 use super::parts::phone_address;
 
 /// Sees every output of one call.
@@ -22,6 +23,8 @@ pub(super) struct Witness {
     bots: usize,
     /// The recordings that run.
     tapes: Vec<TapeKind>,
+    /// The legs of its transfers.
+    pub(super) legs: Legs,
     record: Option<Box<CallRecord>>,
 }
 
@@ -162,9 +165,14 @@ impl Witness {
             Output::DropNextBot => self.next_is_asked_for = false,
             Output::Tape(kind, piece) => self.tapes(kind, piece),
             Output::Loudness { levels, .. } => assert!(!levels.is_empty() && levels.len() % 2 == 0),
+            Output::Leg(leg, order) => self.legs.see(leg, &order),
+            Output::Report(CallFact::Transfer(report)) => self.legs.hear(*report),
             Output::Report(fact) => self.is_told(&fact),
             Output::Ended(record) => {
                 assert!(self.tapes.is_empty(), "recordings of a call that is over: {:?}", self.tapes);
+                self.legs.see_end(&record);
+                let is_joined = record.transfers.iter().any(|report| report.answered_at.is_some());
+                assert!(record.hung_up_by != HungUpBy::Agent || is_joined, "an agent whom nobody called");
                 assert_eq!(record.earlier_bots.len(), self.bots, "bots of the record");
                 assert!(record.answered_at.is_none() || self.answered, "an answer that nobody gave");
                 let is_up = record.answered_at.is_some();
@@ -184,6 +192,7 @@ impl Witness {
         let earlier: &[Option<CallFact>] = match fact {
             CallFact::Ringing => &[None],
             CallFact::InProgress => &[None, Some(CallFact::Ringing)],
+            CallFact::Transfer(_) => return,
         };
         assert!(earlier.contains(&self.told), "{fact:?} after {:?}", self.told);
         self.told = Some(fact.clone());

@@ -2,10 +2,12 @@
 //! shell in virtual time that checks the laws of all calls after each.
 
 mod laws;
+mod legs;
 mod parts;
 mod shell;
 mod step;
 
+pub use legs::LegStep;
 pub use parts::{Echo, bot, call_settings, media, phone, phone_address, stranger_address};
 pub use shell::LawfulCall;
 pub use step::Step;

@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use patchcord_core::call::{
-    BotJoins, BotPlace, BotSettings, CallSettings, Deadlines, Fallback, MediaDirection, PhoneMedia,
-    PhoneSettings, RecordingPlan, RtpIdentity,
+    BotJoins, BotPlace, BotSettings, CallSettings, Deadlines, Fallback, MediaDirection, OnTransfer,
+    PhoneMedia, PhoneSettings, RecordingPlan, RtpIdentity, TransferSettings,
 };
 use patchcord_core::dialect::registry::{
     BotSideSettings, DIALECTS, DialectRow, PhoneSideSettings, RecordWish, RefusalWish,
@@ -45,6 +45,7 @@ pub fn call_settings(
         sorry_clip: sorry_clip(),
         recording: RecordingPlan::default(),
         deadlines: DEADLINES,
+        transfers: TransferSettings { ring: Duration::from_secs(1), confirm: None },
     }
 }
 
@@ -77,15 +78,16 @@ pub fn phone(kind: usize) -> PhoneSettings {
 }
 
 /// A bot of one of the first four dialects (0 to 3), an echo (4), a menu that hands the call over (5), one that has to be
-/// found (6), or one of a later dialect.
+/// found (6), or one of a later dialect. Every other eight wait while a transfer is tried.
 pub fn bot(kind: usize) -> BotSettings {
-    match kind % 8 {
+    let bot = match kind % 8 {
         kind @ 0..=3 => remote(DIALECTS[kind]),
         4 => built_in(Box::new(Echo)),
         5 => built_in(Box::new(Menu)),
         6 => BotSettings::unknown("config_api"),
         _ => remote(later(kind / 8)),
-    }
+    };
+    if kind / 8 % 2 == 1 { BotSettings { on_transfer: OnTransfer::Hold, ..bot } } else { bot }
 }
 
 /// One of the dialects beyond the first four.
@@ -119,6 +121,11 @@ pub fn phone_address() -> SocketAddr {
     ([203, 0, 113, 5], 40_000).into()
 }
 
+/// Where the `at`th leg of a transfer sends from.
+pub(super) fn leg_address(at: usize) -> SocketAddr {
+    ([192, 0, 2, 1 + u8::try_from(at % 200).unwrap_or(0)], 41_000).into()
+}
+
 /// Where somebody else sends from.
 pub fn stranger_address() -> SocketAddr {
     ([198, 51, 100, 9], 40_000).into()
@@ -129,12 +136,14 @@ fn remote(row: &DialectRow) -> BotSettings {
     let mapping = Some(Arc::new(Mapping::example()));
     let settings = BotSideSettings { audio, record: RecordWish::Send, refusals: RefusalWish::Tell, mapping };
     let side = (row.bot_side)(&settings);
-    BotSettings { name: row.name.into(), dialect: row.name, side, audio, place: BotPlace::Remote }
+    let (place, on_transfer) = (BotPlace::Remote, OnTransfer::End);
+    BotSettings { name: row.name.into(), dialect: row.name, side, audio, place, on_transfer }
 }
 
 fn built_in(side: Box<BotSide>) -> BotSettings {
     let audio = WireAudio { format: side.format(), frame: FRAME };
-    BotSettings { name: "built-in".into(), dialect: "built-in", side, audio, place: BotPlace::BuiltIn }
+    let (place, on_transfer) = (BotPlace::BuiltIn, OnTransfer::Hold);
+    BotSettings { name: "built-in".into(), dialect: "built-in", side, audio, place, on_transfer }
 }
 
 fn sorry_clip() -> Arc<[i16]> {

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use patchcord_core::call::{Call, Fallback, FoundBot, Input, NextBot, StateName};
 use patchcord_core::dialect::Wire;
-use patchcord_core::vocabulary::{CallRecord, DialRefusal, DigitPress, Moment, Reason, StreamId};
+use patchcord_core::vocabulary::{
+    CallRecord, DialRefusal, DigitPress, Moment, PhoneNumber, Reason, StreamId,
+};
 
 use super::laws::{NextDialect, Witness};
 use super::parts::{LATER, bot, call_settings, media, phone, phone_address, stranger_address};
@@ -24,14 +26,23 @@ pub struct LawfulCall {
 }
 
 impl LawfulCall {
-    /// A call between a phone and a bot of these kinds.
+    /// A call between a phone and a bot of these kinds. From 16 on, every other sixteen of the bots' numbers has
+    /// transfers that must be accepted; from 32 on, every other thirty-two the fallback to a number.
     pub fn new(phone_kind: usize, bot_kind: usize) -> Self {
         let now = Moment::from_millis(1_000);
-        let fallback = FALLBACKS[phone_kind / 8 % if phone_kind < LATER { 3 } else { 4 }].clone();
+        let fallback = if bot_kind / 32 % 2 == 1 {
+            Fallback::Transfer(PhoneNumber::new("555"))
+        } else {
+            FALLBACKS[phone_kind / 8 % if phone_kind < LATER { 3 } else { 4 }].clone()
+        };
         let bot = bot(bot_kind);
         let mut witness = Witness::default();
         witness.bot_speaks(bot.dialect);
-        let call = Call::new(call_settings(phone(phone_kind), bot, fallback, now), now);
+        let mut settings = call_settings(phone(phone_kind), bot, fallback, now);
+        if bot_kind / 16 % 2 == 1 {
+            settings.transfers.confirm = Some(vec![3_000; 800].into());
+        }
+        let call = Call::new(settings, now);
         let mut this = Self { call, now, passed: Duration::ZERO, sequence: 0, roundings: 4, witness };
         this.drain(None);
         this
@@ -86,6 +97,14 @@ impl LawfulCall {
             Step::NextBotFailed(error) => {
                 self.witness.next_bot_answers(None);
                 self.input(Input::NextBotFailed(*error));
+            }
+            Step::Leg(at, step) => {
+                let Self { call, witness, now, .. } = self;
+                if let Some((leg, news)) = witness.legs.tell(*at, step) {
+                    self.roundings += 4;
+                    call.handle(*now, Input::Leg(leg, news));
+                    self.drain(None);
+                }
             }
             Step::AudioDropped => self.input(Input::AudioDropped),
             Step::Recording(order) => self.input(Input::Recording(*order)),

@@ -5,6 +5,8 @@ use std::time::Duration;
 use patchcord_core::call::{NextBotError, RecordingOrder, SocketEnd};
 use patchcord_core::vocabulary::{Digit, Reason};
 
+use super::LegStep;
+
 /// One thing that happens.
 #[derive(Debug, Clone)]
 pub enum Step {
@@ -56,6 +58,8 @@ pub enum Step {
     NextBot(usize),
     /// It cannot.
     NextBotFailed(NextBotError),
+    /// A leg of a transfer does something.
+    Leg(usize, LegStep),
     /// The shell dropped audio.
     AudioDropped,
     /// Somebody wants a recording, or no more of it.

@@ -223,7 +223,7 @@ impl Call {
     }
 
     /// The bot's part of a recorded call is over: an agent has the call from here on.
-    pub fn bot_part_ends(&mut self, now: Moment) {
+    pub(super) fn bot_part_ends(&mut self, now: Moment) {
         if let Some(reel) = &self.tape.call {
             self.outputs.bot_part_ends(reel.frame_at(now));
         }

@@ -15,6 +15,7 @@ mod quality;
 mod recording;
 mod setup;
 mod talking;
+mod transfer;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -52,6 +53,11 @@ enum Seen {
     DropNextBot,
     PauseBot,
     ResumeBot,
+    Dial(LegNo, Destination),
+    CancelLeg(LegNo),
+    HangUpLeg(LegNo, u8),
+    LegRtp(LegNo, Vec<u8>),
+    LegRtcp(LegNo),
     Report(CallFact),
     Ended(Reason),
 }
@@ -134,28 +140,12 @@ impl Desk {
         custom: Vec<(String, String)>,
         recording: RecordingPlan,
     ) -> Self {
-        let now = Moment::from_millis(1_000);
-        let settings = CallSettings {
-            call_id: CallId::new(1_707_204_900_000, [7; 12]),
-            stream_id: StreamId::new(1_707_204_900, 123),
-            phone_leg_id: "sip-1".into(),
-            account: "patchcord".into(),
-            from: PhoneNumber::new("9876543210"),
-            to: PhoneNumber::new("18001234567"),
-            country: None,
-            direction: match &phone {
-                PhoneSettings::Dialled { .. } => Direction::Outbound,
-                PhoneSettings::Sip { .. } | PhoneSettings::Vendor { .. } => Direction::Inbound,
-            },
-            clock: WallClock::new(1_707_204_900_000, now),
-            custom,
-            phone,
-            bot,
-            fallback,
-            sorry_clip: vec![3_000; 8_000].into(),
-            recording,
-            deadlines: Deadlines::default(),
-        };
+        let settings = settings(phone, bot, fallback);
+        Self::of(CallSettings { custom, recording, ..settings })
+    }
+
+    fn of(settings: CallSettings) -> Self {
+        let now = settings_moment();
         let call = Call::new(settings, now);
         let mut desk = Self {
             call,
@@ -256,6 +246,11 @@ impl Desk {
                     self.taped.curve.extend_from_slice(levels);
                     continue;
                 }
+                Output::Leg(leg, LegOrder::Dial { to, .. }) => Seen::Dial(leg, to),
+                Output::Leg(leg, LegOrder::Cancel) => Seen::CancelLeg(leg),
+                Output::Leg(leg, LegOrder::HangUp(q850)) => Seen::HangUpLeg(leg, q850),
+                Output::Leg(leg, LegOrder::Rtp { packet, .. }) => Seen::LegRtp(leg, packet.to_vec()),
+                Output::Leg(leg, LegOrder::Rtcp { .. }) => Seen::LegRtcp(leg),
                 Output::Report(fact) => Seen::Report(fact),
                 Output::Ended(record) => {
                     let reason = record.cause.reason();
@@ -327,6 +322,36 @@ impl Taped {
     }
 }
 
+fn settings_moment() -> Moment {
+    Moment::from_millis(1_000)
+}
+
+/// A call.
+fn settings(phone: PhoneSettings, bot: BotSettings, fallback: Fallback) -> CallSettings {
+    CallSettings {
+        call_id: CallId::new(1_707_204_900_000, [7; 12]),
+        stream_id: StreamId::new(1_707_204_900, 123),
+        phone_leg_id: "sip-1".into(),
+        account: "patchcord".into(),
+        from: PhoneNumber::new("9876543210"),
+        to: PhoneNumber::new("18001234567"),
+        country: None,
+        direction: match &phone {
+            PhoneSettings::Dialled { .. } => Direction::Outbound,
+            PhoneSettings::Sip { .. } | PhoneSettings::Vendor { .. } => Direction::Inbound,
+        },
+        clock: WallClock::new(1_707_204_900_000, settings_moment()),
+        custom: Vec::new(),
+        phone,
+        bot,
+        fallback,
+        sorry_clip: vec![3_000; 8_000].into(),
+        recording: RecordingPlan::default(),
+        deadlines: Deadlines::default(),
+        transfers: TransferSettings::default(),
+    }
+}
+
 fn phone() -> SocketAddr {
     PHONE.parse().unwrap()
 }
@@ -357,13 +382,15 @@ fn remote(dialect: &str) -> BotSettings {
         side: (row.bot_side)(&settings),
         audio,
         place: BotPlace::Remote,
+        on_transfer: OnTransfer::End,
     }
 }
 
 /// A bot in this process.
 fn built_in(side: Box<BotSide>) -> BotSettings {
     let audio = WireAudio { format: side.format(), frame: FRAME };
-    BotSettings { name: "bot".into(), dialect: "built-in", side, audio, place: BotPlace::BuiltIn }
+    let (place, on_transfer) = (BotPlace::BuiltIn, OnTransfer::Hold);
+    BotSettings { name: "bot".into(), dialect: "built-in", side, audio, place, on_transfer }
 }
 
 fn cause_of(desk: &Desk) -> Cause {

@@ -50,7 +50,7 @@ fn dialable(text: &str) -> Option<String> {
 }
 
 /// Phones in one transfer.
-const DESTINATIONS_MAX: usize = 16;
+const DESTINATIONS_MAX: usize = 10;
 
 /// Keys of a number to dial; E.164 has 15 digits, prefixes and codes before them come on top.
 const NUMBER_KEYS_MAX: usize = 32;

@@ -117,7 +117,7 @@ fn cause(cdr: &Cdr<'_>, hung_up_by: HungUpBy) -> Cause {
 fn by_word(by: HungUpBy) -> &'static str {
     match by {
         HungUpBy::Caller => "caller",
-        HungUpBy::Bot => "callee",
+        HungUpBy::Bot | HungUpBy::Agent => "callee",
         HungUpBy::System => "system",
     }
 }

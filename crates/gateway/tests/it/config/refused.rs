@@ -249,9 +249,9 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ),
     ("[bots.a]\nurl = \"ws://h/\"\ndialect = \"ozonetel\"\ncdr = true", "bots.a.cdr", "only incoming-call"),
     (
-        "[bots.a]\nurl = \"ws://h/\"\ndialect = \"ozonetel\"\non_transfer = \"hold\"",
+        "[bots.a]\nurl = \"ws://h/\"\ndialect = \"ozonetel\"\non_transfer = \"wait\"",
         "bots.a.on_transfer",
-        "not in",
+        "hold",
     ),
     (
         "[bots.a]\nurl = \"ws://h/\"\ndialect = \"ozonetel\"\nheaders = { Sec-X = \"1\" }",

@@ -1,0 +1,827 @@
+//! A call is given to people: who is called, who wins, what the caller hears, what becomes of the bot.
+
+use super::*;
+use crate::vocabulary::{
+    CallCommand, DialOrder, HungUpBy, LegStatus, Transfer, TransferReport, TransferStatus, TransferTo,
+};
+
+const ONE: &str = r#"{"type":"session.transfer","destination":"09876543210"}"#;
+const ALL: &str = r#"{"type":"session.transfer","destination":["09876543210","09876543211","09876543212"]}"#;
+const IN_TURN: &str = r#"{"type":"session.transfer","destination":["09876543210","09876543211","09876543212"],"strategy":"sequential"}"#;
+
+/// A call that talks to a bot of `ivr-solutions`.
+fn talking(on_transfer: OnTransfer) -> Desk {
+    with(on_transfer, Fallback::Sorry, TransferSettings::default())
+}
+
+fn with(on_transfer: OnTransfer, fallback: Fallback, transfers: TransferSettings) -> Desk {
+    let bot = BotSettings { on_transfer, ..remote("ivr-solutions") };
+    let mut desk = Desk::of(CallSettings { transfers, ..settings(sip_phone(), bot, fallback) });
+    desk.input(Input::BotConnected);
+    desk.talk(Duration::from_millis(200));
+    desk
+}
+
+fn sip_phone() -> PhoneSettings {
+    let rtp = RtpIdentity { ssrc: 7, sequence: 1, timestamp: 0 };
+    PhoneSettings::Sip { rtp, media: Some(media()), early_media: false }
+}
+
+fn number(text: &str) -> Destination {
+    Destination::Phone(PhoneNumber::new(text))
+}
+
+fn leg_address(no: u32) -> SocketAddr {
+    format!("127.0.0.1:{}", 41_000 + no).parse().unwrap()
+}
+
+fn identity(no: u32) -> RtpIdentity {
+    RtpIdentity { ssrc: 100 + no, sequence: 1, timestamp: 0 }
+}
+
+impl Desk {
+    fn leg(&mut self, no: u32, news: LegNews<'_>) {
+        self.input(Input::Leg(LegNo(no), news));
+    }
+
+    fn leg_rings(&mut self, no: u32) {
+        self.leg(no, LegNews::Dialled(format!("leg-{no}").into()));
+        self.leg(no, LegNews::Ringing);
+    }
+
+    fn leg_answers(&mut self, no: u32) {
+        let media = PhoneMedia { remote: leg_address(no), ..media() };
+        self.leg(no, LegNews::Answered(Box::new(media), identity(no)));
+    }
+
+    /// Both speak for that long: the caller 0x20, the leg `byte`.
+    fn both_talk(&mut self, no: u32, byte: u8, duration: Duration) {
+        for at in 0..u16::try_from(duration.as_millis() / 20).unwrap() {
+            self.phone_speaks(0x20);
+            self.leg_speaks(no, at, byte);
+            self.pass(FRAME);
+        }
+    }
+
+    fn leg_speaks(&mut self, no: u32, sequence: u16, byte: u8) {
+        let mut packet = vec![0x80, 0];
+        packet.extend_from_slice(&sequence.to_be_bytes());
+        packet.extend_from_slice(&(u32::from(sequence) * 160).to_be_bytes());
+        packet.extend_from_slice(&no.to_be_bytes());
+        packet.extend_from_slice(&[byte; 160]);
+        self.leg(no, LegNews::Rtp { source: leg_address(no), packet: &packet });
+    }
+
+    fn dialled(&self) -> Vec<Destination> {
+        let dials = self.seen.iter().filter_map(|(_, seen)| match seen {
+            Seen::Dial(_, to) => Some(to.clone()),
+            _ => None,
+        });
+        dials.collect()
+    }
+
+    fn reports(&self) -> Vec<&TransferReport> {
+        let facts = self.seen.iter().filter_map(|(_, seen)| match seen {
+            Seen::Report(CallFact::Transfer(report)) => Some(&**report),
+            _ => None,
+        });
+        facts.collect()
+    }
+
+    /// Payloads to a leg since `from`.
+    fn leg_heard_since(&self, no: u32, from: Moment) -> Vec<(Moment, &[u8])> {
+        let packets = self.seen.iter().filter_map(|(at, seen)| match seen {
+            Seen::LegRtp(leg, packet) if *leg == LegNo(no) && *at >= from && packet[1] & 0x7F == 0 => {
+                Some((*at, &packet[12..]))
+            }
+            _ => None,
+        });
+        packets.collect()
+    }
+
+    /// The longest silence that the caller was sent since `from`, in milliseconds.
+    fn longest_silence(&self, from: Moment) -> usize {
+        let heard = self.heard_since(from);
+        let silent = heard.iter().map(|(_, audio)| audio.iter().all(|byte| *byte == 0xFF));
+        let (mut longest, mut current) = (0, 0);
+        for silent in silent {
+            current = if silent { current + 20 } else { 0 };
+            longest = longest.max(current);
+        }
+        longest
+    }
+
+    /// Whether everybody was let go of exactly once: cancelled or hung up, or told to have ended itself (`gone`).
+    fn let_go(&self, no: u32) -> usize {
+        let is_end = |seen: &Seen| match seen {
+            Seen::CancelLeg(leg) | Seen::HangUpLeg(leg, _) => *leg == LegNo(no),
+            _ => false,
+        };
+        self.seen.iter().filter(|(_, seen)| is_end(seen)).count()
+    }
+}
+
+fn statuses(report: &TransferReport) -> Vec<(LegStatus, Option<u8>)> {
+    report.legs.iter().map(|leg| (leg.status, leg.q850)).collect()
+}
+
+#[test]
+fn one_destination_is_called_rings_answers_and_talks_and_the_report_has_every_number() {
+    let mut desk = talking(OnTransfer::End);
+    desk.bot_says(ONE);
+    assert_eq!(desk.dialled(), [number("09876543210")]);
+    assert_eq!(desk.call.state(), StateName::Transferring);
+    desk.leg_rings(0);
+    desk.talk(Duration::from_secs(4));
+    desk.leg_answers(0);
+    assert_eq!(desk.call.state(), StateName::Bridged);
+    desk.both_talk(0, 0x30, Duration::from_secs(6));
+    desk.leg(0, LegNews::Gone(16));
+    let record = desk.ended();
+    assert_eq!((record.cause.reason(), record.hung_up_by), (Reason::AgentHungUp, HungUpBy::Agent));
+    assert!(desk.saw(&Seen::HangUpPhone(Reason::AgentHungUp)));
+    let [report] = record.transfers.as_slice() else { panic!("{:?}", record.transfers) };
+    assert_eq!(
+        (report.status, report.answered_by, report.q850),
+        (TransferStatus::Completed, Some(0), Some(16))
+    );
+    let leg = &report.legs[0];
+    assert_eq!((leg.status, &*leg.leg_id, leg.q850), (LegStatus::Completed, "leg-0", Some(16)));
+    let (answered, ended) = (leg.answered_at.unwrap(), leg.ended_at.unwrap());
+    assert_eq!(
+        (answered - leg.started_at, ended - answered),
+        (Duration::from_secs(4), Duration::from_secs(6))
+    );
+    let told: Vec<_> = desk.reports().iter().map(|report| report.status).collect();
+    assert_eq!(told.first(), Some(&TransferStatus::Initiating));
+    assert_eq!(told.last(), Some(&TransferStatus::Completed));
+    assert!(told.contains(&TransferStatus::Answered), "{told:?}");
+}
+
+#[test]
+fn the_bot_is_stopped_when_the_first_leg_is_on_its_way_or_when_one_answers() {
+    for (on_transfer, stops_at_once) in [(OnTransfer::End, true), (OnTransfer::Hold, false)] {
+        let mut desk = talking(on_transfer);
+        desk.bot_says(ONE);
+        let stopped = |desk: &Desk| {
+            desk.to_bot().iter().any(|text| text.contains(r#""reason":"stopped""#))
+                && desk.saw(&Seen::CloseBot(1000))
+        };
+        assert!(!stopped(&desk), "it may still be refused");
+        desk.leg_rings(0);
+        assert_eq!(stopped(&desk), stops_at_once, "{on_transfer:?}");
+        desk.leg_answers(0);
+        assert!(stopped(&desk), "{on_transfer:?}");
+    }
+}
+
+#[test]
+fn all_ring_at_once_the_second_wins_the_others_are_cancelled_and_a_late_answer_is_hung_up() {
+    let mut desk = talking(OnTransfer::End);
+    desk.bot_says(ALL);
+    assert_eq!(desk.dialled().len(), 3);
+    (0..3).for_each(|no| desk.leg_rings(no));
+    desk.pass(Duration::from_secs(2));
+    desk.leg_answers(1);
+    assert!(desk.saw(&Seen::CancelLeg(LegNo(0))) && desk.saw(&Seen::CancelLeg(LegNo(2))));
+    desk.leg_answers(2);
+    assert!(desk.saw(&Seen::HangUpLeg(LegNo(2), 26)), "the answer was on its way");
+    desk.both_talk(1, 0x30, Duration::from_secs(1));
+    desk.input(Input::PhoneGone(Reason::CallerHungUp));
+    assert!(desk.saw(&Seen::HangUpLeg(LegNo(1), 16)));
+    let record = desk.ended();
+    assert_eq!(record.cause.reason(), Reason::CallerHungUp);
+    let report = &record.transfers[0];
+    assert_eq!((report.status, report.answered_by), (TransferStatus::Completed, Some(1)));
+    let expected =
+        [(LegStatus::Canceled, Some(26)), (LegStatus::Completed, Some(16)), (LegStatus::Canceled, Some(26))];
+    assert_eq!(statuses(report), expected);
+}
+
+#[test]
+fn in_turn_each_is_called_when_the_one_before_has_failed_until_one_answers() {
+    let mut desk = talking(OnTransfer::End);
+    desk.bot_says(IN_TURN);
+    assert_eq!(desk.dialled().len(), 1);
+    desk.leg_rings(0);
+    desk.leg(0, LegNews::Failed(17));
+    assert_eq!(desk.dialled().len(), 2);
+    desk.leg_rings(1);
+    let rings_since = desk.now;
+    desk.talk(Duration::from_secs(31));
+    assert_eq!(desk.when(&Seen::CancelLeg(LegNo(1))) - rings_since, Duration::from_secs(30));
+    assert_eq!(desk.dialled().len(), 3);
+    desk.leg_answers(2);
+    desk.input(Input::HangUp(Reason::Asked));
+    let report = &desk.ended().transfers[0];
+    assert_eq!(report.order, DialOrder::OneByOne);
+    let expected =
+        [(LegStatus::Busy, Some(17)), (LegStatus::Timeout, Some(19)), (LegStatus::Completed, Some(16))];
+    assert_eq!(statuses(report), expected);
+}
+
+#[test]
+fn each_q850_cause_has_its_status_and_the_caller_gets_the_apology_when_all_have_failed() {
+    for (q850, status) in [
+        (17, LegStatus::Busy),
+        (21, LegStatus::Rejected),
+        (18, LegStatus::NoAnswer),
+        (19, LegStatus::NoAnswer),
+        (1, LegStatus::Failed),
+    ] {
+        let mut desk = talking(OnTransfer::End);
+        desk.bot_says(ONE);
+        desk.leg(0, LegNews::Dialled("x".into()));
+        desk.leg(0, LegNews::Failed(q850));
+        desk.pass(Duration::from_secs(5));
+        let record = desk.ended();
+        assert_eq!(record.cause.reason(), Reason::TransferFailed);
+        assert_eq!(record.bot_failed_at, None, "the bot did nothing wrong");
+        assert_eq!(statuses(&record.transfers[0]), [(status, Some(q850))]);
+        assert_eq!(
+            (record.transfers[0].status, record.transfers[0].q850),
+            (TransferStatus::Failed, Some(q850))
+        );
+    }
+}
+
+#[test]
+fn a_call_of_ours_is_hung_up_when_nobody_answers_the_transfer() {
+    let bot = remote("ivr-solutions");
+    let outbound =
+        CallSettings { direction: Direction::Outbound, ..settings(sip_phone(), bot, Fallback::Sorry) };
+    let mut desk = Desk::of(outbound);
+    desk.input(Input::BotConnected);
+    desk.bot_says(ONE);
+    desk.leg_rings(0);
+    desk.leg(0, LegNews::Failed(19));
+    let record = desk.ended();
+    assert_eq!(record.cause.reason(), Reason::TransferFailed);
+    assert_eq!(record.transfers[0].status, TransferStatus::Failed);
+}
+
+#[test]
+fn a_bot_on_hold_is_told_of_the_failure_and_talks_on() {
+    let mut desk = talking(OnTransfer::Hold);
+    desk.bot_says(ALL);
+    (0..3).for_each(|no| desk.leg_rings(no));
+    desk.pass(Duration::from_secs(1));
+    let from = desk.now;
+    desk.bot_sends(&[0x10; 32_000]);
+    desk.talk(Duration::from_millis(500));
+    let ringing: Vec<_> = desk.heard_since(from).iter().map(|(_, audio)| audio.to_vec()).collect();
+    assert!(!ringing.iter().any(|audio| audio.contains(&0xC8)), "it waits in silence");
+    (0..3).for_each(|no| desk.leg(no, LegNews::Failed(17)));
+    let told = desk.to_bot().last().unwrap().to_string();
+    assert!(told.contains("transfer_failed") && told.contains(r#""command":"session.transfer""#), "{told}");
+    assert_eq!(desk.call.state(), StateName::Talking);
+    desk.bot_says(ONE);
+    assert_eq!(desk.dialled().len(), 4, "it may ask again");
+    assert!(desk.saw(&Seen::Dial(LegNo(3), number("09876543210"))));
+    desk.input(Input::PhoneGone(Reason::CallerHungUp));
+    let record = desk.ended();
+    assert_eq!(record.transfers.len(), 1, "the second was not on its way yet");
+    assert_eq!(desk.let_go(3), 1);
+}
+
+#[test]
+fn what_the_caller_says_while_others_ring_is_not_for_the_bot() {
+    let mut desk = talking(OnTransfer::Hold);
+    desk.bot_says(ONE);
+    desk.leg_rings(0);
+    let before = desk.to_bot().len();
+    desk.talk(Duration::from_millis(200));
+    let heard: Vec<_> = desk.to_bot()[before..].to_vec();
+    assert_eq!(heard.len(), 10, "its stream goes on");
+    let silence = "A".repeat(426);
+    assert!(heard.iter().all(|text| text.contains(&silence)), "{}", heard[0]);
+}
+
+#[test]
+fn the_caller_hears_the_bot_to_its_end_and_then_that_it_rings() {
+    let mut desk = talking(OnTransfer::End);
+    desk.input(Input::BotWire(Wire::Binary(&[0x10; 16_000])));
+    desk.bot_says(ONE);
+    desk.leg_rings(0);
+    let from = desk.now;
+    desk.talk(Duration::from_millis(1_980));
+    assert!(desk.longest_silence(from) <= 40, "{} ms", desk.longest_silence(from));
+    desk.talk(Duration::from_millis(3_900));
+    assert!(desk.longest_silence(from) >= 3_700, "the tone has its pause");
+    desk.talk(Duration::from_secs(6));
+    let sounding =
+        desk.heard_since(from).iter().filter(|(_, audio)| audio.iter().any(|b| *b != 0xFF)).count();
+    assert!((3 * 50 - 4..=3 * 50 + 60).contains(&sounding), "{sounding} frames sound");
+}
+
+#[test]
+fn a_phone_that_is_called_alone_may_be_heard_before_it_answers() {
+    let mut desk = talking(OnTransfer::End);
+    desk.bot_says(ONE);
+    desk.leg_rings(0);
+    desk.talk(Duration::from_millis(500));
+    let media = PhoneMedia { remote: leg_address(0), ..media() };
+    desk.leg(0, LegNews::Media(Box::new(media), identity(0)));
+    desk.both_talk(0, 0x31, Duration::from_millis(500));
+    let from = desk.now;
+    for at in 25..50 {
+        desk.leg_speaks(0, at, 0x31);
+        desk.pass(FRAME);
+    }
+    let heard = desk.heard_since(from);
+    let of_the_leg = heard.iter().filter(|(_, audio)| audio.iter().all(|byte| *byte == 0x31)).count();
+    assert!(heard.len() >= 24 && of_the_leg == heard.len(), "{of_the_leg} of {}", heard.len());
+    let from = desk.now;
+    desk.pass(Duration::from_secs(1));
+    let silent = |audio: &[u8]| audio.iter().all(|byte| *byte == 0xFF);
+    let back = desk.heard_since(from).iter().position(|(_, audio)| !silent(audio) && audio[0] != audio[80]);
+    assert!(back.is_some_and(|at| at <= 10), "the ringing tone comes back: {back:?}");
+    desk.leg_answers(0);
+    assert_eq!(desk.call.state(), StateName::Bridged);
+}
+
+#[test]
+fn of_several_that_ring_nobody_is_heard_before_the_answer() {
+    let mut desk = talking(OnTransfer::End);
+    desk.bot_says(ALL);
+    (0..3).for_each(|no| desk.leg_rings(no));
+    let media = PhoneMedia { remote: leg_address(0), ..media() };
+    desk.leg(0, LegNews::Media(Box::new(media), identity(0)));
+    let from = desk.now;
+    desk.both_talk(0, 0x31, Duration::from_millis(500));
+    assert!(!desk.heard_since(from).iter().any(|(_, audio)| audio.iter().all(|byte| *byte == 0x31)));
+    assert!(desk.leg_heard_since(0, from).is_empty());
+}
+
+#[test]
+fn caller_and_agent_hear_each_other_untouched_and_without_delay() {
+    let mut desk = talking(OnTransfer::End);
+    desk.bot_says(ONE);
+    desk.leg_rings(0);
+    desk.leg_answers(0);
+    desk.both_talk(0, 0x30, Duration::from_secs(2));
+    let from = desk.now;
+    for at in 100..150 {
+        desk.phone_speaks(0x20);
+        desk.leg_speaks(0, at, 0x30);
+        desk.pass(FRAME);
+    }
+    let (to_caller, to_agent) = (desk.heard_since(from), desk.leg_heard_since(0, from));
+    for (heard, byte) in [(to_caller, 0x30), (to_agent, 0x20)] {
+        assert!((49..=51).contains(&heard.len()), "{} packets", heard.len());
+        assert!(heard.iter().all(|(_, audio)| audio.iter().all(|sample| *sample == byte)), "{byte:#x}");
+        assert!(heard.windows(2).all(|two| two[1].0 - two[0].0 <= FRAME), "{byte:#x} is steady");
+    }
+}
+
+#[test]
+fn keys_pass_both_ways_as_events_or_as_tones() {
+    let event = |desk: &Desk, from: usize| {
+        desk.seen[from..].iter().any(|(_, seen)| matches!(seen, Seen::Rtp(packet) if packet[1] & 0x7F == 101))
+    };
+    let leg_event = |desk: &Desk, from: usize| {
+        desk.seen[from..]
+            .iter()
+            .any(|(_, seen)| matches!(seen, Seen::LegRtp(_, packet) if packet[1] & 0x7F == 101))
+    };
+    let mut desk = talking(OnTransfer::End);
+    desk.bot_says(ONE);
+    desk.leg_rings(0);
+    desk.leg_answers(0);
+    desk.both_talk(0, 0xFF, Duration::from_millis(200));
+    let press = crate::vocabulary::DigitPress { digit: Digit::try_from("5").unwrap(), duration: None };
+    let from = desk.seen.len();
+    desk.input(Input::PhoneDigit(press));
+    desk.pass(Duration::from_millis(200));
+    assert!(leg_event(&desk, from) && !event(&desk, from));
+    let from = desk.seen.len();
+    desk.leg(0, LegNews::Digit(press));
+    desk.pass(Duration::from_millis(200));
+    assert!(event(&desk, from) && !leg_event(&desk, from));
+
+    let mut desk = talking(OnTransfer::End);
+    desk.bot_says(ONE);
+    desk.leg_rings(0);
+    let media = PhoneMedia { remote: leg_address(0), telephone_event: None, ..media() };
+    desk.leg(0, LegNews::Answered(Box::new(media), identity(0)));
+    desk.pass(Duration::from_millis(200));
+    let from = desk.now;
+    desk.input(Input::PhoneDigit(press));
+    desk.pass(Duration::from_millis(100));
+    let tones = desk.leg_heard_since(0, from);
+    assert!(tones.iter().any(|(_, audio)| audio.iter().any(|byte| *byte != 0xFF)), "the key sounds");
+}
+
+#[test]
+fn a_refused_number_leaves_the_bot_where_it_was_and_told() {
+    for on_transfer in [OnTransfer::End, OnTransfer::Hold] {
+        for (refusal, code) in [
+            (LegRefusal::NotAllowed, "not_allowed"),
+            (LegRefusal::NoLine, "no_trunk"),
+            (LegRefusal::Unknown, "unknown_extension"),
+            (LegRefusal::TooMany, "too_many_calls"),
+        ] {
+            let mut desk = talking(on_transfer);
+            desk.bot_says(ALL);
+            (0..3).for_each(|no| desk.leg(no, LegNews::Refused(refusal)));
+            assert!(desk.to_bot().last().unwrap().contains(code), "{:?}", desk.to_bot().last());
+            assert_eq!(desk.call.state(), StateName::Talking);
+            assert!(desk.reports().is_empty(), "a wish is no transfer");
+            let from = desk.now;
+            desk.bot_sends(&[0x10; 3_200]);
+            desk.pass(Duration::from_millis(300));
+            assert!(desk.heard_since(from).iter().any(|(_, audio)| audio.iter().any(|byte| *byte != 0xFF)));
+        }
+    }
+}
+
+#[test]
+fn one_refused_number_among_others_is_a_failed_leg() {
+    let mut desk = talking(OnTransfer::End);
+    desk.bot_says(ALL);
+    desk.leg(0, LegNews::Refused(LegRefusal::NotAllowed));
+    desk.leg_rings(1);
+    desk.leg_rings(2);
+    desk.leg_answers(2);
+    desk.input(Input::HangUp(Reason::Asked));
+    let report = &desk.ended().transfers[0];
+    assert_eq!(report.legs[0].status, LegStatus::Failed);
+    assert_eq!(report.answered_by, Some(2));
+}
+
+#[test]
+fn a_second_transfer_is_refused_while_one_is_under_way_and_too_many_destinations_always() {
+    let mut desk = talking(OnTransfer::Hold);
+    desk.bot_says(ONE);
+    desk.bot_says(ALL);
+    assert!(desk.to_bot().last().unwrap().contains("transfer_pending"));
+    desk.bot_says(r#"{"type":"session.transfer_ws","url":"wss://next.example.com/voice"}"#);
+    assert!(desk.to_bot().last().unwrap().contains("transfer_pending"));
+    assert_eq!(desk.dialled().len(), 1);
+    let mut desk = talking(OnTransfer::Hold);
+    let numbers = vec![PhoneNumber::new("1234"); DESTINATIONS_MAX + 1];
+    let to = TransferTo::Phones(numbers, DialOrder::AllAtOnce);
+    desk.input(Input::Order(Order::Transfer(Transfer { to, command: "transfer" })));
+    assert_eq!(desk.call.take_refusal().map(|refusal| refusal.code), Some("invalid_destination"));
+    assert!(desk.dialled().is_empty());
+}
+
+#[test]
+fn a_caller_who_does_not_wait_leaves_nobody_ringing() {
+    let mut desk = talking(OnTransfer::End);
+    desk.bot_says(ALL);
+    (0..3).for_each(|no| desk.leg_rings(no));
+    desk.talk(Duration::from_secs(1));
+    desk.input(Input::PhoneGone(Reason::CallerHungUp));
+    assert!((0..3).all(|no| desk.saw(&Seen::CancelLeg(LegNo(no))) && desk.let_go(no) == 1));
+    let record = desk.ended();
+    let report = &record.transfers[0];
+    assert_eq!(report.status, TransferStatus::CallerAbandoned);
+    assert!(statuses(report).iter().all(|(status, _)| *status == LegStatus::Canceled));
+}
+
+#[test]
+fn a_drain_or_an_order_ends_a_transfer_as_failed_and_a_bridge_as_completed() {
+    for bridged in [false, true] {
+        let mut desk = talking(OnTransfer::End);
+        desk.bot_says(ONE);
+        desk.leg_rings(0);
+        if bridged {
+            desk.leg_answers(0);
+        }
+        desk.input(Input::HangUp(Reason::Drained));
+        assert_eq!(desk.let_go(0), 1);
+        let status = desk.ended().transfers[0].status;
+        let expected = if bridged { TransferStatus::Completed } else { TransferStatus::Failed };
+        assert_eq!(status, expected);
+    }
+}
+
+fn confirming() -> TransferSettings {
+    TransferSettings { confirm: Some(vec![9_000; 8_000].into()), ..TransferSettings::default() }
+}
+
+#[test]
+fn whoever_answers_hears_the_question_and_wins_only_by_pressing_one() {
+    let mut desk = with(OnTransfer::End, Fallback::Sorry, confirming());
+    desk.bot_says(ALL);
+    (0..3).for_each(|no| desk.leg_rings(no));
+    desk.leg_answers(0);
+    let from = desk.now;
+    assert_eq!(desk.call.state(), StateName::Transferring, "a mailbox answers as well");
+    desk.talk(Duration::from_millis(500));
+    let asked = desk.leg_heard_since(0, from);
+    assert!(asked.iter().filter(|(_, audio)| audio.iter().any(|byte| *byte != 0xFF)).count() > 20);
+    assert!(desk.longest_silence(from) <= 40, "the caller hears that it rings");
+    desk.leg_answers(1);
+    let press =
+        |key: &str| crate::vocabulary::DigitPress { digit: Digit::try_from(key).unwrap(), duration: None };
+    desk.leg(1, LegNews::Digit(press("5")));
+    assert_eq!(desk.call.state(), StateName::Transferring);
+    desk.talk(Duration::from_millis(100));
+    desk.leg(1, LegNews::Digit(press("1")));
+    assert_eq!(desk.call.state(), StateName::Bridged);
+    assert!(desk.saw(&Seen::HangUpLeg(LegNo(0), 26)) && desk.saw(&Seen::CancelLeg(LegNo(2))));
+    desk.leg(1, LegNews::Gone(16));
+    assert_eq!(desk.ended().transfers[0].answered_by, Some(1));
+}
+
+#[test]
+fn an_answer_that_nobody_accepts_is_none_and_the_race_goes_on() {
+    let mut desk = with(OnTransfer::End, Fallback::Sorry, confirming());
+    desk.bot_says(IN_TURN);
+    desk.leg_rings(0);
+    desk.leg_answers(0);
+    let from = desk.now;
+    desk.talk(Duration::from_secs(12));
+    let hung_up = desk.when(&Seen::HangUpLeg(LegNo(0), 19));
+    assert_eq!(hung_up - from, Duration::from_secs(11), "a second of question and ten to accept");
+    assert_eq!(desk.dialled().len(), 2);
+    desk.input(Input::PhoneGone(Reason::CallerHungUp));
+    let report = &desk.ended().transfers[0];
+    assert_eq!(report.legs[0].status, LegStatus::NoAnswer);
+}
+
+#[test]
+fn an_agent_who_falls_silent_is_lost_and_a_caller_too() {
+    for caller_speaks in [true, false] {
+        let mut desk = talking(OnTransfer::End);
+        desk.bot_says(ONE);
+        desk.leg_rings(0);
+        desk.leg_answers(0);
+        desk.both_talk(0, 0x30, Duration::from_secs(1));
+        for at in 50..1_650 {
+            if caller_speaks {
+                desk.phone_speaks(0x20);
+            } else {
+                desk.leg_speaks(0, at, 0x30);
+            }
+            desk.pass(FRAME);
+            if desk.call.state() == StateName::Ended {
+                break;
+            }
+        }
+        let expected = if caller_speaks { Reason::AgentLost } else { Reason::MediaTimeout };
+        assert_eq!(cause_of(&desk).reason(), expected);
+        assert_eq!(desk.let_go(0), 1);
+    }
+}
+
+#[test]
+fn the_caller_is_answered_when_the_number_of_the_fallback_answers() {
+    let fallback = Fallback::Transfer(PhoneNumber::new("555"));
+    let mut desk = Desk::sip(remote("ivr-solutions"), fallback);
+    desk.input(Input::BotFailed(Reason::BotRefused));
+    assert_eq!(desk.dialled(), [number("555")]);
+    desk.leg_rings(0);
+    desk.pass(Duration::from_secs(3));
+    assert!(!desk.saw(&Seen::Answer) && desk.heard_since(Moment::START).is_empty());
+    desk.leg_answers(0);
+    assert!(desk.saw(&Seen::Answer) && desk.saw(&Seen::Answered));
+    desk.both_talk(0, 0x30, Duration::from_millis(500));
+    desk.leg(0, LegNews::Gone(16));
+    let record = desk.ended();
+    assert_eq!(record.cause.reason(), Reason::AgentHungUp);
+    assert!(record.bot_failed_at.is_some());
+}
+
+#[test]
+fn a_fallback_that_does_not_answer_ends_in_the_apology_with_the_first_cause() {
+    for (talked, news) in [
+        (false, LegNews::Failed(17)),
+        (true, LegNews::Failed(17)),
+        (false, LegNews::Refused(LegRefusal::NoLine)),
+    ] {
+        let fallback = Fallback::Transfer(PhoneNumber::new("555"));
+        let mut desk = Desk::sip(remote("ivr-solutions"), fallback);
+        if talked {
+            desk.input(Input::BotConnected);
+            desk.talk(Duration::from_millis(100));
+        }
+        desk.input(Input::BotFailed(Reason::BotStalled));
+        desk.leg(0, news);
+        let from = desk.now;
+        desk.pass(Duration::from_secs(4));
+        let spoken =
+            desk.heard_since(from).iter().filter(|(_, audio)| audio.iter().any(|b| *b != 0xFF)).count();
+        assert!((48..=56).contains(&spoken), "{spoken} frames of the apology");
+        assert_eq!(cause_of(&desk).reason(), Reason::BotStalled);
+        assert_eq!(desk.dialled().len(), 1, "once");
+    }
+}
+
+#[test]
+fn a_caller_who_cancels_before_the_answer_leaves_nobody_ringing() {
+    let mut desk = Desk::sip(remote("ivr-solutions"), Fallback::Transfer(PhoneNumber::new("555")));
+    desk.input(Input::BotFailed(Reason::BotRefused));
+    desk.leg_rings(0);
+    desk.input(Input::PhoneGone(Reason::Canceled));
+    assert!(desk.saw(&Seen::CancelLeg(LegNo(0))));
+    let record = desk.ended();
+    assert_eq!(record.cause.reason(), Reason::Canceled);
+    assert_eq!(record.transfers[0].status, TransferStatus::CallerAbandoned);
+}
+
+#[test]
+fn a_vendors_caller_is_joined_to_a_phone_and_its_keys_go_as_messages() {
+    let mut desk = Desk::vendor("ivr-solutions", remote("ivr-solutions"));
+    desk.vendor_says(
+        r#"{"event":"start","sequence_number":1,"stream_sid":"1.1","start":{"stream_sid":"1.1","call_sid":"c","from":"1","to":"2","media_format":{"encoding":"raw/slin","sample_rate":8000}}}"#,
+    );
+    desk.input(Input::BotConnected);
+    desk.bot_says(ONE);
+    desk.leg_rings(0);
+    desk.leg_answers(0);
+    assert_eq!(desk.call.state(), StateName::Bridged);
+    let before = desk.to_phone().len();
+    for at in 0..25 {
+        desk.leg_speaks(0, at, 0x30);
+        desk.pass(FRAME);
+    }
+    let media = desk.to_phone()[before..]
+        .iter()
+        .filter(|text| text.contains("media") || text.contains("delta"))
+        .count();
+    assert!((23..=26).contains(&media), "{media} messages");
+    let press = crate::vocabulary::DigitPress { digit: Digit::try_from("7").unwrap(), duration: None };
+    desk.leg(0, LegNews::Digit(press));
+    desk.pass(Duration::from_millis(100));
+    assert!(desk.to_phone().iter().any(|text| text.contains("dtmf") && text.contains('7')));
+    desk.vendor_says(r#"{"event":"stop","sequence_number":2,"stream_sid":"1.1","stop":{"call_sid":"c","reason":"callended"}}"#);
+    assert_eq!(desk.let_go(0), 1);
+}
+
+#[test]
+fn a_bot_that_leaves_while_others_ring_changes_nothing_unless_nobody_answers() {
+    for answers in [true, false] {
+        let mut desk = talking(OnTransfer::Hold);
+        desk.bot_says(ONE);
+        desk.leg_rings(0);
+        desk.input(Input::BotClosed(SocketEnd::Closed(1000)));
+        assert_eq!(desk.call.state(), StateName::Transferring);
+        if answers {
+            desk.leg_answers(0);
+            assert_eq!(desk.call.state(), StateName::Bridged);
+        } else {
+            desk.leg(0, LegNews::Failed(19));
+            desk.pass(Duration::from_secs(4));
+            assert_eq!(cause_of(&desk).reason(), Reason::TransferFailed);
+        }
+    }
+}
+
+#[test]
+fn phones_of_other_codecs_and_packet_lengths_hear_each_other() {
+    for (codec, payload_type, ptime) in [
+        (LineCodec::Pcma, 8, 20),
+        (LineCodec::Pcmu, 0, 30),
+        (LineCodec::Pcmu, 0, 60),
+        (LineCodec::G722, 9, 20),
+    ] {
+        let mut desk = talking(OnTransfer::End);
+        desk.bot_says(ONE);
+        desk.leg_rings(0);
+        let media = PhoneMedia {
+            remote: leg_address(0),
+            codec,
+            payload_type,
+            ptime: Duration::from_millis(ptime),
+            ..media()
+        };
+        desk.leg(0, LegNews::Answered(Box::new(media), identity(0)));
+        desk.talk(Duration::from_millis(600));
+        let from = desk.now;
+        desk.talk(Duration::from_millis(600));
+        let packets = desk
+            .seen
+            .iter()
+            .filter_map(|(at, seen)| match seen {
+                Seen::LegRtp(_, packet) if *at >= from => Some(packet),
+                _ => None,
+            })
+            .collect::<Vec<_>>();
+        assert!(packets.iter().all(|packet| packet[1] & 0x7F == payload_type));
+        assert!((600 / ptime as usize).abs_diff(packets.len()) <= 1, "{} of {ptime} ms", packets.len());
+        let varied =
+            packets.iter().filter(|packet| packet[12..].iter().any(|byte| *byte != packet[12])).count();
+        let silent = packets
+            .iter()
+            .filter(|packet| packet[12..].iter().all(|byte| [0xFF, 0xD5].contains(byte)))
+            .count();
+        assert!(silent == 0, "{silent} silent packets, {varied} varied, of {codec}");
+    }
+}
+
+#[test]
+fn an_agent_on_hold_hears_nothing_and_the_call_stays() {
+    let mut desk = talking(OnTransfer::End);
+    desk.bot_says(ONE);
+    desk.leg_rings(0);
+    desk.leg_answers(0);
+    desk.both_talk(0, 0x30, Duration::from_millis(200));
+    let held = PhoneMedia { remote: leg_address(0), direction: MediaDirection::Inactive, ..media() };
+    desk.leg(0, LegNews::Media(Box::new(held), identity(0)));
+    let from = desk.now;
+    desk.talk(Duration::from_secs(40));
+    assert_eq!(desk.call.state(), StateName::Bridged);
+    assert!(desk.leg_heard_since(0, from).is_empty());
+    let back = PhoneMedia { remote: leg_address(0), ..media() };
+    desk.leg(0, LegNews::Media(Box::new(back), identity(0)));
+    desk.talk(Duration::from_millis(200));
+    assert!(!desk.leg_heard_since(0, from).is_empty());
+}
+
+#[test]
+fn a_caller_who_changes_the_codec_while_talking_to_an_agent_is_heard_on() {
+    let mut desk = talking(OnTransfer::End);
+    desk.bot_says(ONE);
+    desk.leg_rings(0);
+    desk.leg_answers(0);
+    desk.both_talk(0, 0x30, Duration::from_millis(200));
+    desk.input(Input::PhoneMedia(PhoneMedia { codec: LineCodec::Pcma, payload_type: 8, ..media() }));
+    for at in 10..40 {
+        desk.leg_speaks(0, at, 0x30);
+        desk.pass(FRAME);
+    }
+    let last = desk.seen.iter().rev().find_map(|(_, seen)| match seen {
+        Seen::Rtp(packet) if packet[1] & 0x7F == 8 => Some(packet[12..].to_vec()),
+        _ => None,
+    });
+    let last = last.expect("packets of the new codec");
+    assert!(last.iter().all(|byte| *byte == last[0]) && last[0] != 0xD5, "{:x?}", &last[..8]);
+}
+
+#[test]
+fn marks_that_wait_are_cleared_before_the_stop() {
+    for on_transfer in [OnTransfer::End, OnTransfer::Hold] {
+        let mut desk = talking(on_transfer);
+        desk.bot_sends(&[0x10; 16_000]);
+        desk.bot_says(r#"{"event":"mark","mark":{"name":"end"}}"#);
+        desk.bot_says(ONE);
+        desk.leg_rings(0);
+        desk.leg_answers(0);
+        let told = desk.to_bot();
+        let mark = told.iter().position(|text| text.contains(r#""mark":{"name":"end"}"#)).expect("the mark");
+        let stop = told.iter().position(|text| text.contains(r#""reason":"stopped""#)).expect("the stop");
+        assert!(mark < stop);
+        desk.leg(0, LegNews::Gone(16));
+        assert_eq!(desk.ended().counters.marks_cleared, 1);
+    }
+}
+
+#[test]
+fn a_bot_of_ours_that_has_to_answer_may_transfer_while_the_caller_still_hears_ringing() {
+    let mut desk = Desk::sip(built_in(Box::new(Doorman)), Fallback::Sorry);
+    assert_eq!(desk.dialled(), [Destination::Extension("101".into())]);
+    assert!(!desk.saw(&Seen::Answer));
+    desk.leg_rings(0);
+    desk.leg(0, LegNews::Failed(17));
+    assert_eq!(desk.dialled().len(), 2, "it was told, and tries again");
+    desk.leg_rings(1);
+    desk.leg_answers(1);
+    assert!(desk.saw(&Seen::Answer));
+    desk.leg(1, LegNews::Gone(16));
+    let record = desk.ended();
+    let statuses: Vec<_> = record.transfers.iter().map(|report| report.status).collect();
+    assert_eq!(statuses, [TransferStatus::Failed, TransferStatus::HandedOff]);
+}
+
+/// Calls an extension before it answers, and again when it is told of a failure.
+struct Doorman;
+
+impl crate::dialect::Dialect for Doorman {
+    type Say = crate::vocabulary::CallEvent;
+    type Hear = CallCommand;
+
+    fn format(&self) -> MediaFormat {
+        MediaFormat::PCMU_8K
+    }
+
+    fn encode(
+        &mut self,
+        event: &crate::vocabulary::CallEvent,
+        _: Moment,
+        out: &mut crate::dialect::Out<CallCommand>,
+    ) {
+        use crate::vocabulary::CallEvent::{Refused, Started};
+        if let Started(_) | Refused(_) = event {
+            let to = TransferTo::Extension("101".into());
+            out.hear(CallCommand::Transfer(Transfer { to, command: "dial" }));
+        }
+    }
+
+    fn encode_audio(&mut self, _: &[u8], _: Moment, _: &mut crate::dialect::Out<CallCommand>) {}
+
+    fn decode(
+        &mut self,
+        _: Wire<'_>,
+        _: Moment,
+        _: &mut crate::dialect::Out<CallCommand>,
+    ) -> Result<(), crate::dialect::Malformed> {
+        Err(crate::dialect::Malformed::NotJson)
+    }
+
+    fn capabilities(&self) -> &'static [crate::dialect::Capability] {
+        &[crate::dialect::Capability::AnswerGate]
+    }
+}
