@@ -17,7 +17,7 @@ use super::{Gateway, cause};
 
 const RULES: &str = "allow = [\"91*\"]\ncaller_ids = [\"7415100898\"]";
 
-fn order(to: &str) -> PlaceCall {
+pub fn order(to: &str) -> PlaceCall {
     PlaceCall {
         from: Some("7415100898".to_owned()),
         to: to.to_owned(),

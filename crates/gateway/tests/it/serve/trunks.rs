@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use patchcord_sip::digest::Credentials;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
@@ -39,11 +40,19 @@ impl Carrier {
     }
 
     async fn answer(&self, request: &str, to: SocketAddr) {
+        self.answer_with("SIP/2.0 200 OK", request, to).await;
+    }
+
+    /// Answers with this status line, and what stands behind it.
+    async fn answer_with(&self, status: &str, request: &str, to: SocketAddr) {
         let names = ["Via:", "From:", "To:", "Call-ID:", "CSeq:"];
         let echoed: Vec<&str> =
             request.lines().filter(|line| names.iter().any(|name| line.starts_with(name))).collect();
-        let answer =
-            format!("SIP/2.0 200 OK\r\n{}\r\nExpires: 300\r\nContent-Length: 0\r\n\r\n", echoed.join("\r\n"));
+        let answer = format!(
+            "{status}
+{}\r\nExpires: 300\r\nContent-Length: 0\r\n\r\n",
+            echoed.join("\r\n")
+        );
         self.0.send_to(answer.as_bytes(), to).await.unwrap();
     }
 }
@@ -125,4 +134,52 @@ async fn a_reload_moves_a_trunk_that_changed_and_leaves_the_others_alone() {
     let heard = still.serve_until(|request| request.starts_with("OPTIONS ") || registers(request, "0")).await;
     assert!(heard.starts_with("OPTIONS "), "{heard}");
     gateway.stop_at_once().await;
+}
+
+/// The value of a header field.
+fn field<'a>(message: &'a str, name: &str) -> &'a str {
+    message.lines().find_map(|line| line.strip_prefix(&format!("{name}: "))).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_call_by_a_trunk_that_challenges_is_placed_with_the_right_answer_and_shows_whom_it_may() {
+    let carrier = Carrier::new().await;
+    let rules = "allow = [\"91*\"]\nstrip = 2\nprefix = \"0\"\ncaller_ids = [\"7415100898\"]\n";
+    let quiet =
+        trunk(&carrier, rules).replace("register = true", "register = false").replace("\"5s\"", "\"0s\"");
+    let gateway = Gateway::start(&quiet).await;
+    gateway.exchange().place_call(super::outbound::order("919876543210")).await.unwrap();
+    let mut buffer = vec![0; 8192];
+    let mut challenged = false;
+    let invite = loop {
+        let received = timeout(PATIENCE, carrier.0.recv_from(&mut buffer)).await.expect("no INVITE came");
+        let (length, from) = received.unwrap();
+        let request = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        if !request.starts_with("INVITE ") {
+            continue;
+        }
+        let is_answer = request.contains("\r\nAuthorization: ");
+        let more = if is_answer {
+            "SIP/2.0 486 Busy Here"
+        } else {
+            challenged = true;
+            "SIP/2.0 401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"carrier\", nonce=\"n\", qop=\"auth\", algorithm=SHA-256"
+        };
+        carrier.answer_with(more, &request, from).await;
+        if is_answer {
+            break request;
+        }
+    };
+    assert!(challenged);
+    assert!(
+        invite.starts_with(&format!("INVITE sip:09876543210@127.0.0.1:{} SIP/2.0", carrier.port())),
+        "{invite}"
+    );
+    assert!(field(&invite, "From").starts_with("<sip:7415100898@127.0.0.1>;tag="), "{invite}");
+    assert_eq!(field(&invite, "P-Asserted-Identity"), "<sip:7415100898@127.0.0.1>");
+    let credentials = Credentials::parse(field(&invite, "Authorization")).unwrap();
+    let secret = credentials.algorithm.secret("me", "carrier", "hunter2");
+    assert_eq!(credentials.expected(&secret, "INVITE"), credentials.response);
+    let records = gateway.stop().await;
+    assert_eq!(records[0]["status"], "busy");
 }
