@@ -191,7 +191,7 @@ fn answer_of_bot(event: &CallEvent) -> Option<CallCommand> {
         CallEvent::Mark { name, .. } => Some(CallCommand::Mark { name: name.clone() }),
         CallEvent::Refused(_) => Some(CallCommand::Clear),
         CallEvent::Ended(_) => Some(CallCommand::HangUp(HangUpWhen::Now)),
-        CallEvent::Cleared | CallEvent::Record(_) | CallEvent::Unknown(_) => None,
+        CallEvent::Cleared | CallEvent::Record(_) | CallEvent::Flow(_) | CallEvent::Unknown(_) => None,
     }
 }
 

@@ -17,7 +17,7 @@ use tracing::{info, warn};
 
 use crate::calls::{
     CALLS_MAX, Exchange, Labels, Locations, Phonebook, Records, RecordsThread, Registry, WireLog,
-    WireLogThread, inbound, recover,
+    WireLogThread, attend_queues, inbound, recover,
 };
 use crate::clock::Clock;
 use crate::config::{Config, CurrentConfig, ExternalIp, Listener, SipTransport};
@@ -98,6 +98,7 @@ impl App {
         let (studio, recorder) =
             Studio::open(&config, &current, &tasks, &store).map_err(StartError::Other)?;
         let left = (store, records, wire_log, studio);
+        exchange.tasks.spawn("queues", attend_queues(exchange.clone()));
         let Sockets { places, http, listeners, sip, tls } = sockets;
         let sip = sip.map(|(agent, calls)| (Arc::new(agent), calls));
         let agent = sip.as_ref().map(|(agent, _)| agent.clone());

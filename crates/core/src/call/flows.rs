@@ -3,20 +3,58 @@
 //! The flow that takes over from a bot which failed comes like any next bot ([`super::hand_over`]); before the answer
 //! the phone rings on meanwhile, and the flow decides when to answer.
 
-use crate::vocabulary::{FlowCommand, Moment};
+use crate::vocabulary::{
+    CallEvent, CallFact, Callee, DialOrder, FlowCommand, FlowDial, FlowEvent, Moment, TransferReport,
+    TransferStatus,
+};
 
 use super::state::{FindingBot, State};
-use super::{BotWish, Call, Fallback, NextBotError, RecordingOrder, setup};
+use super::{BotWish, Call, Destination, Fallback, NextBotError, QueueOrder, RecordingOrder, setup};
 
 impl Call {
     /// Does what a flow asks.
     pub(super) fn obey_flow(&mut self, command: &FlowCommand, now: Moment) {
         match command {
             FlowCommand::Keep { name, value } => self.keep(name, value),
+            FlowCommand::Dial(dial) => self.dial_for_flow(dial, now),
             FlowCommand::StartMessage => self.record_sound(RecordingOrder::StartVoicemail, now),
             FlowCommand::KeepMessage => self.record_sound(RecordingOrder::StopVoicemail, now),
             FlowCommand::DropMessage => self.record_sound(RecordingOrder::DropVoicemail, now),
+            FlowCommand::JoinQueue(name) => self.outputs.queue(QueueOrder::Join(name.clone())),
+            FlowCommand::StayInQueue => self.outputs.queue(QueueOrder::Stay),
+            FlowCommand::LeaveQueue => self.outputs.queue(QueueOrder::Leave),
         }
+    }
+
+    /// The line in which the caller stands moves.
+    pub(super) fn queue_moved(&mut self, event: FlowEvent, now: Moment) {
+        self.tell_bot(&CallEvent::Flow(event), now);
+    }
+
+    fn dial_for_flow(&mut self, dial: &FlowDial, now: Moment) {
+        let to = dial.to.iter().map(|callee| match callee {
+            Callee::Phone(number) => Destination::Phone(number.clone()),
+            Callee::Extension(number) => Destination::Extension(number.clone()),
+        });
+        self.dial_for(to.collect(), (dial.order, dial.ring), DIAL_COMMAND, now);
+    }
+
+    /// The call was given to the flow of that name: told as a transfer (seed 000 §7, `handed_off`).
+    pub(super) fn report_handed_off(&mut self, flow: Box<str>, since: Moment, now: Moment) {
+        let report = TransferReport {
+            sequence: u32::try_from(self.transfers.len() + 1).unwrap_or(u32::MAX),
+            order: DialOrder::AllAtOnce,
+            status: TransferStatus::HandedOff,
+            destinations: vec![flow],
+            answered_by: None,
+            started_at: since,
+            answered_at: Some(now),
+            ended_at: Some(now),
+            q850: None,
+            legs: Vec::new(),
+        };
+        self.outputs.report(CallFact::Transfer(Box::new(report.clone())));
+        self.transfers.push(report);
     }
 
     fn keep(&mut self, name: &str, value: &str) {
@@ -64,6 +102,9 @@ impl Call {
         }
     }
 }
+
+/// What calls people, towards a flow that is told of a failure.
+const DIAL_COMMAND: &str = "dial";
 
 /// What asks for the flow that is a fallback, towards nobody: the bot that could be told has failed.
 const FALLBACK_COMMAND: &str = "fallback";

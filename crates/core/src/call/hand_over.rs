@@ -49,6 +49,8 @@ pub(super) struct HandOver {
     pub(super) until: Moment,
     /// The command that asked for it.
     command: Box<str>,
+    /// The flow that is to have the call, and since when.
+    flow: Option<(Box<str>, Moment)>,
 }
 
 impl Call {
@@ -64,6 +66,9 @@ impl Call {
             State::Talking(talking) => {
                 let until = now + self.deadlines.bot_connect;
                 talking.await_next(until, command);
+                if let (BotWish::Flow(name), Some(wanted)) = (&wish, &mut talking.hand_over) {
+                    wanted.flow = Some((name.clone(), now));
+                }
                 return self.outputs.reach_next_bot(wish, self.speaker.leg());
             }
             State::Inviting(_)
@@ -81,9 +86,13 @@ impl Call {
     ///
     /// What the first one said is played to its end; its marks among it are reported as cleared before its stop.
     pub(super) fn next_bot_connected(&mut self, next: NextBot, now: Moment) {
-        if self.take_hand_over().is_none() && !self.awaits_fallback_flow() {
+        let wanted = self.take_hand_over();
+        if wanted.is_none() && !self.awaits_fallback_flow() {
             self.outputs.plain(PlainOutput::DropNextBot);
             return;
+        }
+        if let Some((flow, since)) = wanted.and_then(|wanted| wanted.flow) {
+            self.report_handed_off(flow, since, now);
         }
         self.speaker.abandon_marks();
         self.report_marks(now);
@@ -155,7 +164,7 @@ impl Call {
 impl Talking {
     /// Waits until then for the bot that `command` asked for.
     pub(super) fn await_next(&mut self, until: Moment, command: &str) {
-        self.hand_over = Some(HandOver { until, command: command.into() });
+        self.hand_over = Some(HandOver { until, command: command.into(), flow: None });
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::dialect::Wire;
-use crate::vocabulary::{DialRefusal, DigitPress, Reason};
+use crate::vocabulary::{DialRefusal, DigitPress, FlowEvent, Reason};
 
 use super::{FoundBot, LegNews, LegNo, NextBot, NextBotError, Order, PhoneMedia, RecordingOrder};
 
@@ -68,6 +68,8 @@ pub enum Input<'a> {
     /// Somebody other than the bot wants something of the call that is up; see
     /// [`Call::take_refusal`](super::Call::take_refusal).
     Order(Order),
+    /// The line moved in which the caller stands since [`QueueOrder::Join`](super::QueueOrder::Join).
+    Queue(FlowEvent),
     /// Somebody wants the call to end: the API, the drain.
     HangUp(Reason),
 }

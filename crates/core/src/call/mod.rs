@@ -67,7 +67,7 @@ pub use hand_over::{BotWish, EARLIER_BOTS_MAX, NextBot, NextBotError};
 pub use input::{Input, SocketEnd};
 pub use listener::KEYS_FOUND_MAX;
 pub use orders::Order;
-pub use output::{LegOrder, Output, TapeKind, TapePiece};
+pub use output::{LegOrder, Output, QueueOrder, TapeKind, TapePiece};
 pub use refused::{RefusedCall, refused_record};
 pub use rtp_leg::DIGITS_HEARD_MAX;
 pub use settings::{
@@ -245,6 +245,7 @@ impl Call {
             Input::AudioDropped => self.counters.outbox_dropped += 1,
             Input::Recording(order) => self.record_sound(order, now),
             Input::Order(order) => self.obey_order(&order, now),
+            Input::Queue(event) => self.queue_moved(event, now),
             Input::HangUp(reason) => self.end(reason, now),
         }
     }

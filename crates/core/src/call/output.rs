@@ -90,8 +90,21 @@ pub enum Output<'a> {
     Leg(LegNo, LegOrder<'a>),
     /// Something that outlives the call, for the store.
     Report(CallFact),
+    /// Put the caller into a queue, or take it out; answer by `Queue`.
+    Queue(QueueOrder),
     /// The call is over; nothing follows.
     Ended(Box<CallRecord>),
+}
+
+/// What is wanted of the queues.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QueueOrder {
+    /// A place behind those who came before, in the queue of that name.
+    Join(Box<str>),
+    /// Nobody of those whose turn it was has answered: the place is kept.
+    Stay,
+    /// The place is given up, or somebody has the call.
+    Leave,
 }
 
 /// What a leg is to do.
@@ -182,6 +195,7 @@ enum Waiting {
     Loudness(u64, Range<usize>),
     Dial(LegNo, Destination, PhoneNumber),
     Report(CallFact),
+    Queue(QueueOrder),
     Ended(Box<CallRecord>),
 }
 
@@ -244,6 +258,10 @@ impl Outputs {
 
     pub(super) fn report(&mut self, fact: CallFact) {
         self.waiting.push_back(Waiting::Report(fact));
+    }
+
+    pub(super) fn queue(&mut self, order: QueueOrder) {
+        self.waiting.push_back(Waiting::Queue(order));
     }
 
     pub(super) fn ended(&mut self, record: Box<CallRecord>) {
@@ -318,6 +336,7 @@ impl Outputs {
             Waiting::Tape(kind, piece) => Output::Tape(kind, piece),
             Waiting::TapeSound(kind, span) => Output::Tape(kind, TapePiece::Sound(&self.samples[span])),
             Waiting::Loudness(at, span) => Output::Loudness { at, levels: &self.bytes[span] },
+            Waiting::Queue(order) => Output::Queue(order),
             Waiting::Ended(record) => Output::Ended(record),
             Waiting::Dial(leg, to, shown) => Output::Leg(leg, LegOrder::Dial { to, shown }),
             Waiting::Report(fact) => Output::Report(fact),

@@ -290,6 +290,7 @@ impl Call {
             }
             CallEvent::Ended(_) => self.vendor_ended(now),
             CallEvent::Record(_) => self.vendor_recorded(),
+            CallEvent::Flow(_) => {}
             CallEvent::Unknown(_) => self.counters.unknown_messages += 1,
         }
     }

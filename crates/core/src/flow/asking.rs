@@ -110,6 +110,12 @@ fn question(step: &Step) -> Option<Question<'_>> {
     match step {
         Step::Menu(menu) => Some(Question::Key(menu)),
         Step::Gather(gather) => Some(Question::Digits(gather)),
-        Step::Play(_) | Step::Bot(_) | Step::Voicemail(_) | Step::Hours { .. } | Step::HangUp => None,
+        Step::Play(_)
+        | Step::Dial(_)
+        | Step::Bot(_)
+        | Step::Queue(_)
+        | Step::Voicemail(_)
+        | Step::Hours { .. }
+        | Step::HangUp => None,
     }
 }

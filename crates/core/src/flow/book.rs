@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::vocabulary::Digit;
+use crate::vocabulary::{Digit, FlowDial};
 
 use super::{Clip, OpeningHours};
 
@@ -34,8 +34,12 @@ pub enum Step {
     Menu(Menu),
     /// Digits are asked for and kept.
     Gather(Gather),
+    /// People are called; the first that answers takes the call.
+    Dial(FlowDial),
     /// The bot of that name takes the call.
     Bot(Box<str>),
+    /// The caller waits until somebody is free.
+    Queue(Queue),
     /// The caller leaves a message.
     Voicemail(Voicemail),
     /// The time of day and the day decide where to go on.
@@ -92,6 +96,25 @@ pub struct Gather {
     pub otherwise: Target,
 }
 
+/// A line in which callers wait for whoever is free.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queue {
+    /// Its name, the same for every call that waits in it.
+    pub name: Box<str>,
+    /// What is said at the beginning.
+    pub greeting: Clip,
+    /// What is heard while waiting, over and over.
+    pub music: Clip,
+    /// How often the place in the line is told.
+    pub announce: Option<Duration>,
+    /// How long those whose turn it is may ring.
+    pub ring: Duration,
+    /// How long anybody waits.
+    pub max_wait: Duration,
+    /// Where to go on after that, or when there is no room.
+    pub overflow: Target,
+}
+
 /// A message that a caller leaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Voicemail {
@@ -116,6 +139,8 @@ pub enum Target {
     Step(Spot),
     /// The bot of that name takes the call.
     Bot(Box<str>),
+    /// People are called; the first that answers takes the call.
+    Dial(FlowDial),
     /// The call is over.
     HangUp,
 }
@@ -140,6 +165,12 @@ pub struct HouseClips {
     pub tone: Clip,
     /// "Your message has been kept."
     pub thanks: Clip,
+    /// "You are number", and "one" to "nine" behind it.
+    pub place: Clip,
+    /// The numbers from 1.
+    pub places: Vec<Clip>,
+    /// "You are in the queue", for those further behind.
+    pub further: Clip,
 }
 
 impl FlowBook {
@@ -147,6 +178,11 @@ impl FlowBook {
     pub fn find(&self, name: &str) -> Option<Spot> {
         let flow = self.scripts.iter().position(|script| *script.name == *name)?;
         Some(Spot { flow, step: 0 })
+    }
+
+    /// A book of one flow, `name`, which does nothing but call `dial`.
+    pub fn dial_only(name: &str, dial: FlowDial, house: HouseClips) -> Self {
+        Self { scripts: vec![Script { name: name.into(), steps: vec![Step::Dial(dial)] }], house }
     }
 
     pub(super) fn step(&self, spot: Spot) -> Option<&Step> {

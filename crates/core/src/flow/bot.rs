@@ -7,11 +7,14 @@ use std::sync::Arc;
 
 use crate::dialect::{Capability, Dialect, Malformed, Out, Wire};
 use crate::media::MediaFormat;
-use crate::vocabulary::{CallCommand, CallEvent, Digit, HangUpWhen, Moment, Transfer, TransferTo, WallClock};
+use crate::vocabulary::{
+    CallCommand, CallEvent, Digit, FlowCommand, FlowDial, HangUpWhen, Moment, Transfer, TransferTo, WallClock,
+};
 
 use super::asking::Asking;
 use super::keypad::Question;
 use super::message::Message;
+use super::queueing::Queued;
 use super::teller::Teller;
 use super::{Clip, FlowBook, Spot, Step, Target};
 
@@ -39,6 +42,8 @@ pub(super) enum Phase {
     Asking(Asking),
     /// Somebody else is to take the call.
     HandingOver(OnRefusal),
+    /// The caller stands in a line.
+    Queued(Queued),
     /// The greeting of a voicemail is heard.
     BeforeMessage,
     /// The caller leaves a message.
@@ -118,6 +123,7 @@ impl FlowBot {
             Target::Again => Some(self.spot),
             Target::Step(spot) => Some(*spot),
             Target::Bot(name) => self.hand_to_bot(name, refused, out),
+            Target::Dial(dial) => self.dial(dial, refused, out),
             Target::HangUp => self.hang_up(out),
         }
     }
@@ -132,7 +138,9 @@ impl FlowBot {
             }
             Step::Menu(menu) => self.ask(Question::Key(menu), 0, None, out),
             Step::Gather(gather) => self.ask(Question::Digits(gather), 0, None, out),
+            Step::Dial(dial) => self.dial(dial, OnRefusal::Next, out),
             Step::Bot(name) => self.hand_to_bot(name, OnRefusal::Next, out),
+            Step::Queue(queue) => self.join_queue(queue, now, out),
             Step::Voicemail(voicemail) => self.greet_for_message(voicemail, out),
             Step::Hours { hours, open, closed } => {
                 let is_open = self.clock.is_some_and(|clock| hours.is_open(clock.unix_ms(now)));
@@ -151,6 +159,14 @@ impl FlowBot {
         None
     }
 
+    /// Calls people; a phone that still rings goes on ringing until one of them answers.
+    fn dial(&mut self, dial: &FlowDial, then: OnRefusal, out: &mut Out<CallCommand>) -> Option<Spot> {
+        self.teller.forget();
+        self.phase = Phase::HandingOver(then);
+        out.hear(CallCommand::Flow(FlowCommand::Dial(dial.clone())));
+        None
+    }
+
     fn hang_up(&mut self, out: &mut Out<CallCommand>) -> Option<Spot> {
         self.teller.forget();
         self.phase = Phase::Left;
@@ -162,7 +178,12 @@ impl FlowBot {
         match &self.phase {
             Phase::Asking(_) => self.key_in(key, now, out),
             Phase::Message(_) => self.press_in_message(key, now, out),
-            Phase::Waiting | Phase::Playing | Phase::HandingOver(_) | Phase::BeforeMessage | Phase::Left => {}
+            Phase::Waiting
+            | Phase::Playing
+            | Phase::HandingOver(_)
+            | Phase::Queued(_)
+            | Phase::BeforeMessage
+            | Phase::Left => {}
         }
     }
 
@@ -171,6 +192,7 @@ impl FlowBot {
         match &self.phase {
             Phase::HandingOver(OnRefusal::Next) => self.go(&Target::Next, now, out),
             Phase::HandingOver(OnRefusal::AskAgain) => self.ask_again(now, out),
+            Phase::Queued(_) => self.turn_in_vain(now, out),
             Phase::Waiting
             | Phase::Playing
             | Phase::Asking(_)
@@ -186,7 +208,7 @@ impl FlowBot {
             Phase::Playing => self.go(&Target::Next, now, out),
             Phase::Asking(_) => self.was_asked(now),
             Phase::BeforeMessage => self.begin_message(now, out),
-            Phase::Waiting | Phase::HandingOver(_) | Phase::Message(_) | Phase::Left => {}
+            Phase::Waiting | Phase::HandingOver(_) | Phase::Queued(_) | Phase::Message(_) | Phase::Left => {}
         }
     }
 
@@ -194,6 +216,9 @@ impl FlowBot {
     fn part(&mut self, now: Moment, out: &mut Out<CallCommand>) {
         self.teller.forget();
         self.close_message(now, out);
+        if let Phase::Queued(_) = self.phase {
+            out.hear(CallCommand::Flow(FlowCommand::LeaveQueue));
+        }
         self.phase = Phase::Left;
     }
 }
@@ -220,6 +245,7 @@ impl Dialect for FlowBot {
                 }
             }
             CallEvent::Refused(_) => self.refused(now, out),
+            CallEvent::Flow(event) => self.hear_of_queue(event, now, out),
             CallEvent::Ended(_) => self.part(now, out),
             CallEvent::Started(_) | CallEvent::Cleared | CallEvent::Record(_) | CallEvent::Unknown(_) => {}
         }
@@ -236,6 +262,7 @@ impl Dialect for FlowBot {
     fn poll_timeout(&self) -> Option<Moment> {
         match &self.phase {
             Phase::Asking(asking) => asking.until,
+            Phase::Queued(queued) => queued.timeout(),
             Phase::Message(message) => Some(message.until()),
             Phase::Waiting | Phase::Playing | Phase::HandingOver(_) | Phase::BeforeMessage | Phase::Left => {
                 None
@@ -249,6 +276,7 @@ impl Dialect for FlowBot {
         }
         match &self.phase {
             Phase::Asking(_) => self.asked_in_vain(now, out),
+            Phase::Queued(_) => self.queue_timed_out(now, out),
             Phase::Message(_) => self.end_message(now, out),
             Phase::Waiting | Phase::Playing | Phase::HandingOver(_) | Phase::BeforeMessage | Phase::Left => {}
         }

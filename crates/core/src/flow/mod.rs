@@ -15,12 +15,14 @@ mod clip;
 mod hours;
 mod keypad;
 mod message;
+mod queueing;
 mod teller;
 
 #[cfg(test)]
 mod tests;
 
-pub use book::{Ask, FlowBook, Gather, HouseClips, Menu, Script, Spot, Step, Target, Voicemail};
+pub use book::{Ask, FlowBook, Gather, HouseClips, Menu, Queue, Script, Spot, Step, Target, Voicemail};
 pub use bot::{FlowBot, STEPS_MAX};
 pub use clip::Clip;
 pub use hours::{Holiday, Opening, OpeningHours};
+pub use queueing::TURNS_MAX;

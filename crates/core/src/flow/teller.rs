@@ -18,6 +18,8 @@ pub(super) struct Teller {
     /// The clips that are not said to their end, the first one from `position` on.
     clips: VecDeque<Clip>,
     position: usize,
+    /// Whether the last clip begins anew at its end.
+    repeats: bool,
     converter: Option<Converter>,
     /// The number of the next portion, which is its mark's name.
     next: u64,
@@ -28,16 +30,26 @@ pub(super) struct Teller {
 
 impl Teller {
     pub(super) fn new(format: MediaFormat) -> Self {
-        Self { format, clips: VecDeque::new(), position: 0, converter: None, next: 0, first: 0, under_way: 0 }
+        Self {
+            format,
+            clips: VecDeque::new(),
+            position: 0,
+            repeats: false,
+            converter: None,
+            next: 0,
+            first: 0,
+            under_way: 0,
+        }
     }
 
     /// Says `clips`, one after the other, behind what was said before.
     pub(super) fn say(&mut self, clips: impl IntoIterator<Item = Clip>, out: &mut Out<CallCommand>) {
-        self.forget();
-        self.clips.extend(clips.into_iter().filter(|clip| !clip.audio().is_empty()));
-        for _ in 0..PORTIONS_AHEAD {
-            self.portion(out);
-        }
+        self.begin(clips, false, out);
+    }
+
+    /// Says `clips`, and the last of them over and over.
+    pub(super) fn repeat(&mut self, clips: impl IntoIterator<Item = Clip>, out: &mut Out<CallCommand>) {
+        self.begin(clips, true, out);
     }
 
     /// Says no more; what the caller has not heard is dropped.
@@ -70,6 +82,15 @@ impl Teller {
 
     pub(super) const fn is_saying(&self) -> bool {
         self.under_way > 0
+    }
+
+    fn begin(&mut self, clips: impl IntoIterator<Item = Clip>, repeats: bool, out: &mut Out<CallCommand>) {
+        self.forget();
+        self.repeats = repeats;
+        self.clips.extend(clips.into_iter().filter(|clip| !clip.audio().is_empty()));
+        for _ in 0..PORTIONS_AHEAD {
+            self.portion(out);
+        }
     }
 
     /// Says the next portion, if there is one.
@@ -107,7 +128,9 @@ impl Teller {
     fn next_clip(&mut self) {
         self.position = 0;
         self.converter = None;
-        self.clips.pop_front();
+        if !(self.repeats && self.clips.len() == 1) {
+            self.clips.pop_front();
+        }
     }
 }
 

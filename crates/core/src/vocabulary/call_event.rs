@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{CallRecord, CallStart, Cause, Digit};
+use super::{CallRecord, CallStart, Cause, Digit, FlowEvent};
 
 /// What a phone tells a bot.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +26,8 @@ pub enum CallEvent {
     Ended(EndedStream),
     /// What the call was, after its end.
     Record(Box<CallRecord>),
+    /// What only flows are told; no wire carries it.
+    Flow(FlowEvent),
     /// A message that this dialect does not know, kept and counted.
     Unknown(RawMessage),
 }

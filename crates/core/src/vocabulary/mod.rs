@@ -28,7 +28,7 @@ pub use call_fact::CallFact;
 pub use call_start::{CallStart, Direction};
 pub use cause::{CallOutcome, Cause, CauseClass, HungUpBy, REASONS, Reason};
 pub use dial_refusal::{DialRefusal, FarEnd};
-pub use flow::FlowCommand;
+pub use flow::{Callee, FlowCommand, FlowDial, FlowEvent};
 pub use ids::{CallId, StreamId};
 pub use moment::{Moment, WallClock, civil_date, iso8601};
 pub use phone::PhoneNumber;

@@ -108,6 +108,7 @@ impl Dialect for Dtmf {
             | CallEvent::Cleared
             | CallEvent::Refused(_)
             | CallEvent::Record(_)
+            | CallEvent::Flow(_)
             | CallEvent::Unknown(_) => {}
         }
     }

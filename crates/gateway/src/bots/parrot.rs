@@ -104,6 +104,7 @@ impl Dialect for Parrot {
             | CallEvent::Refused(_)
             | CallEvent::Ended(_)
             | CallEvent::Record(_)
+            | CallEvent::Flow(_)
             | CallEvent::Unknown(_) => {}
         }
     }

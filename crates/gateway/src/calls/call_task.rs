@@ -22,6 +22,7 @@ use super::chronicle::{CallPage, what_is_known};
 use super::exchange::Exchange;
 use super::phone_end::PhoneEnd;
 use super::portion::Portion;
+use super::queue_seat::QueueSeat;
 use super::registry::{CallOrder, Seat, Snapshot};
 use super::succession::Succession;
 use super::transfer_legs::TransferLegs;
@@ -61,6 +62,7 @@ struct Ends {
     sink: Sink,
     /// The bots after this one and before it.
     succession: Succession,
+    queue: QueueSeat,
     legs: TransferLegs,
     answered_at: Option<Moment>,
     audio_dropped: u32,
@@ -101,6 +103,7 @@ impl CallTask {
                 wire,
                 sink,
                 succession: Succession::default(),
+                queue: QueueSeat::new(exchange.clone()),
                 legs,
                 answered_at: None,
                 audio_dropped: 0,
@@ -238,6 +241,9 @@ impl CallTask {
 
     /// Returns whether more orders may wait.
     fn poll_orders(&mut self, cx: &mut Context<'_>) -> bool {
+        while let Poll::Ready(news) = self.ends.queue.poll(cx) {
+            self.handle(cx, self.clock.now(), Input::Queue(news));
+        }
         while let Poll::Ready(Some(order)) = self.orders.poll_recv(cx) {
             match order {
                 CallOrder::Do(order, answer) => {
@@ -418,6 +424,7 @@ impl Ends {
             Output::Loudness { at, levels } => self.sink.take_levels(at, levels),
             Output::Report(fact) => self.page.report(&fact, clock.now()),
             Output::Leg(leg, order) => self.reread |= self.legs.carry_out(&self.exchange, leg, order),
+            Output::Queue(order) => self.reread |= self.queue.obey(&order, clock.now()),
             Output::Ended(record) => self.record = Some(record),
         }
     }

@@ -18,8 +18,9 @@ use patchcord_core::vocabulary::{CallId, Cause, DialRefusal, Moment, Reason};
 use patchcord_sip::{CommandError, OutgoingCall, SipError};
 use tracing::{debug, error, info};
 
-use super::dial_routes::{DialTarget, DialWish, TrunkTerms, rounds};
+use super::dial_routes::{Destination, DialTarget, DialWish, TrunkTerms, rounds};
 use super::exchange::Exchange;
+use super::occupied::Occupation;
 use super::session::Session;
 use super::sip_leg::{LegNews, SipLeg};
 use super::toll_guard::TollPass;
@@ -50,6 +51,8 @@ pub struct DialledLeg {
     silent_until: Option<Moment>,
     /// Until when the trunk lets the answered call last.
     over_at: Option<Moment>,
+    /// The extension that is called has a call as long as this leg lives.
+    _occupation: Option<Occupation>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +97,10 @@ impl DialledLeg {
             refusal: None,
             silent_until: None,
             over_at: None,
+            _occupation: match &wish.destination {
+                Destination::Extension(number) => Some(exchange.occupied.begin(number)),
+                Destination::Phone(_) => None,
+            },
         }
     }
 

@@ -22,6 +22,8 @@ use super::chronicle::Chronicle;
 use super::config_api::ANSWER_TIMEOUT;
 use super::config_api_meter::ConfigApiMeter;
 use super::locations::Locations;
+use super::occupied::Occupied;
+use super::queues::Queues;
 use super::records::{Labels, Records};
 use super::registry::{CallOrder, Registry, Seat};
 use super::toll_guard::TollGuard;
@@ -61,6 +63,10 @@ pub struct Exchange {
     pub callbacks: Arc<CallbackMeter>,
     /// Where the phones of extensions are.
     pub locations: Locations,
+    /// Which extensions have a call.
+    pub occupied: Occupied,
+    /// Who waits in which queue.
+    pub queues: Queues,
     /// Recordings and loudness curves.
     pub studio: Studio,
     /// RTP ports.
@@ -115,6 +121,8 @@ impl Exchange {
         Ok(Arc::new(Self {
             rtp_ports: RtpPortRange::new(&current.snapshot().sip.rtp_ports),
             locations,
+            occupied: Occupied::default(),
+            queues: Queues::default(),
             current,
             clock,
             egress: Egress::new(tasks.clone()),
@@ -267,6 +275,13 @@ impl Exchange {
             on_transfer: OnTransfer::Hold,
         };
         Some((settings, BotEnd::BuiltIn))
+    }
+
+    /// Looks whose turn it is in the queues.
+    pub fn serve_queues(&self) {
+        let config = self.config();
+        let is_free = |agent: &str| self.locations.is_registered(agent) && !self.occupied.is_busy(agent);
+        self.queues.serve(&config.queues, self.clock.now(), is_free);
     }
 
     /// The same of a bot at an address that somebody of `trust` wrote.

@@ -69,6 +69,7 @@ pub use dialect_names::DialectName;
 pub use egress::Egress;
 pub use environment::Environment;
 pub use extensions::Extension;
+pub use flows::CallQueue;
 pub use headers::check as check_header;
 pub use http::{Http, HttpTlsFiles};
 pub use http_keys::{ApiKey, Role};
@@ -98,6 +99,7 @@ pub use url::{BotUrl, Url, UrlKind, WebUrl};
 pub use vendor_port::VendorAccess;
 
 use addresses::{Socket, Taken};
+use flows::Around;
 use problem::Report;
 use section::Section;
 use substitute::Lookup;
@@ -128,6 +130,8 @@ pub struct Config {
     pub ivr: IvrMenu,
     /// The flows.
     pub flows: Arc<FlowBook>,
+    /// The queues of the flows.
+    pub queues: Vec<CallQueue>,
     /// Ports for vendors that dial us.
     pub listeners: Vec<Listener>,
     /// Where calls are kept.
@@ -239,7 +243,6 @@ impl Config {
         );
         let flow_sections = root.named_sections("flows");
         let flow_names: Vec<&str> = flow_sections.iter().map(|(name, _)| *name).collect();
-        let flows = flows::read(root, &names, folder);
         let number_sections = root.list_of_sections("numbers");
         let numbers: Vec<_> =
             number_sections.iter().map(|section| Number::read(section, &names, &flow_names)).collect();
@@ -260,6 +263,8 @@ impl Config {
         let extension_sections = root.list_of_sections("extensions");
         let extensions: Vec<_> = extension_sections.iter().map(Extension::read).collect();
         extensions::check_order(&extension_sections, &extensions);
+        let around = Around { bots: &names, extensions: &extensions, trunks: &trunks };
+        let flows = flows::read(root, &around, folder);
         let sip = Sip::read(&sip_section, !trunks.is_empty() || !extensions.is_empty());
         trunks::check_sockets(&trunk_sections, &trunks, sip.as_ref());
         let storage = Storage::read(&root.section("storage"));
@@ -275,6 +280,7 @@ impl Config {
         taken.extend(listening.filter_map(|(section, listener)| {
             listener.as_ref().map(|listener| Socket::tcp(listener.listen, section, "listen"))
         }));
+        let (flows, queues) = flows?;
         Some(Config {
             server: server?,
             log: log?,
@@ -286,7 +292,8 @@ impl Config {
             bots: bots.into_iter().collect::<Option<_>>()?,
             outbound: outbound?,
             ivr,
-            flows: flows?,
+            flows,
+            queues,
             listeners: listeners.into_iter().collect::<Option<_>>()?,
             storage,
             recording: recording?,

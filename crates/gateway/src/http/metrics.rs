@@ -67,6 +67,7 @@ pub fn render(exchange: &Exchange, sip: &SipCounters, requests: &RequestCounts) 
         }
     }
     page.config_api(&exchange.config_api);
+    page.queues(exchange);
     page.trunks(&exchange.trunk_lines.statuses());
     page.callbacks(&exchange.callbacks);
     page.head("patchcord_draining", "gauge", "Whether new calls are refused because of a stop.");
@@ -121,6 +122,22 @@ impl Page {
 
     fn value(&mut self, name: &str, labels: &str, value: f64) {
         let _ = writeln!(self.0, "{name}{labels} {value}");
+    }
+
+    fn queues(&mut self, exchange: &Exchange) {
+        let figures = exchange.queues.figures(&exchange.config().queues, exchange.clock.now());
+        if figures.is_empty() {
+            return;
+        }
+        let (waiting, longest) = ("patchcord_queue_waiting", "patchcord_queue_longest_wait_seconds");
+        self.head(waiting, "gauge", "Callers in a queue.");
+        for line in &figures {
+            self.value(waiting, &format!("{{queue=\"{}\"}}", line.name), line.waiting as f64);
+        }
+        self.head(longest, "gauge", "How long the first caller of a queue has waited.");
+        for line in &figures {
+            self.value(longest, &format!("{{queue=\"{}\"}}", line.name), line.longest.as_secs_f64());
+        }
     }
 
     fn quality(&mut self, quality: &QualityTotals) {

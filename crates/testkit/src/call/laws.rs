@@ -163,6 +163,7 @@ impl Witness {
             }
             Output::NextBotTakesOver => self.takes_over(next),
             Output::DropNextBot => self.next_is_asked_for = false,
+            Output::Queue(_) => {}
             Output::Tape(kind, piece) => self.tapes(kind, piece),
             Output::Loudness { levels, .. } => assert!(!levels.is_empty() && levels.len() % 2 == 0),
             Output::Leg(leg, order) => self.legs.see(leg, &order),

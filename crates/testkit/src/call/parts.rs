@@ -205,7 +205,11 @@ impl Dialect for Menu {
                     out.hear(CallCommand::Transfer(Transfer { to, command: "menu" }));
                 }
             },
-            CallEvent::Cleared | CallEvent::Ended(_) | CallEvent::Record(_) | CallEvent::Unknown(_) => {}
+            CallEvent::Cleared
+            | CallEvent::Ended(_)
+            | CallEvent::Record(_)
+            | CallEvent::Flow(_)
+            | CallEvent::Unknown(_) => {}
         }
     }
 

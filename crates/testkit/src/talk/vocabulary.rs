@@ -76,6 +76,7 @@ impl Word for CallEvent {
             Self::Ended(EndedStream::Handed) => "ended handed".to_owned(),
             Self::Ended(EndedStream::CallEnded(cause)) => format!("ended {}", cause.row().word),
             Self::Record(record) => format_record(record, scene),
+            Self::Flow(event) => format!("flow {event:?}"),
             Self::Unknown(raw) => format!("unknown {}", raw.as_str()),
         }
     }

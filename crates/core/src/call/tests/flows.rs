@@ -5,24 +5,31 @@ use crate::flow::{Clip, FlowBook, FlowBot, HouseClips, Script, Spot, Step, Targe
 use crate::vocabulary::BotSession;
 
 /// A flow that says a second of `byte`s and hangs up.
-fn saying(byte: u8) -> BotSettings {
+pub(super) fn saying(byte: u8) -> BotSettings {
     flow(vec![Step::Play(Clip::new(vec![byte; 8_000], MediaFormat::PCMU_8K)), Step::HangUp])
 }
 
-fn flow(steps: Vec<Step>) -> BotSettings {
+pub(super) fn flow(steps: Vec<Step>) -> BotSettings {
     let clip = Clip::new(vec![0x33; 800], MediaFormat::PCMU_8K);
-    let house =
-        HouseClips { unavailable: clip.clone(), goodbye: clip.clone(), tone: clip.clone(), thanks: clip };
+    let house = HouseClips {
+        unavailable: clip.clone(),
+        goodbye: clip.clone(),
+        tone: clip.clone(),
+        thanks: clip.clone(),
+        place: clip.clone(),
+        places: vec![clip.clone()],
+        further: clip,
+    };
     let book = FlowBook { scripts: vec![Script { name: "night".into(), steps }], house };
     let side = FlowBot::new(Arc::new(book), Spot { flow: 0, step: 0 }, MediaFormat::PCMU_8K);
     BotSettings { name: "flow:night".into(), ..built_in(Box::new(side)) }
 }
 
-fn next(settings: BotSettings) -> Input<'static> {
+pub(super) fn next(settings: BotSettings) -> Input<'static> {
     Input::NextBot(Box::new(NextBot { settings, stream_id: StreamId::new(1_707_204_900, 124) }))
 }
 
-fn heard_ms(desk: &Desk, byte: u8) -> usize {
+pub(super) fn heard_ms(desk: &Desk, byte: u8) -> usize {
     let frames = desk.heard_since(Moment::START);
     frames.iter().filter(|(_, audio)| audio.iter().all(|sample| *sample == byte)).count() * 20
 }
@@ -167,4 +174,25 @@ fn a_message_of_a_moment_is_dropped() {
     desk.talk(Duration::from_millis(400));
     desk.input(Input::PhoneGone(Reason::CallerHungUp));
     assert_eq!((desk.taped.began.len(), desk.taped.ended, desk.taped.dropped), (1, 0, 1));
+}
+
+#[test]
+fn a_caller_stands_in_line_until_it_hangs_up() {
+    let clip = Clip::new(vec![0x33; 8_000], MediaFormat::PCMU_8K);
+    let queue = crate::flow::Queue {
+        name: "sales".into(),
+        greeting: clip.clone(),
+        music: clip,
+        announce: None,
+        ring: Duration::from_secs(20),
+        max_wait: Duration::from_secs(600),
+        overflow: Target::HangUp,
+    };
+    let mut desk = Desk::sip(flow(vec![Step::Queue(queue)]), Fallback::Sorry);
+    assert!(desk.saw(&Seen::Queue(QueueOrder::Join("sales".into()))));
+    desk.talk(Duration::from_secs(5));
+    assert!(heard_ms(&desk, 0x33) > 4_800, "the music has no holes: {} ms", heard_ms(&desk, 0x33));
+    desk.input(Input::PhoneGone(Reason::CallerHungUp));
+    assert!(desk.saw(&Seen::Queue(QueueOrder::Leave)));
+    assert_eq!(cause_of(&desk).reason(), Reason::CallerHungUp);
 }

@@ -5,6 +5,7 @@ mod bots;
 mod codecs;
 mod ending;
 mod finding;
+mod flow_people;
 mod flows;
 mod hand_over;
 mod legs;
@@ -59,6 +60,7 @@ enum Seen {
     LegRtp(LegNo, Vec<u8>),
     LegRtcp(LegNo),
     Report(CallFact),
+    Queue(QueueOrder),
     Ended(Reason),
 }
 
@@ -237,6 +239,7 @@ impl Desk {
                 Output::DropNextBot => Seen::DropNextBot,
                 Output::PauseBot => Seen::PauseBot,
                 Output::ResumeBot => Seen::ResumeBot,
+                Output::Queue(order) => Seen::Queue(order),
                 Output::Tape(kind, piece) => {
                     self.taped.take(kind, piece);
                     continue;

@@ -40,22 +40,22 @@ fn identity(no: u32) -> RtpIdentity {
 }
 
 impl Desk {
-    fn leg(&mut self, no: u32, news: LegNews<'_>) {
+    pub(super) fn leg(&mut self, no: u32, news: LegNews<'_>) {
         self.input(Input::Leg(LegNo(no), news));
     }
 
-    fn leg_rings(&mut self, no: u32) {
+    pub(super) fn leg_rings(&mut self, no: u32) {
         self.leg(no, LegNews::Dialled(format!("leg-{no}").into()));
         self.leg(no, LegNews::Ringing);
     }
 
-    fn leg_answers(&mut self, no: u32) {
+    pub(super) fn leg_answers(&mut self, no: u32) {
         let media = PhoneMedia { remote: leg_address(no), ..media() };
         self.leg(no, LegNews::Answered(Box::new(media), identity(no)));
     }
 
     /// Both speak for that long: the caller 0x20, the leg `byte`.
-    fn both_talk(&mut self, no: u32, byte: u8, duration: Duration) {
+    pub(super) fn both_talk(&mut self, no: u32, byte: u8, duration: Duration) {
         for at in 0..u16::try_from(duration.as_millis() / 20).unwrap() {
             self.phone_speaks(0x20);
             self.leg_speaks(no, at, byte);
@@ -72,7 +72,7 @@ impl Desk {
         self.leg(no, LegNews::Rtp { source: leg_address(no), packet: &packet });
     }
 
-    fn dialled(&self) -> Vec<Destination> {
+    pub(super) fn dialled(&self) -> Vec<Destination> {
         let dials = self.seen.iter().filter_map(|(_, seen)| match seen {
             Seen::Dial(_, to) => Some(to.clone()),
             _ => None,
@@ -80,7 +80,7 @@ impl Desk {
         dials.collect()
     }
 
-    fn reports(&self) -> Vec<&TransferReport> {
+    pub(super) fn reports(&self) -> Vec<&TransferReport> {
         let facts = self.seen.iter().filter_map(|(_, seen)| match seen {
             Seen::Report(CallFact::Transfer(report)) => Some(&**report),
             _ => None,
@@ -89,7 +89,7 @@ impl Desk {
     }
 
     /// Payloads to a leg since `from`.
-    fn leg_heard_since(&self, no: u32, from: Moment) -> Vec<(Moment, &[u8])> {
+    pub(super) fn leg_heard_since(&self, no: u32, from: Moment) -> Vec<(Moment, &[u8])> {
         let packets = self.seen.iter().filter_map(|(at, seen)| match seen {
             Seen::LegRtp(leg, packet) if *leg == LegNo(no) && *at >= from && packet[1] & 0x7F == 0 => {
                 Some((*at, &packet[12..]))

@@ -75,6 +75,17 @@ enum Origin {
 impl Call {
     /// Calls `to`, as a bot wants by `command`.
     pub(super) fn transfer_to(&mut self, to: Vec<Destination>, order: DialOrder, command: &str, now: Moment) {
+        self.dial_for(to, (order, self.transfer_settings.ring), command, now);
+    }
+
+    /// The same, each ringing that long.
+    pub(super) fn dial_for(
+        &mut self,
+        to: Vec<Destination>,
+        (order, ring): (DialOrder, Duration),
+        command: &str,
+        now: Moment,
+    ) {
         let refusal = match &self.state {
             State::Talking(Talking { hand_over: Some(_), .. }) | State::Transferring(_) => PENDING,
             State::Talking(_) | State::Ringing(_) if self.transfers.len() >= TRANSFERS_MAX => {
@@ -84,7 +95,7 @@ impl Call {
                 ("invalid_destination", "a transfer has 1 to 10 destinations")
             }
             State::Talking(_) | State::Ringing(_) => {
-                return self.start_race(to, order, Origin::Command(command.into()), now);
+                return self.start_race(to, (order, ring), Origin::Command(command.into()), now);
             }
             State::Inviting(_) | State::Dialling(_) | State::FindingBot(_) | State::ConnectingBot(_) => {
                 ("not_answered", "the call is not answered yet")
@@ -105,15 +116,19 @@ impl Call {
 
     /// Calls the number of the fallback.
     pub(super) fn transfer_by_fallback(&mut self, to: Destination, reason: Reason, now: Moment) {
-        self.start_race(vec![to], DialOrder::AllAtOnce, Origin::Fallback(reason), now);
+        let ring = self.transfer_settings.ring;
+        self.start_race(vec![to], (DialOrder::AllAtOnce, ring), Origin::Fallback(reason), now);
     }
 
-    fn start_race(&mut self, to: Vec<Destination>, order: DialOrder, origin: Origin, now: Moment) {
+    fn start_race(
+        &mut self,
+        to: Vec<Destination>,
+        (order, ring): (DialOrder, Duration),
+        origin: Origin,
+        now: Moment,
+    ) {
         let sequence = u32::try_from(self.transfers.len() + 1).unwrap_or(u32::MAX);
-        let rules = RaceRules {
-            ring: self.transfer_settings.ring,
-            confirm: self.transfer_settings.confirm.as_ref().map(|_| ACCEPT_TIME),
-        };
+        let rules = RaceRules { ring, confirm: self.transfer_settings.confirm.as_ref().map(|_| ACCEPT_TIME) };
         let race = Race::new((sequence, order), to, self.next_leg, rules, now);
         let before = std::mem::replace(&mut self.state, State::Ended);
         self.state = State::Transferring(Box::new(Transferring {

@@ -120,7 +120,11 @@ impl Dialect for CustomBotSide {
                 }
             }
             CallEvent::Ended(ended) => self.stop(*ended, out),
-            CallEvent::Cleared | CallEvent::Refused(_) | CallEvent::Record(_) | CallEvent::Unknown(_) => {}
+            CallEvent::Cleared
+            | CallEvent::Refused(_)
+            | CallEvent::Record(_)
+            | CallEvent::Flow(_)
+            | CallEvent::Unknown(_) => {}
         }
     }
 

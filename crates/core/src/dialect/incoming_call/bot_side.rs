@@ -103,7 +103,11 @@ impl Dialect for IncomingCallBotSide {
                 }
             }
             // Not on this wire.
-            CallEvent::Mark { .. } | CallEvent::Cleared | CallEvent::Refused(_) | CallEvent::Unknown(_) => {}
+            CallEvent::Mark { .. }
+            | CallEvent::Cleared
+            | CallEvent::Refused(_)
+            | CallEvent::Flow(_)
+            | CallEvent::Unknown(_) => {}
         }
     }
 

@@ -61,7 +61,7 @@ fn canonical_event(event: &CallEvent) -> Vec<CallEvent> {
         CallEvent::Ended(EndedStream::CallEnded(_)) => {
             vec![CallEvent::Ended(EndedStream::CallEnded(Cause::new(Reason::CallerHungUp)))]
         }
-        CallEvent::Unknown(_) | CallEvent::Record(_) => vec![],
+        CallEvent::Flow(_) | CallEvent::Unknown(_) | CallEvent::Record(_) => vec![],
         kept => vec![kept],
     }
 }

@@ -73,6 +73,7 @@ impl Dialect for OzonetelBotSide {
             | CallEvent::Cleared
             | CallEvent::Refused(_)
             | CallEvent::Record(_)
+            | CallEvent::Flow(_)
             | CallEvent::Unknown(_) => {}
         }
     }

@@ -123,6 +123,7 @@ impl Dialect for SmartPbxBotSide {
             | CallEvent::Cleared
             | CallEvent::Refused(_)
             | CallEvent::Record(_)
+            | CallEvent::Flow(_)
             | CallEvent::Unknown(_) => {}
         }
     }

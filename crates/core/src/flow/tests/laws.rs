@@ -12,6 +12,9 @@ fn action() -> impl Strategy<Value = String> {
         Just("refuse other".to_owned()),
         Just("start".to_owned()),
         (0u64..4_000).prop_map(|ms| format!("speak {ms}")),
+        (1u32..12).prop_map(|place| format!("place {place}")),
+        Just("turn 101 102".to_owned()),
+        Just("full".to_owned()),
     ]
 }
 
@@ -21,6 +24,7 @@ fn any_target() -> impl Strategy<Value = Target> {
         Just(Target::Again),
         (0usize..4, 0usize..5).prop_map(|(flow, step)| at(flow, step)),
         Just(bot("sales")),
+        Just(Target::Dial(dial(&["tel:919876543210"], DialOrder::AllAtOnce))),
         Just(Target::HangUp),
     ]
 }
@@ -32,7 +36,9 @@ fn any_step() -> impl Strategy<Value = Step> {
             .prop_map(|(key, target)| menu('m', &[(key.chars().next().unwrap(), target)])),
         (1usize..4, 0usize..4).prop_map(|(min, more)| gather(min, min + more, Some('#'))),
         Just(Step::Bot("sales".into())),
-        Just(messages::voicemail()),
+        Just(Step::Dial(dial(&["101", "102"], DialOrder::OneByOne))),
+        any_target().prop_map(people::queue),
+        Just(people::voicemail()),
         (any_target(), any_target()).prop_map(|(open, closed)| Step::Hours {
             hours: OpeningHours::default(),
             open,

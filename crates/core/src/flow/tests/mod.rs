@@ -1,7 +1,7 @@
 //! Flows in virtual time: a caller who hears, waits and presses keys, told as tables of what they do and what follows.
 
 mod laws;
-mod messages;
+mod people;
 mod steps;
 
 use std::collections::VecDeque;
@@ -12,9 +12,9 @@ use super::*;
 use crate::dialect::{Dialect, Heard, Out};
 use crate::media::MediaFormat;
 use crate::vocabulary::{
-    CallCommand, CallEvent, CallId, CallStart, Cause, CommandRefusal, Digit, DigitPress, Direction,
-    EndedStream, FlowCommand, HangUpWhen, MarkOutcome, Moment, PhoneNumber, Reason, StreamId, Transfer,
-    TransferTo, WallClock,
+    CallCommand, CallEvent, CallId, CallStart, Callee, Cause, CommandRefusal, DialOrder, Digit, DigitPress,
+    Direction, EndedStream, FlowCommand, FlowDial, FlowEvent, HangUpWhen, MarkOutcome, Moment, PhoneNumber,
+    Reason, StreamId, Transfer, TransferTo, WallClock,
 };
 
 /// A phone that plays what a flow says, in virtual time.
@@ -75,6 +75,12 @@ impl Caller {
                 self.tell(&CallEvent::Refused(refusal));
             }
             ("speak", ms) => self.speak(ms.parse().unwrap()),
+            ("place", number) => self.tell(&CallEvent::Flow(FlowEvent::Place(number.parse().unwrap()))),
+            ("turn", agents) => {
+                let agents = agents.split(' ').map(Box::from).collect();
+                self.tell(&CallEvent::Flow(FlowEvent::Turn(agents)));
+            }
+            ("full", "") => self.tell(&CallEvent::Flow(FlowEvent::NoRoom)),
             ("hand", "over") => self.tell(&CallEvent::Ended(EndedStream::Handed)),
             ("hang", "up") => {
                 let cause = Cause::new(Reason::CallerHungUp);
@@ -192,9 +198,23 @@ impl Caller {
 fn deed(command: &FlowCommand) -> String {
     match command {
         FlowCommand::Keep { name, value } => format!("{name} = {value}"),
+        FlowCommand::Dial(FlowDial { to, order, ring }) => {
+            let to: Vec<&str> = to
+                .iter()
+                .map(|callee| match callee {
+                    Callee::Phone(number) => number.as_str(),
+                    Callee::Extension(number) => number,
+                })
+                .collect();
+            let order = if *order == DialOrder::AllAtOnce { "" } else { " in turn" };
+            format!("dials {}{order} for {} s", to.join(" "), ring.as_secs())
+        }
         FlowCommand::StartMessage => "records".to_owned(),
         FlowCommand::KeepMessage => "kept".to_owned(),
         FlowCommand::DropMessage => "dropped".to_owned(),
+        FlowCommand::JoinQueue(name) => format!("joins {name}"),
+        FlowCommand::StayInQueue => "stays".to_owned(),
+        FlowCommand::LeaveQueue => "leaves".to_owned(),
     }
 }
 
@@ -270,7 +290,18 @@ fn house() -> HouseClips {
         goodbye: clip('x', 500),
         tone: clip('t', 400),
         thanks: clip('k', 500),
+        place: clip('#', 500),
+        places: ('1'..='9').map(|number| clip(number, 300)).collect(),
+        further: clip('f', 700),
     }
+}
+
+fn dial(to: &[&str], order: DialOrder) -> FlowDial {
+    let to = to.iter().map(|number| match number.strip_prefix("tel:") {
+        Some(number) => Callee::Phone(PhoneNumber::new(number)),
+        None => Callee::Extension((*number).into()),
+    });
+    FlowDial { to: to.collect(), order, ring: Duration::from_secs(20) }
 }
 
 /// Walks through a talk: lines of `action -> deeds`, `#` before what explains it.
@@ -286,13 +317,21 @@ fn replay(book: &FlowBook, talk: &str) {
 fn the_talk_of_an_office_goes_as_written() {
     let mut hours = OpeningHours::default();
     hours.week[0].push(Opening { from: 9 * 60, to: 18 * 60 });
+    let colleague = Target::Dial(dial(&["101"], DialOrder::AllAtOnce));
     let book = books(vec![
         vec![
             Step::Hours { hours, open: Target::Next, closed: at(0, 2) },
-            menu('m', &[('1', bot("sales")), ('2', at(1, 0)), ('0', bot("operator"))]),
-            messages::voicemail(),
+            menu('m', &[('1', bot("sales")), ('2', at(1, 0)), ('0', colleague)]),
+            people::voicemail(),
         ],
         vec![gather(3, 6, Some('#')), Step::Bot("support".into())],
     ]);
     replay(&book, include_str!("../talks/office.talk"));
+}
+
+#[test]
+fn the_talk_of_a_line_goes_as_written() {
+    let first = Step::Dial(dial(&["101"], DialOrder::AllAtOnce));
+    let book = book(vec![first, people::queue(at(0, 2)), people::voicemail()]);
+    replay(&book, include_str!("../talks/line.talk"));
 }

@@ -54,16 +54,18 @@ impl Walk<'_> {
             Target::Next => Some(next),
             Target::Again => Some(spot),
             Target::Step(spot) => Some(*spot),
-            Target::Bot(_) | Target::HangUp => None,
+            Target::Bot(_) | Target::Dial(_) | Target::HangUp => None,
         };
         let Some(step) = self.scripts.get(spot.flow).and_then(|script| script.steps.get(spot.step)) else {
             return Vec::new();
         };
         match step {
-            Step::Play(_) | Step::Bot(_) => vec![next],
+            Step::Play(_) | Step::Dial(_) | Step::Bot(_) => vec![next],
             Step::Hours { open, closed, .. } => [lead(open), lead(closed)].into_iter().flatten().collect(),
             // These wait for the caller.
-            Step::Menu(_) | Step::Gather(_) | Step::Voicemail(_) | Step::HangUp => Vec::new(),
+            Step::Menu(_) | Step::Gather(_) | Step::Queue(_) | Step::Voicemail(_) | Step::HangUp => {
+                Vec::new()
+            }
         }
     }
 

@@ -40,6 +40,9 @@ impl<'a> Clips<'a> {
             goodbye: embedded(GOODBYE),
             tone: tone(),
             thanks: embedded(include_bytes!("../../../assets/flow/thanks.ulaw")),
+            place: embedded(include_bytes!("../../../assets/flow/place.ulaw")),
+            places: PLACES.into_iter().map(embedded).collect(),
+            further: embedded(include_bytes!("../../../assets/flow/later.ulaw")),
         }
     }
 
@@ -114,6 +117,19 @@ const UNAVAILABLE: &[u8] = include_bytes!("../../../assets/ivr/unavailable.ulaw"
 const GOODBYE: &[u8] = include_bytes!("../../../assets/ivr/goodbye.ulaw");
 const INVALID: &[u8] = include_bytes!("../../../assets/flow/invalid.ulaw");
 
+/// "One" to "nine".
+const PLACES: [&[u8]; 9] = [
+    include_bytes!("../../../assets/flow/one.ulaw"),
+    include_bytes!("../../../assets/flow/two.ulaw"),
+    include_bytes!("../../../assets/flow/three.ulaw"),
+    include_bytes!("../../../assets/flow/four.ulaw"),
+    include_bytes!("../../../assets/flow/five.ulaw"),
+    include_bytes!("../../../assets/flow/six.ulaw"),
+    include_bytes!("../../../assets/flow/seven.ulaw"),
+    include_bytes!("../../../assets/flow/eight.ulaw"),
+    include_bytes!("../../../assets/flow/nine.ulaw"),
+];
+
 /// What comes with Patchcord, µ-law at 8 kHz; the words stand in `docs/flows.md`.
 pub(super) const STARTERS: &[(&str, &[u8])] = &[
     ("welcome", include_bytes!("../../../assets/flow/welcome.ulaw")),
@@ -121,6 +137,8 @@ pub(super) const STARTERS: &[(&str, &[u8])] = &[
     ("number", include_bytes!("../../../assets/flow/number.ulaw")),
     ("invalid", INVALID),
     ("unavailable", UNAVAILABLE),
+    ("queue", include_bytes!("../../../assets/flow/queue.ulaw")),
+    ("music", include_bytes!("../../../assets/flow/music.ulaw")),
     ("voicemail", include_bytes!("../../../assets/flow/voicemail.ulaw")),
     ("closed", include_bytes!("../../../assets/flow/closed.ulaw")),
     ("goodbye", GOODBYE),

@@ -35,6 +35,16 @@ impl<'a> Fields<'a> {
         self.node(key).is_some()
     }
 
+    /// Whether `key` is a string.
+    pub(super) fn is_text(&self, key: &str) -> bool {
+        self.node(key).is_some_and(|node| matches!(node.value, Value::Text(_)))
+    }
+
+    /// Whether `key` is a list without items.
+    pub(super) fn is_empty_list(&self, key: &str) -> bool {
+        self.node(key).is_some_and(|node| matches!(&node.value, Value::List(items) if items.is_empty()))
+    }
+
     /// The names of the keys that are there.
     pub(super) fn keys(&self) -> impl Iterator<Item = &'a str> {
         self.table.0.iter().map(|entry| entry.key.as_str())

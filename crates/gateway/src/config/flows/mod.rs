@@ -6,9 +6,9 @@ mod circles;
 mod clips;
 mod fields;
 mod hours;
+mod people;
 mod steps;
 mod targets;
-mod voicemail;
 
 #[cfg(test)]
 mod tests;
@@ -18,22 +18,43 @@ use std::sync::Arc;
 
 use patchcord_core::flow::{FlowBook, Script};
 
+use super::extensions::Extension;
 use super::problem::Refusal;
 use super::section::Section;
 use super::tree::{Node, Value};
+use super::trunks::Trunk;
 use clips::Clips;
-pub(super) use clips::wav;
 use fields::Fields;
 use targets::Names;
 
+pub(super) use clips::wav;
+pub use people::CallQueue;
 pub(super) use steps::STEP_KEYS;
 
-/// Reads all flows; `folder` is where the paths of clips start, `bots` are the names that may be led to.
-pub(super) fn read(root: &Section<'_>, bots: &[&str], folder: &Path) -> Option<Arc<FlowBook>> {
+/// What flows may lead to outside of them.
+pub(super) struct Around<'a> {
+    pub(super) bots: &'a [&'a str],
+    pub(super) extensions: &'a [Option<Extension>],
+    pub(super) trunks: &'a [Option<Trunk>],
+}
+
+/// Reads all flows and their queues; `folder` is where the paths of clips start.
+pub(super) fn read(
+    root: &Section<'_>,
+    around: &Around<'_>,
+    folder: &Path,
+) -> Option<(Arc<FlowBook>, Vec<CallQueue>)> {
     let sections = root.named_sections("flows");
     let steps: Vec<Vec<Node>> = sections.iter().map(|(_, section)| nodes(section)).collect();
     let flows = sections.iter().zip(&steps).map(|((name, _), steps)| (*name, labels(steps)));
-    let names = Names { flows: flows.collect(), bots };
+    let extensions = around.extensions.iter().flatten().map(|extension| extension.number.as_str());
+    let names = Names {
+        flows: flows.collect(),
+        bots: around.bots,
+        extensions: extensions.collect(),
+        trunks: around.trunks.iter().flatten().collect(),
+    };
+    let mut queues = Vec::new();
     let mut clips = Clips::new(folder);
     let mut scripts = Vec::with_capacity(sections.len());
     for (flow, ((name, section), steps)) in sections.iter().zip(&steps).enumerate() {
@@ -44,7 +65,7 @@ pub(super) fn read(root: &Section<'_>, bots: &[&str], folder: &Path) -> Option<A
             .map(|(index, node)| {
                 let path = format!("{}[{index}]", section.path_of("steps"));
                 let fields = Fields::of(node, path, section.report)?;
-                steps::read(&fields, &names, flow, &mut clips)
+                steps::read(&fields, &names, flow, (&mut clips, &mut queues))
             })
             .collect();
         let steps: Option<Vec<_>> = read.into_iter().collect();
@@ -60,7 +81,7 @@ pub(super) fn read(root: &Section<'_>, bots: &[&str], folder: &Path) -> Option<A
         let path = format!("{}[{}]", section.path_of("steps"), spot.step);
         section.report.refuse(&path, &node.place, what);
     }
-    Some(Arc::new(FlowBook { scripts, house: clips.house() }))
+    Some((Arc::new(FlowBook { scripts, house: clips.house() }), queues))
 }
 
 /// The steps of a flow, of which there must be some.

@@ -9,15 +9,15 @@ use super::super::problem::{Refusal, nearest};
 use super::clips::Clips;
 use super::fields::Fields;
 use super::hours;
+use super::people::{self, CallQueue};
 use super::targets::Names;
-use super::voicemail;
 
 /// Reads a step of the flow number `flow`.
 pub(super) fn read(
     fields: &Fields<'_>,
     names: &Names<'_>,
     flow: usize,
-    clips: &mut Clips<'_>,
+    (clips, queues): (&mut Clips<'_>, &mut Vec<CallQueue>),
 ) -> Option<Step> {
     fields.make("label", |label| names.check_label(label, flow));
     let kind = kind(fields)?;
@@ -31,17 +31,15 @@ pub(super) fn read(
             Target::Bot(name) => Some(Step::Bot(name)),
             _ => None,
         },
-        "voicemail" => voicemail::read(fields, clips).map(Step::Voicemail),
+        "dial" => people::dial(fields, names).map(Step::Dial),
+        "queue" => people::queue(fields, names, flow, clips, queues).map(Step::Queue),
+        "voicemail" => people::voicemail(fields, clips).map(Step::Voicemail),
         "hours" => hours::read(fields, names, flow),
-        "hangup" => {
+        _ => {
             if !fields.value::<bool>("hangup")? {
                 fields.refuse("hangup", Refusal::new("hangup = false does nothing", "true, or leave it out"));
             }
             Some(Step::HangUp)
-        }
-        later => {
-            fields.refuse(later, Refusal::later(&format!("the step \"{later}\"")));
-            None
         }
     }
 }

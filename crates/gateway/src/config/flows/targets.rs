@@ -1,8 +1,13 @@
-//! Where a step leads, in words: a label of the flow, another flow, `bot:NAME`, `next`, `repeat`, `hangup`.
+//! Where a step leads, in words: a label of the flow, another flow, `bot:NAME`, `extension:NUMBER`,
+//! `transfer:NUMBER`, `next`, `repeat`, `hangup`.
+
+use std::time::Duration;
 
 use patchcord_core::flow::{Spot, Target};
+use patchcord_core::vocabulary::{DialOrder, FlowDial};
 
 use super::super::problem::{Refusal, nearest};
+use super::super::trunks::Trunk;
 use super::super::vendor_port::no_such_bot;
 
 /// Everything that a target can name.
@@ -11,6 +16,10 @@ pub(super) struct Names<'a> {
     pub(super) flows: Vec<(&'a str, Vec<Option<String>>)>,
     /// The bots.
     pub(super) bots: &'a [&'a str],
+    /// The extensions.
+    pub(super) extensions: Vec<&'a str>,
+    /// The trunks.
+    pub(super) trunks: Vec<&'a Trunk>,
 }
 
 impl Names<'_> {
@@ -26,8 +35,10 @@ impl Names<'_> {
             Some(("bot", name)) if self.bots.contains(&name) => Ok(Target::Bot(name.into())),
             Some(("bot", name)) => Err(no_such_bot(name, self.bots)),
             Some(("flow", name)) => self.flow(name),
-            Some(("extension", _)) => Err(Refusal::later("an extension in a flow")),
-            Some(("transfer", _)) => Err(Refusal::later("a number to dial in a flow")),
+            Some(("extension" | "transfer", _)) => {
+                let (order, ring) = (DialOrder::AllAtOnce, Duration::from_secs(20));
+                Ok(Target::Dial(FlowDial { to: vec![self.callee(text)?], order, ring }))
+            }
             Some(_) | None => self.label(text, flow).map_or_else(|| self.flow(text), Ok),
         }
     }
@@ -62,7 +73,7 @@ impl Names<'_> {
                 did_you_mean: nearest(name, known.chain(WORDS)),
                 ..Refusal::new(
                     format!("there is no flow and no label of this flow \"{name}\""),
-                    "a flow's name, a label, bot:NAME, next, repeat or hangup",
+                    "a flow's name, a label, bot:NAME, extension:NUMBER, transfer:NUMBER, next, repeat or hangup",
                 )
             }
         })

@@ -3,6 +3,7 @@
 use super::super::{Config, Environment, load};
 use super::clips::STARTERS;
 use patchcord_core::flow::{Step, Target};
+use patchcord_core::vocabulary::{Callee, DialOrder, PhoneNumber};
 use std::time::Duration;
 
 fn flow(steps: &str) -> Result<Config, String> {
@@ -73,7 +74,6 @@ fn a_step_does_one_thing_and_takes_its_own_keys_only() {
     refused("\"play\"", &["a string stands where", "a table"]);
     refused("", &["a flow without steps"]);
     refused("{ hangup = false }", &["does nothing"]);
-    refused("{ queue = { agents = [\"101\"] } }", &["not in this version"]);
 }
 
 #[test]
@@ -219,6 +219,77 @@ fn the_examples_of_the_documentation_are_good() {
     }
     for (name, _) in STARTERS {
         assert!(page.contains(&format!("| `clip:{name}` |")), "{name}");
+    }
+}
+
+/// A flow of these steps beside two extensions and a trunk.
+fn with_people(steps: &str) -> Result<Config, String> {
+    let around = "[[extensions]]\nnumber = \"101\"\npassword = \"p\"\n[[extensions]]\nnumber = \"102\"\npassword = \"p\"\n\
+        [[trunks]]\nname = \"carrier\"\nhost = \"sip.example.com\"\nallow = [\"91*\"]\ncaller_ids = [\"5\"]\n";
+    Config::parse(&format!("{around}[flows.main]\nsteps = [{steps}]\n"))
+        .map_err(|problems| problems.to_string())
+}
+
+#[test]
+fn people_are_extensions_and_numbers_that_a_trunk_may_dial() {
+    let config = with_people(
+        "{ dial = \"101\" }, { dial = { to = [\"102\", \"919876543210\"], order = \"one_by_one\", ring = \"15s\" } }, \
+         { menu = \"clip:choose\", keys = { 1 = \"extension:101\", 2 = \"transfer:919876543210\" } }",
+    )
+    .unwrap();
+    let [Step::Dial(one), Step::Dial(two), Step::Menu(menu)] = config.flows.scripts[0].steps.as_slice()
+    else {
+        panic!("{:?}", config.flows)
+    };
+    assert_eq!(
+        (one.to.as_slice(), one.ring),
+        ([Callee::Extension("101".into())].as_slice(), Duration::from_secs(20))
+    );
+    let phone = Callee::Phone(PhoneNumber::new("919876543210"));
+    assert_eq!(two.to, [Callee::Extension("102".into()), phone.clone()]);
+    assert_eq!((two.order, two.ring), (DialOrder::OneByOne, Duration::from_secs(15)));
+    let Target::Dial(dial) = &menu.keys[1].1 else { panic!("{menu:?}") };
+    assert_eq!(dial.to, [phone]);
+    for (steps, words) in [
+        ("{ dial = \"103\" }", "no trunk may dial it"),
+        ("{ dial = \"44123\" }", "no trunk may dial it"),
+        ("{ dial = { to = [] } }", "nobody is called"),
+        ("{ dial = { order = \"all\" } }", "nobody is called"),
+        ("{ dial = { to = [\"101\"], order = \"random\" } }", "unknown order"),
+        ("{ dial = { to = [\"101\"], ring = \"3m\" } }", "too short or too long"),
+        ("{ menu = \"clip:choose\", keys = { 1 = \"extension:104\" } }", "unknown extension"),
+    ] {
+        let problems = with_people(steps).expect_err(steps);
+        assert!(problems.contains(words), "{steps}: {problems}");
+    }
+}
+
+#[test]
+fn a_queue_has_agents_and_a_name_of_its_own() {
+    let config =
+        with_people("{ queue = { agents = [\"101\", \"102\"], order = \"one_by_one\", announce = \"0s\" } }")
+            .unwrap();
+    let [queue] = config.queues.as_slice() else { panic!("{:?}", config.queues) };
+    assert_eq!(
+        (queue.name.as_str(), queue.agents.as_slice()),
+        ("main", ["101".to_owned(), "102".to_owned()].as_slice())
+    );
+    let Step::Queue(step) = &config.flows.scripts[0].steps[0] else { panic!() };
+    assert_eq!((&*step.name, step.announce, &step.overflow), ("main", None, &Target::Next));
+    for (steps, words) in [
+        ("{ queue = { } }", "nobody takes the calls"),
+        ("{ queue = { agents = [\"103\"] } }", "unknown extension"),
+        ("{ queue = { agents = [\"101\"], max_callers = 0 } }", "no caller, or too many"),
+        ("{ queue = { agents = [\"101\"], max_wait = \"2h\" } }", "too short or too long"),
+        ("{ queue = { agents = [\"101\"], agent = 1 } }", "unknown key"),
+        (
+            "{ queue = { agents = [\"101\"] } }, { queue = { agents = [\"102\"] } }",
+            "a queue \"main\" already",
+        ),
+        ("{ queue = { agents = [\"101\"], overflow = \"nobody\" } }", "no flow and no label"),
+    ] {
+        let problems = with_people(steps).expect_err(steps);
+        assert!(problems.contains(words), "{steps}: {problems}");
     }
 }
 
