@@ -22,12 +22,11 @@ mod trunks;
 mod wires;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use patchcord::app::{App, Parts};
-use patchcord::calls::{CallOrder, Exchange};
+use patchcord::calls::CallOrder;
 use patchcord::config::{Config, Database};
 use patchcord::store::{CallFilter, StoredCall};
 use patchcord_core::vocabulary::{CallId, Reason};
@@ -105,11 +104,6 @@ impl Gateway {
         open.close().await;
         let _ = std::fs::remove_dir_all(&self.folder);
         (records, calls)
-    }
-
-    /// What all calls share.
-    pub fn exchange(&self) -> &Arc<Exchange> {
-        self.app.exchange()
     }
 
     /// Asks a call to end.
