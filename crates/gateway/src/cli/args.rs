@@ -168,6 +168,131 @@ pub struct DoctorArgs {
     pub json: bool,
 }
 
+/// `patchcord calls`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    before_help = "Example:\n  patchcord calls list --status in-progress\n  patchcord calls hangup call_1707204900000_a1b2"
+)]
+pub struct CallsArgs {
+    /// What to do with the calls of a server that runs
+    #[command(subcommand)]
+    pub action: CallsAction,
+}
+
+/// What `patchcord calls` does.
+#[derive(Debug, Clone, Subcommand)]
+pub enum CallsAction {
+    /// List calls, newest first
+    #[command(before_help = "Example:\n  patchcord calls list --status in-progress")]
+    List(CallsListArgs),
+    /// Show one call
+    #[command(before_help = "Example:\n  patchcord calls show call_1707204900000_a1b2")]
+    Show(CallsShowArgs),
+    /// End a call
+    #[command(before_help = "Example:\n  patchcord calls hangup call_1707204900000_a1b2")]
+    Hangup(CallsShowArgs),
+    /// Give a call to somebody else
+    #[command(before_help = "Example:\n  patchcord calls transfer call_1707204900000_a1b2 --to 09876543210")]
+    Transfer(CallsTransferArgs),
+}
+
+/// Which server, and how to print.
+#[derive(Debug, Clone, Args)]
+pub struct CallsServer {
+    /// Where the server runs, if not at http.listen of the configuration
+    #[arg(long, value_name = "URL")]
+    pub server: Option<String>,
+    /// A key of its API; of the configuration otherwise
+    #[arg(long, value_name = "KEY", env = "PATCHCORD_KEY", hide_env_values = true)]
+    pub key: Option<String>,
+    /// The configuration; ./patchcord.toml if it exists, else the defaults
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `patchcord calls list`.
+#[derive(Debug, Clone, Args)]
+pub struct CallsListArgs {
+    /// In that status: initiated, ringing, in-progress, completed, busy, no-answer, failed, canceled
+    #[arg(long, value_name = "STATUS")]
+    pub status: Option<String>,
+    /// From that number
+    #[arg(long, value_name = "NUMBER")]
+    pub from: Option<String>,
+    /// To that number
+    #[arg(long, value_name = "NUMBER")]
+    pub to: Option<String>,
+    /// With that bot
+    #[arg(long, value_name = "NAME")]
+    pub bot: Option<String>,
+    /// Begun then or later, as in 2024-02-06T07:15:00Z
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// How many
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub limit: u32,
+    /// Which server, and how to print
+    #[command(flatten)]
+    pub server: CallsServer,
+}
+
+/// `patchcord calls show` and `hangup`.
+#[derive(Debug, Clone, Args)]
+pub struct CallsShowArgs {
+    /// The call's id
+    #[arg(value_name = "CALL")]
+    pub call: String,
+    /// Which server, and how to print
+    #[command(flatten)]
+    pub server: CallsServer,
+}
+
+/// `patchcord calls transfer`.
+#[derive(Debug, Clone, Args)]
+pub struct CallsTransferArgs {
+    /// The call's id
+    #[arg(value_name = "CALL")]
+    pub call: String,
+    /// A telephone number; several ring all at once
+    #[arg(long, value_name = "NUMBER", required_unless_present_any = ["extension", "flow", "bot", "url"])]
+    pub to: Vec<String>,
+    /// Try several numbers one after the other
+    #[arg(long, requires = "to")]
+    pub sequential: bool,
+    /// An extension
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["to", "flow", "bot", "url"])]
+    pub extension: Option<String>,
+    /// A flow
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["to", "bot", "url"])]
+    pub flow: Option<String>,
+    /// A bot of the configuration
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["to", "url"])]
+    pub bot: Option<String>,
+    /// Another bot's address
+    #[arg(long, value_name = "URL", conflicts_with = "to")]
+    pub url: Option<String>,
+    /// Which server, and how to print
+    #[command(flatten)]
+    pub server: CallsServer,
+}
+
+impl CallsTransferArgs {
+    /// What the API is told.
+    pub fn wish(&self) -> serde_json::Value {
+        match (&self.extension, &self.flow, &self.bot, &self.url) {
+            (Some(extension), ..) => serde_json::json!({ "extension": extension }),
+            (_, Some(flow), ..) => serde_json::json!({ "flow_id": flow }),
+            (_, _, Some(bot), _) => serde_json::json!({ "bot": bot }),
+            (.., Some(url)) => serde_json::json!({ "url": url }),
+            _ if self.sequential => serde_json::json!({ "destination": self.to, "strategy": "sequential" }),
+            _ => serde_json::json!({ "destination": self.to }),
+        }
+    }
+}
+
 /// `patchcord bench`.
 #[derive(Debug, Clone, Args)]
 #[command(before_help = "Example:\n  patchcord bench --calls 100 --seconds 30 --dialect ivr-solutions")]

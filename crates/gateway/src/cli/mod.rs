@@ -7,6 +7,7 @@ pub mod args;
 mod bench;
 mod bot;
 mod call;
+mod calls;
 mod config;
 mod dialects;
 mod doctor;
@@ -44,6 +45,8 @@ pub enum Command {
     Bot(args::BotArgs),
     /// Place a call without a phone, and print what it heard
     Call(args::CallArgs),
+    /// List, show, end and transfer the calls of a server that runs
+    Calls(args::CallsArgs),
     /// Measure this program under load, on this machine
     Bench(args::BenchArgs),
     /// Check or print the configuration
@@ -73,6 +76,7 @@ fn dispatch(line: CommandLine) -> Exit {
         Command::Serve(args) => serve::run(&args),
         Command::Bot(args) => bot::run(&args),
         Command::Call(args) => call::run(&args),
+        Command::Calls(args) => calls::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Doctor(args) => doctor::run(&args),

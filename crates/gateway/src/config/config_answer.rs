@@ -4,20 +4,14 @@
 //! A key that nobody knows changes nothing; what is known and wrong spoils the answer.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use http::HeaderMap;
-use patchcord_core::call::{CUSTOM_BYTES_MAX, CUSTOM_MAX, OnTransfer};
-use patchcord_core::dialect::registry::AudioWish;
-use patchcord_core::dialect::{MAPPING_KEYS, Mapping, MappingProblem, WireAudio};
+use patchcord_core::call::{CUSTOM_BYTES_MAX, CUSTOM_MAX};
+use patchcord_core::dialect::MAPPING_KEYS;
 use serde_json::{Map, Value};
 
 use super::config_api::CONFIG_API_BOT;
-use super::dialect_names::DialectName;
-use super::headers::{self, HEADERS_MAX};
-use super::mapping::CUSTOM;
-use super::problem::Refusal;
-use super::url::{BotUrl, WebUrl};
+use super::described_bot::{DescribedBot, shown};
+use super::url::WebUrl;
 use super::{Bot, BotChoice, Config};
 
 /// A CONFIG_API's answer, understood.
@@ -172,92 +166,27 @@ impl Fields {
     }
 
     fn described(&mut self) -> Result<Bot, BadAnswer> {
-        let refused = |name: &str, refusal: Refusal| BadAnswer(format!("`{name}`: {}", refusal.what));
         let url =
             self.text("url")?.ok_or_else(|| BadAnswer("there is neither `url` nor `bot`".to_owned()))?;
-        let url = BotUrl::parse(&url).map_err(|refusal| refused("url", refusal))?;
-        let usual = if self.mapping.is_empty() { DEFAULT_DIALECT } else { CUSTOM };
-        let dialect = self.text("dialect")?.unwrap_or_else(|| usual.to_owned());
-        let dialect = DialectName::parse(&dialect.to_ascii_lowercase())
-            .map_err(|_| BadAnswer("`dialect` is none that is spoken here".to_owned()))?;
-        Ok(Bot {
-            name: CONFIG_API_BOT.to_owned(),
-            display_name: None,
-            url,
-            dialect,
-            headers: self.headers()?,
-            audio: self.audio(dialect)?,
-            cdr: true,
-            quiet: false,
-            on_transfer: OnTransfer::End,
-            mapping: self.mapping(dialect)?,
-        })
+        let (dialect, headers) = (self.text("dialect")?, self.object("wsHeaders")?);
+        let (encoding, sample_rate) = self.audio()?;
+        let mapping = std::mem::take(&mut self.mapping);
+        let described = DescribedBot { url, dialect, headers, encoding, sample_rate, mapping };
+        described.check(CONFIG_API_BOT).map_err(|wrong| BadAnswer(wrong.to_string()))
     }
 
-    fn mapping(&self, dialect: DialectName) -> Result<Option<Arc<Mapping>>, BadAnswer> {
-        if dialect.as_str() != CUSTOM {
-            let one = self.mapping.keys().next();
-            return match one {
-                Some(key) => Err(BadAnswer(format!("`{key}` goes with `dialect` custom and no other"))),
-                None => Ok(None),
-            };
-        }
-        let told = |problems: Vec<MappingProblem>| {
-            let sentence = |problem: &MappingProblem| {
-                let place = format!("line {}, column {}", problem.line, problem.column);
-                format!("`{}`: {place}: {}", shown(&problem.key), cut(&problem.what, PROBLEM_CHARS_SHOWN_MAX))
-            };
-            BadAnswer(problems.first().map_or_else(|| "the mapping".to_owned(), sentence))
-        };
-        Mapping::from_json(&self.mapping).map(|mapping| Some(Arc::new(mapping))).map_err(told)
-    }
-
-    fn headers(&mut self) -> Result<HeaderMap, BadAnswer> {
-        let mut headers = HeaderMap::new();
-        let object = self.object("wsHeaders")?;
-        if object.len() > HEADERS_MAX {
-            return Err(BadAnswer(format!("`wsHeaders` has more than {HEADERS_MAX} headers")));
-        }
-        for (name, value) in object {
-            let text = match value {
-                Value::String(text) => text,
-                Value::Number(number) => number.to_string(),
-                Value::Null => continue,
-                _ => return Err(BadAnswer(format!("the header `{}` is not a string", shown(&name)))),
-            };
-            let (name, value) = headers::check(&name, &text)
-                .map_err(|refusal| BadAnswer(format!("the header `{}`: {}", shown(&name), refusal.what)))?;
-            headers.insert(name, value);
-        }
-        Ok(headers)
-    }
-
-    fn audio(&mut self, dialect: DialectName) -> Result<WireAudio, BadAnswer> {
+    fn audio(&mut self) -> Result<(Option<Value>, Option<Value>), BadAnswer> {
         let (mut encoding, mut sample_rate) = (None, None);
         for (key, value) in self.object("audioFormat")? {
-            match (plain(&key).as_str(), value) {
-                (_, Value::Null) => {}
-                ("encoding", Value::String(text)) if is_word(&text) => {
-                    encoding = Some(text.to_ascii_lowercase());
-                }
-                ("samplerate", value) => sample_rate = Some(rate(&value)?),
-                ("encoding", _) => {
-                    return Err(BadAnswer("`audioFormat.encoding` is not the name of one".to_owned()));
-                }
+            match plain(&key).as_str() {
+                _ if value.is_null() => {}
+                "encoding" => encoding = Some(value),
+                "samplerate" => sample_rate = Some(value),
                 _ => self.note(format!("the unknown key `audioFormat.{}` is ignored", shown(&key))),
             }
         }
-        (dialect.row().audio)(&AudioWish { encoding, sample_rate, frame: None })
-            .map_err(|sentence| BadAnswer(format!("`audioFormat`: {sentence}")))
+        Ok((encoding, sample_rate))
     }
-}
-
-fn rate(value: &Value) -> Result<u32, BadAnswer> {
-    let number = match value {
-        Value::String(text) => text.trim().parse().ok(),
-        value => value.as_u64().and_then(|number| u32::try_from(number).ok()),
-    };
-    number.ok_or_else(|| BadAnswer("`audioFormat.sampleRate` is not a number".to_owned()))
 }
 
 /// A key as it is compared: in lower case, without `_` and `-`.
@@ -269,23 +198,8 @@ fn plain_letters(key: &str) -> impl Iterator<Item = char> + '_ {
     key.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase)
 }
 
-/// Whether a text may be repeated where a person reads it: a short word, and no number of anybody.
-fn is_word(text: &str) -> bool {
-    let is_plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "_-./".contains(c));
-    is_plain && text.len() <= WORD_BYTES_SHOWN && !text.starts_with(|c: char| c.is_ascii_digit())
-}
-
 fn is_absent(value: &Value) -> bool {
     value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty())
-}
-
-/// A key from outside as it may stand in a log.
-fn shown(key: &str) -> String {
-    cut(key, KEY_CHARS_SHOWN_MAX)
-}
-
-fn cut(text: &str, chars_max: usize) -> String {
-    text.chars().filter(|c| !c.is_control()).take(chars_max).collect()
 }
 
 /// The known keys with the spellings that mean them, plain.
@@ -299,16 +213,8 @@ const KEYS: &[(&str, &[&str])] = &[
     ("custom_params", &["customparams", "customparameters"]),
 ];
 
-/// The language of a bot whose answer names none.
-const DEFAULT_DIALECT: &str = "ivr-solutions";
 /// Sentences about one answer.
 pub const NOTES_MAX: usize = 8;
-/// Bytes of a name of an encoding.
-const WORD_BYTES_SHOWN: usize = 16;
-/// Characters of a key from outside that are shown.
-const KEY_CHARS_SHOWN_MAX: usize = 40;
-/// Characters of a mapping's problem that are shown: it may name a placeholder from outside.
-const PROBLEM_CHARS_SHOWN_MAX: usize = 160;
 
 #[cfg(test)]
 #[path = "config_answer_tests.rs"]

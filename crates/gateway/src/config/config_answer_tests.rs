@@ -1,8 +1,10 @@
 //! Answers of CONFIG_APIs: the seed's own, those that people write, those that nobody should, and any JSON at all.
 
+use patchcord_core::dialect::Mapping;
 use patchcord_core::media::MediaFormat;
 use proptest::prelude::*;
 
+use super::super::headers::HEADERS_MAX;
 use super::*;
 
 fn config() -> Config {

@@ -1,6 +1,6 @@
 //! `[http]`: the port for the API, health, metrics and vendors' WebSockets.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use super::http_keys::{self, ApiKey};
@@ -38,6 +38,19 @@ pub struct HttpTlsFiles {
 }
 
 impl Http {
+    /// Where a server with these settings is reached from this machine, if that is known before its start.
+    pub fn local_url(&self) -> Option<WebUrl> {
+        let listen = self.listen;
+        let ip = match listen.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        let address = SocketAddr::new(ip, listen.port());
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        (listen.port() != 0).then(|| WebUrl::parse(&format!("{scheme}://{address}/")).ok()).flatten()
+    }
+
     pub(super) fn read(section: &Section<'_>, bots: &[&str]) -> Option<Http> {
         let listen = section.value("listen");
         let access = VendorAccess::read(section, listen, "ws_token");

@@ -12,14 +12,13 @@ mod recorded;
 mod remote;
 mod trunks;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 pub use archive::{Text, write as write_archive};
 pub use bundle::{Bundle, BundleError, collect};
 use serde_json::{Value, json};
 
-use crate::config::{Config, Environment, Http, Problems, WebUrl, load};
+use crate::config::{Config, Environment, Problems, WebUrl, load};
 use crate::net::Egress;
 use crate::tasks::Tasks;
 
@@ -81,7 +80,7 @@ pub async fn examine(examination: &Examination, tasks: Tasks) -> Report {
     let config = loaded.map_or_else(|_| Config::default_serve(), |loaded| loaded.config);
     let url = match &examination.server {
         Some(url) => Some(url.clone()),
-        None => own_url(&config.http),
+        None => config.http.local_url(),
     };
     let found = match &url {
         Some(url) => remote::server(url, &egress, &config, examination.server.is_some()).await,
@@ -125,19 +124,6 @@ fn configuration(loaded: &Result<crate::config::Loaded, Problems>) -> Check {
             Check::fail("config", "file", found, "patchcord config check tells each with its cure")
         }
     }
-}
-
-/// Where a server with these settings is reached from this machine.
-fn own_url(http: &Http) -> Option<WebUrl> {
-    let listen = http.listen;
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    let address = SocketAddr::new(ip, listen.port());
-    let scheme = if http.tls.is_some() { "https" } else { "http" };
-    (listen.port() != 0).then(|| WebUrl::parse(&format!("{scheme}://{address}/")).ok()).flatten()
 }
 
 impl Check {

@@ -2,18 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue, Method};
+use http::Method;
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Check;
 use crate::config::{Bot, Config, Taker, WebUrl};
-use crate::net::{
-    CONNECT_TIMEOUT, Destination, DialError, Egress, HttpRequest, HttpTerms, Knock, Trust, knock, send,
-};
+use crate::net::{CONNECT_TIMEOUT, Destination, DialError, Egress, Knock, OwnServer, Trust, knock};
 
 /// What was found of a running server.
 pub struct Found {
@@ -73,36 +69,17 @@ pub async fn server(url: &WebUrl, egress: &Egress, config: &Config, is_named: bo
 
 /// The page `/metrics` of the server at `url`, asked for with a key of `config`.
 pub async fn metrics(url: &str, config: &Config, egress: &Egress) -> Option<String> {
-    let mut headers = HeaderMap::new();
-    if let Some(key) = config.http.keys.first() {
-        let mut presented = HeaderValue::from_str(&format!("Bearer {}", key.key.expose())).ok()?;
-        presented.set_sensitive(true);
-        headers.insert(AUTHORIZATION, presented);
-    }
-    let (status, body) = fetch(&WebUrl::parse(url).ok()?, "metrics", headers, egress).await.ok()?;
+    let server =
+        OwnServer { url: WebUrl::parse(url).ok()?, key: config.http.keys.first().map(|key| key.key.clone()) };
+    let (status, body) = server.ask(egress, Method::GET, "metrics", None).await.ok()?;
     (status == 200).then(|| String::from_utf8_lossy(&body).into_owned())
 }
 
 /// The status and the JSON of an answer; no JSON is null.
 async fn ask(base: &WebUrl, path: &str, egress: &Egress) -> Result<(u16, Value), String> {
-    let (status, body) = fetch(base, path, HeaderMap::new(), egress).await?;
+    let server = OwnServer { url: base.clone(), key: None };
+    let (status, body) = server.ask(egress, Method::GET, path, None).await?;
     Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
-}
-
-async fn fetch(
-    base: &WebUrl,
-    path: &str,
-    headers: HeaderMap,
-    egress: &Egress,
-) -> Result<(u16, Bytes), String> {
-    let scheme = if base.is_tls() { "https" } else { "http" };
-    let url =
-        WebUrl::parse(&format!("{scheme}://{}/{path}", base.authority())).map_err(|refusal| refusal.what)?;
-    let request = HttpRequest { method: Method::GET, url: &url, headers, body: Bytes::new() };
-    let deadline = Instant::now() + SERVER_PATIENCE;
-    let terms = HttpTerms { trust: &Trust::Operator, deadline, body_bytes_max: ANSWER_BYTES_MAX };
-    let answer = send(egress, request, terms).await.map_err(|error| error.to_string())?;
-    Ok((answer.status.as_u16(), answer.body))
 }
 
 /// Greets every remote bot and leaves; no call is started.
@@ -170,12 +147,6 @@ fn drift(whose: &str, date: SystemTime, now: SystemTime) -> Check {
     }
     Check::ok("clock", "drift", format!("the bot {whose} has the same time, to {} s", DRIFT_BAD.as_secs()))
 }
-
-/// How long the server may take to answer.
-const SERVER_PATIENCE: Duration = Duration::from_secs(2);
-
-/// Bytes of an answer of the server that are read.
-const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 /// Bots and CONFIG_APIs that are greeted at the same time.
 const BOTS_AT_ONCE: usize = 16;

@@ -21,31 +21,40 @@ use super::problem::Problem;
 use crate::config::{ApiKey, Config, Role};
 
 /// Lets a request through to a resource that asks for a role.
-pub async fn require(State((api, role)): State<(Api, Role)>, request: Request, next: Next) -> Response {
+pub async fn require(State((api, role)): State<(Api, Role)>, mut request: Request, next: Next) -> Response {
     match admit(&api, role, &request) {
-        Ok(()) => next.run(request).await,
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
         Err(problem) => problem.into_response(),
     }
 }
 
-fn admit(api: &Api, role: Role, request: &Request) -> Result<(), Problem> {
+/// Who asks, by the name of the key; empty where there are no keys.
+#[derive(Debug, Clone, Default)]
+pub struct Caller(pub Arc<str>);
+
+fn admit(api: &Api, role: Role, request: &Request) -> Result<Caller, Problem> {
     let config = api.exchange.config();
     let address = client_address(&config, request);
     if config.http.keys.is_empty() {
         check_is_no_page(&config, request.headers())?;
-        return api.rates.take(Asker::Address(address));
+        api.rates.take(Asker::Address(address))?;
+        return Ok(Caller(Arc::default()));
     }
     let Some(key) = find(&config.http.keys, bearer(request.headers()).unwrap_or_default()) else {
         api.rates.take(Asker::Stranger(address))?;
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "key_required", "the key is missing or wrong")
             .with_header("www-authenticate", "Bearer"));
     };
-    api.rates.take(Asker::Key(Arc::from(key.name.as_str())))?;
+    let name = Arc::<str>::from(key.name.as_str());
+    api.rates.take(Asker::Key(name.clone()))?;
     if key.role < role {
         let detail = format!("the key opens {}; this takes {}", key.role.word(), role.word());
         return Err(Problem::new(StatusCode::FORBIDDEN, "role_too_low", detail));
     }
-    Ok(())
+    Ok(Caller(name))
 }
 
 /// The key that was presented, compared with all of them whatever was found before.

@@ -6,6 +6,7 @@ use axum::extract::FromRef;
 use tokio::sync::Semaphore;
 
 use super::events;
+use super::idempotency::Forgetting;
 use super::limits::{RateLimits, RequestCounts};
 use super::router::SipView;
 use crate::calls::Exchange;
@@ -23,6 +24,8 @@ pub struct Api {
     pub requests: Arc<RequestCounts>,
     /// The room for those who follow the events.
     pub followers: Arc<Semaphore>,
+    /// When old idempotency keys were forgotten.
+    pub forgetting: Arc<Forgetting>,
 }
 
 impl Api {
@@ -34,6 +37,7 @@ impl Api {
             rates: Arc::default(),
             requests: Arc::default(),
             followers: events::followers(),
+            forgetting: Arc::default(),
         }
     }
 }

@@ -12,6 +12,7 @@ mod calls;
 mod events;
 mod explorer;
 mod extensions;
+mod idempotency;
 mod limits;
 mod metrics;
 mod numbers;

@@ -155,6 +155,9 @@ pub enum CommandProblems {
     /// The body is not `application/json`
     #[response(status = 415, content_type = "application/problem+json")]
     NotJson(ProblemBody),
+    /// This Idempotency-Key came with another request
+    #[response(status = 422, content_type = "application/problem+json")]
+    Mismatch(ProblemBody),
     /// Too many requests in a short time; `Retry-After` says when to come again
     #[response(status = 429, content_type = "application/problem+json")]
     TooMany(ProblemBody),

@@ -3,6 +3,7 @@
 mod callbacks;
 mod calls;
 mod client;
+mod command_line;
 mod description;
 mod events;
 mod keys;

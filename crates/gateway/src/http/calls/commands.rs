@@ -1,20 +1,25 @@
 //! `POST /calls/{call_id}/…`: hang up, transfer, send digits, clear: orders for a call that is up.
 
+use std::future::Future;
 use std::time::Duration;
 
-use axum::Json;
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use patchcord_core::call::Order;
 use patchcord_core::vocabulary::{DialDigits, DialOrder, PhoneNumber, Reason, Transfer, TransferTo};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{CallName, find, own_id};
 use crate::calls::{CallHandle, OrderError};
 use crate::config::BotUrl;
+use crate::http::access::Caller;
 use crate::http::api::Api;
 use crate::http::body::RawJson;
+use crate::http::idempotency;
 use crate::http::openapi::CommandProblems;
 use crate::http::problem::Problem;
 use crate::http::wish::{check_line, check_number};
@@ -92,19 +97,16 @@ pub enum Strategy {
     path = "/calls/{call_id}/hangup",
     operation_id = "hang_up_call",
     tag = "calls",
-    params(("call_id" = String, Path, description = "The call's id")),
+    params(
+        ("call_id" = String, Path, description = "The call's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same request with the same key is carried out once and answered alike, for 24 hours", pattern = "^[!-~]{1,255}$"),
+    ),
     request_body(content = Nothing, description = "Nothing, or `{}`"),
     responses((status = 202, description = "It ends", body = Accepted), CommandProblems),
 )]
-pub async fn hang_up(
-    State(api): State<Api>,
-    CallName(call_id): CallName,
-    body: RawJson,
-) -> Result<(StatusCode, Json<Accepted>), Problem> {
+pub async fn hang_up(asked: Asked, body: RawJson) -> Result<Response, Problem> {
     let Nothing {} = body.parse()?;
-    let handle = up(&api, &call_id).await?;
-    handle.hang_up(Reason::Asked).map_err(|error| refused(&error))?;
-    Ok(accepted(&handle))
+    asked.carry_out("hangup", &body, |handle| async move { handle.hang_up(Reason::Asked) }).await
 }
 
 /// Drop the bot's audio that waits for the caller
@@ -113,17 +115,16 @@ pub async fn hang_up(
     path = "/calls/{call_id}/clear",
     operation_id = "clear_call",
     tag = "calls",
-    params(("call_id" = String, Path, description = "The call's id")),
+    params(
+        ("call_id" = String, Path, description = "The call's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same request with the same key is carried out once and answered alike, for 24 hours", pattern = "^[!-~]{1,255}$"),
+    ),
     request_body(content = Nothing, description = "Nothing, or `{}`"),
     responses((status = 202, description = "It is dropped", body = Accepted), CommandProblems),
 )]
-pub async fn clear(
-    State(api): State<Api>,
-    CallName(call_id): CallName,
-    body: RawJson,
-) -> Result<(StatusCode, Json<Accepted>), Problem> {
+pub async fn clear(asked: Asked, body: RawJson) -> Result<Response, Problem> {
     let Nothing {} = body.parse()?;
-    order(&api, &call_id, Order::Clear).await
+    asked.order("clear", &body, Order::Clear).await
 }
 
 /// Send digits to the caller
@@ -132,20 +133,19 @@ pub async fn clear(
     path = "/calls/{call_id}/dtmf",
     operation_id = "send_digits",
     tag = "calls",
-    params(("call_id" = String, Path, description = "The call's id")),
+    params(
+        ("call_id" = String, Path, description = "The call's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same request with the same key is carried out once and answered alike, for 24 hours", pattern = "^[!-~]{1,255}$"),
+    ),
     request_body = Digits,
     responses((status = 202, description = "They are sent", body = Accepted), CommandProblems),
 )]
-pub async fn send_digits(
-    State(api): State<Api>,
-    CallName(call_id): CallName,
-    body: RawJson,
-) -> Result<(StatusCode, Json<Accepted>), Problem> {
+pub async fn send_digits(asked: Asked, body: RawJson) -> Result<Response, Problem> {
     let Digits { dtmf } = body.parse()?;
     let digits = DialDigits::parse(&dtmf, TONE).map_err(|_| {
         Problem::field("bad_field", "/dtmf", "expected 1 to 64 of 0-9, *, #, A-D, or a pause , or w")
     })?;
-    order(&api, &call_id, Order::Digits(digits)).await
+    asked.order("dtmf", &body, Order::Digits(digits)).await
 }
 
 /// Give a call to somebody else
@@ -154,17 +154,17 @@ pub async fn send_digits(
     path = "/calls/{call_id}/transfer",
     operation_id = "transfer_call",
     tag = "calls",
-    params(("call_id" = String, Path, description = "The call's id")),
+    params(
+        ("call_id" = String, Path, description = "The call's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same request with the same key is carried out once and answered alike, for 24 hours", pattern = "^[!-~]{1,255}$"),
+    ),
     request_body = TransferWish,
     responses((status = 202, description = "It is under way", body = Accepted), CommandProblems),
 )]
-pub async fn transfer(
-    State(api): State<Api>,
-    CallName(call_id): CallName,
-    body: RawJson,
-) -> Result<(StatusCode, Json<Accepted>), Problem> {
+pub async fn transfer(asked: Asked, body: RawJson) -> Result<Response, Problem> {
     let to = body.parse::<TransferWish>()?.check()?;
-    order(&api, &call_id, Order::Transfer(Transfer { to, command: "transfer" })).await
+    let transfer = Order::Transfer(Transfer { to, command: "transfer" });
+    asked.order("transfer", &body, transfer).await
 }
 
 impl TransferWish {
@@ -218,10 +218,50 @@ fn phones(to: Destinations, strategy: Option<Strategy>) -> Result<TransferTo, Pr
     Ok(TransferTo::Phones(numbers.iter().map(|number| PhoneNumber::new(number)).collect(), order))
 }
 
-async fn order(api: &Api, call_id: &str, order: Order) -> Result<(StatusCode, Json<Accepted>), Problem> {
-    let handle = up(api, call_id).await?;
-    handle.order(order).await.map_err(|error| refused(&error))?;
-    Ok(accepted(&handle))
+/// Who asks something of which call.
+pub struct Asked {
+    api: Api,
+    caller: Caller,
+    headers: HeaderMap,
+    call_id: String,
+}
+
+impl FromRequestParts<Api> for Asked {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let CallName(call_id) = CallName::from_request_parts(parts, api).await?;
+        // The guard in front of every order has put it there.
+        let caller = parts.extensions.get::<Caller>().cloned().unwrap_or_default();
+        Ok(Self { api: api.clone(), caller, headers: parts.headers.clone(), call_id })
+    }
+}
+
+impl Asked {
+    async fn order(self, name: &str, body: &RawJson, order: Order) -> Result<Response, Problem> {
+        self.carry_out(name, body, |handle| async move { handle.order(order).await }).await
+    }
+
+    /// Has the call do it, once for each Idempotency-Key.
+    async fn carry_out<F>(
+        self,
+        name: &str,
+        body: &RawJson,
+        work: impl FnOnce(CallHandle) -> F,
+    ) -> Result<Response, Problem>
+    where
+        F: Future<Output = Result<(), OrderError>> + Send + 'static,
+    {
+        let request = [name.as_bytes(), self.call_id.as_bytes(), &body.0];
+        let handle = up(&self.api, &self.call_id).await?;
+        let accepted = Accepted { call_id: handle.id.to_string(), status: "accepted" };
+        let ordered = work(handle);
+        let done = async move {
+            ordered.await.map_err(|error| refused(&error))?;
+            Ok((StatusCode::ACCEPTED, json!(accepted).to_string()))
+        };
+        idempotency::once(&self.api, &self.caller, &self.headers, &request, done).await
+    }
 }
 
 /// The call, which is up.
@@ -231,10 +271,6 @@ async fn up(api: &Api, call_id: &str) -> Result<CallHandle, Problem> {
     }
     find(api, call_id).await?;
     Err(refused(&OrderError::Over))
-}
-
-fn accepted(handle: &CallHandle) -> (StatusCode, Json<Accepted>) {
-    (StatusCode::ACCEPTED, Json(Accepted { call_id: handle.id.to_string(), status: "accepted" }))
 }
 
 fn refused(error: &OrderError) -> Problem {

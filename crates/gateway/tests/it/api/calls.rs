@@ -199,6 +199,37 @@ async fn digits_and_clear_and_a_transfer_to_a_bot_are_carried_out() {
 }
 
 #[tokio::test]
+async fn an_order_with_an_idempotency_key_is_carried_out_once_and_answered_alike() {
+    let gateway = Gateway::start("").await;
+    let address = gateway.http();
+    let phone = Phone::call("echo", &gateway.sip()).await;
+    let call_id = up(&address).await;
+    let headers = "Content-Type: application/json\r\nIdempotency-Key: digits-1\r\n";
+    let path = format!("/calls/{call_id}/dtmf");
+    let digits = async |body| ask(&address, Ask { method: "POST", path: &path, headers, body }).await;
+    let first = digits(r#"{"dtmf":"12"}"#).await;
+    let again = digits(r#"{"dtmf":"12"}"#).await;
+    assert_eq!((first.status, again.status, &again.body), (202, 202, &first.body));
+    assert_eq!(
+        (first.header("idempotent-replayed"), again.header("idempotent-replayed")),
+        (None, Some("true"))
+    );
+    assert_eq!(digits(r#"{"dtmf":"13"}"#).await.problem(), (422, "idempotency_mismatch".to_owned()));
+    let long = format!("Idempotency-Key: {}\r\n", "x".repeat(256));
+    for bad in ["Idempotency-Key: \r\n", "Idempotency-Key: a b\r\n", &long] {
+        let answer = ask(
+            &address,
+            Ask { method: "POST", path: &path.replace("dtmf", "clear"), headers: bad, body: "" },
+        )
+        .await;
+        assert_eq!(answer.problem(), (400, "bad_header".to_owned()), "{bad}");
+    }
+    phone.hang_up().await;
+    let record = gateway.stop().await.pop().unwrap();
+    assert_eq!(record["counters"]["digits_out"], 2);
+}
+
+#[tokio::test]
 async fn a_wrong_order_names_its_field_and_changes_nothing() {
     let gateway = Gateway::start("").await;
     let address = gateway.http();
