@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::api::Api;
-use super::calls::{commands, list, show};
+use super::calls::{commands, list, place, show};
 use super::problem::{FieldError, ProblemBody};
 use super::{access, bots, callbacks, events, extensions, numbers, recordings, trunks, watch};
 use crate::config::Role;
@@ -49,6 +49,7 @@ fn reading() -> OpenApiRouter<Api> {
 /// What takes an operator.
 fn operating() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
+        .routes(routes!(place::place))
         .routes(routes!(commands::hang_up))
         .routes(routes!(commands::transfer))
         .routes(routes!(commands::send_digits))
@@ -164,6 +165,48 @@ pub enum CommandProblems {
     /// The database does not answer, or too many ask; `Retry-After` says when to come again
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(ProblemBody),
+}
+
+/// What can be wrong with the wish for a call.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "it describes answers that are made elsewhere")]
+pub enum PlaceProblems {
+    /// A parameter, a header or a field is wrong; `errors` says which
+    #[response(status = 400, content_type = "application/problem+json")]
+    BadRequest(ProblemBody),
+    /// The key is missing or wrong
+    #[response(status = 401, content_type = "application/problem+json")]
+    NoKey(ProblemBody),
+    /// No trunk may dial this number or show that caller; or the key's role does not reach so far
+    #[response(status = 403, content_type = "application/problem+json")]
+    Role(ProblemBody),
+    /// It is an extension, and no phone is registered there
+    #[response(status = 404, content_type = "application/problem+json")]
+    Unknown(ProblemBody),
+    /// The body took longer than 10 s
+    #[response(status = 408, content_type = "application/problem+json")]
+    TooSlow(ProblemBody),
+    /// The first request with this Idempotency-Key is being carried out
+    #[response(status = 409, content_type = "application/problem+json")]
+    Conflict(ProblemBody),
+    /// The body is larger than 64 KiB
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(ProblemBody),
+    /// The body is not `application/json`
+    #[response(status = 415, content_type = "application/problem+json")]
+    NotJson(ProblemBody),
+    /// This Idempotency-Key came with another request
+    #[response(status = 422, content_type = "application/problem+json")]
+    Mismatch(ProblemBody),
+    /// As many calls are up, or began in the last minute, as may; or too many requests in a short time
+    #[response(status = 429, content_type = "application/problem+json")]
+    TooMany(ProblemBody),
+    /// The database does not keep up, or the server is being stopped; `Retry-After` says when to come again
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(ProblemBody),
+    /// Something of ours failed
+    #[response(status = 500, content_type = "application/problem+json")]
+    Internal(ProblemBody),
 }
 
 /// What stands above the resources.

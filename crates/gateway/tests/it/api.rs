@@ -7,6 +7,7 @@ mod command_line;
 mod description;
 mod events;
 mod keys;
+mod place;
 mod recordings;
 mod settings;
 mod tls;

@@ -2,6 +2,7 @@
 
 pub mod commands;
 pub mod list;
+pub mod place;
 pub mod show;
 mod view;
 
