@@ -98,13 +98,13 @@ impl App {
         let (studio, recorder) =
             Studio::open(&config, &current, &tasks, &store).map_err(StartError::Other)?;
         let left = (store, records, wire_log, studio);
-        exchange.tasks.spawn("queues", attend_queues(exchange.clone()));
         let Sockets { places, http, listeners, sip, tls } = sockets;
         let sip = sip.map(|(agent, calls)| (Arc::new(agent), calls));
         let agent = sip.as_ref().map(|(agent, _)| agent.clone());
         let exchange = Exchange::new(current, clock, tasks, registry, (locations, agent), left)
             .map_err(StartError::Other)?;
         let tasks = &exchange.tasks;
+        tasks.spawn("queues", attend_queues(exchange.clone()));
         tasks.spawn("callbacks", courier(&exchange).run(tasks.stop().clone()));
         let sip = sip.map(|(agent, calls)| {
             let lines = exchange.trunk_lines.clone();

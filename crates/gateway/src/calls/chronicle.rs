@@ -150,27 +150,14 @@ impl CallPage {
         self.tell(Fact::Parties(parties), at);
     }
 
-    /// It rings, or was answered.
+    /// Something became of the call.
     pub fn report(&self, fact: &CallFact, at: Moment) {
         let fact = match fact {
             CallFact::Ringing => Fact::Ringing,
             CallFact::InProgress => Fact::InProgress,
+            CallFact::Transfer(report) => Fact::Transfer(Box::new(since_1970(report, self.clock))),
         };
         self.tell(fact, at);
-    }
-
-    /// Something became of the call.
-    pub fn report(&self, fact: &CallFact, at: Moment) {
-        match fact {
-            CallFact::Ringing => self.ringing(at),
-            CallFact::InProgress => self.in_progress(at),
-            CallFact::Transfer(report) => self.transfer(report, at),
-        }
-    }
-
-    /// A transfer began, or went on.
-    pub fn transfer(&self, transfer: &TransferReport, at: Moment) {
-        self.tell(Fact::Transfer(Box::new(since_1970(transfer, self.clock))), at);
     }
 
     /// Something else that the store knows of calls.
