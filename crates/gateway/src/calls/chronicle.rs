@@ -7,9 +7,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use patchcord_core::call::{CallSettings, PhoneSettings, RefusedCall};
-use patchcord_core::vocabulary::{
-    CallFact, CallId, CallRecord, Direction, Moment, PhoneNumber, TransferReport, WallClock,
-};
+use patchcord_core::vocabulary::{CallFact, CallId, CallRecord, Direction, Moment, PhoneNumber, WallClock};
 use tracing::warn;
 
 use super::exchange::SIP;

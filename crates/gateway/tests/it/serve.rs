@@ -106,6 +106,11 @@ impl Gateway {
         (records, calls)
     }
 
+    /// What all calls share.
+    pub fn exchange(&self) -> &std::sync::Arc<patchcord::calls::Exchange> {
+        self.app.exchange()
+    }
+
     /// Asks a call to end.
     pub fn hang_up(&self, call: &CallId, reason: Reason) {
         let handles = self.exchange().registry.handles();
