@@ -18,10 +18,10 @@ pub fn peak(format: MediaFormat, audio: &[u8]) -> u16 {
             // A-law knows no zero: its quietest value stands for it.
             if loudest == 0 { 0 } else { Law::A.decode_sample((loudest | 0x80) ^ 0x55).unsigned_abs() }
         }
-        Encoding::Linear16 => audio
-            .chunks_exact(2)
-            .map(|two| two.try_into().map_or(0, |two| i16::from_le_bytes(two).unsigned_abs()))
-            .fold(0, u16::max),
+        Encoding::Linear16 => {
+            let (samples, _) = audio.as_chunks::<2>();
+            samples.iter().fold(0, |most, two| i16::from_le_bytes(*two).unsigned_abs().max(most))
+        }
     }
 }
 

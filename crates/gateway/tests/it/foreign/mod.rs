@@ -27,6 +27,7 @@ mod phones_meet_bots;
 mod plain_socket;
 mod postgresql;
 mod program;
+mod recordings;
 mod report;
 mod seed_messages;
 mod serve;
