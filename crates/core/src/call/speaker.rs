@@ -292,8 +292,7 @@ impl Speaker {
     }
 
     fn arrived(&mut self, audio: Duration, now: Moment) {
-        let speed = self.source.speed(now);
-        self.pace.arrived(now, self.playout.depth(), speed);
+        self.pace.arrived(now, self.playout.depth(), self.source.speed(now));
         self.source.pushed(audio);
         self.drained_since = None;
     }
@@ -491,8 +490,7 @@ mod tests {
     fn a_burst_of_speech_is_never_trimmed() {
         let mut speaker = speaker();
         let mut now = Moment::START;
-        let silence = vec![0xFFu8; 8_000 * 10];
-        speaker.push(&silence, now);
+        speaker.push(&vec![0xFFu8; 8_000 * 10], now);
         for _ in 0..400 {
             speaker.take_sound(now);
             now = now + FRAME;

@@ -372,6 +372,8 @@ impl CallTask {
 
 impl Ends {
     fn carry_out(&mut self, output: Output<'_>, clock: Clock) {
+        use Output::{ConnectBot, DialPhone, FindBot, ReachNextBot, ResumeBot};
+        self.reread |= matches!(output, DialPhone | FindBot | ConnectBot | ReachNextBot { .. } | ResumeBot);
         match output {
             Output::Rtp { to, packet } => self.phone.send_datagram(RtpPort::Rtp, packet, to),
             Output::Rtcp { to, packet } => self.phone.send_datagram(RtpPort::Rtcp, packet, to),
@@ -384,22 +386,12 @@ impl Ends {
             | Output::Answer
             | Output::Reject { .. }
             | Output::HangUpPhone(_)
-            | Output::ClosePhone(_) => {
-                self.reread |= matches!(output, Output::DialPhone);
-                self.phone.carry_out(&output, &self.exchange);
-            }
-            Output::FindBot => {
-                self.bot.find();
-                self.reread = true;
-            }
-            Output::ConnectBot => {
-                self.bot.connect();
-                self.reread = true;
-            }
+            | Output::ClosePhone(_) => self.phone.carry_out(&output, &self.exchange),
+            Output::FindBot => self.bot.find(),
+            Output::ConnectBot => self.bot.connect(),
             Output::CloseBot(code) => self.bot.close(code),
             Output::ReachNextBot { wish, phone } => {
                 self.succession.find(&self.exchange, &wish, &self.bot, phone);
-                self.reread = true;
             }
             Output::NextBotTakesOver => {
                 if let Some(media) = self.succession.take_over(&mut self.bot, clock.now()) {
@@ -412,10 +404,7 @@ impl Ends {
             }
             Output::DropNextBot => self.succession.drop_next(clock.now()),
             Output::PauseBot => self.bot.pause(),
-            Output::ResumeBot => {
-                self.bot.resume(clock.now());
-                self.reread = true;
-            }
+            Output::ResumeBot => self.bot.resume(clock.now()),
             Output::Answered => {
                 self.answered_at = Some(clock.now());
                 info!(media = %format_args!("{} → {}", self.phone.describe(), self.bot_media), "call answered");

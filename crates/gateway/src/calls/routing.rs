@@ -1,6 +1,7 @@
 //! Which bot a call is for.
 
 use patchcord_core::call::Fallback;
+use patchcord_core::vocabulary::PhoneNumber;
 
 use crate::config::{
     self, BotChoice, Config, ConfigApi, CountryCode, NumberRecording, RecordingSettings, Taker, WebUrl,
@@ -113,6 +114,7 @@ fn fallback(configured: &config::Fallback) -> Fallback {
         config::Fallback::Unavailable => Fallback::Unavailable,
         config::Fallback::Sorry => Fallback::Sorry,
         config::Fallback::Flow(name) => Fallback::Flow(name.as_str().into()),
+        config::Fallback::Transfer(number) => Fallback::Transfer(PhoneNumber::new(number)),
     }
 }
 

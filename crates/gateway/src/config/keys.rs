@@ -269,7 +269,7 @@ const AFTER_EXTENSIONS: &[Declaration] = &[
         "numbers[].fallback",
         Kind::Text,
         Is("\"sorry\""),
-        "What the caller gets when the bot fails: `busy` (486), `unavailable` (503), `sorry` (answer, a clip, hang-up) or `flow:NAME`.",
+        "What the caller gets when the bot fails: `busy` (486), `unavailable` (503), `sorry` (answer, a clip, hang-up), `flow:NAME` or `transfer:NUMBER`.",
     ),
     key(
         "numbers[].country",

@@ -63,6 +63,8 @@ pub enum Fallback {
     Sorry,
     /// The flow of this name takes the call.
     Flow(String),
+    /// This number is called and joined to the caller.
+    Transfer(String),
 }
 
 impl Number {
@@ -181,6 +183,7 @@ impl fmt::Display for Fallback {
             Fallback::Busy => f.write_str("busy"),
             Fallback::Unavailable => f.write_str("unavailable"),
             Fallback::Sorry => f.write_str("sorry"),
+            Fallback::Transfer(number) => write!(f, "transfer:{number}"),
             Fallback::Flow(name) => write!(f, "flow:{name}"),
         }
     }
@@ -210,16 +213,32 @@ impl Setting for Fallback {
             "busy" => Ok(Fallback::Busy),
             "unavailable" => Ok(Fallback::Unavailable),
             "sorry" => Ok(Fallback::Sorry),
-            _ if text.starts_with("transfer:") => Err(Refusal::later("a fallback to a transfer")),
-            _ => match text.strip_prefix("flow:") {
-                Some(flow) => Ok(Fallback::Flow(flow.to_owned())),
-                None => {
-                    Err(Refusal::unknown("fallback", text, &["busy", "unavailable", "sorry", "flow:NAME"]))
+            _ => match (text.strip_prefix("flow:"), text.strip_prefix("transfer:")) {
+                (Some(flow), _) => Ok(Fallback::Flow(flow.to_owned())),
+                (_, Some(number)) => dialable(number).map(Fallback::Transfer),
+                (None, None) => {
+                    let known = ["busy", "unavailable", "sorry", "flow:NAME", "transfer:NUMBER"];
+                    Err(Refusal::unknown("fallback", text, &known))
                 }
             },
         }
     }
 }
+
+/// A number that can be dialled as it stands.
+fn dialable(number: &str) -> Result<String, Refusal> {
+    let keys = number.strip_prefix('+').unwrap_or(number);
+    let is_key = |key: u8| key.is_ascii_digit() || matches!(key, b'*' | b'#');
+    if keys.is_empty() || keys.len() > DIALLED_KEYS_MAX || !keys.bytes().all(is_key) {
+        let good =
+            "digits, * and #, a + before them if it is international, for example transfer:+912212345678";
+        return Err(Refusal::new("this is no number that can be dialled", good));
+    }
+    Ok(number.to_owned())
+}
+
+/// Keys of a number to dial.
+const DIALLED_KEYS_MAX: usize = 32;
 
 /// The keys that say who takes the calls.
 const TAKERS: [&str; 3] = ["bot", "config_api", "flow"];

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use patchcord_core::call::{Output, TapeKind, TapePiece};
 use patchcord_core::dialect::{Wire, WireClass};
-use patchcord_core::vocabulary::{CallFact, CallRecord, Direction, HungUpBy};
+use patchcord_core::vocabulary::{CallFact, CallRecord, Direction};
 use serde_json::Value;
 
 use super::legs::Legs;
@@ -118,9 +118,7 @@ impl Witness {
         assert!(self.record.is_none(), "after the end: {output:?}");
         match output {
             Output::DialPhone => self.phone_goes(&[PhoneEnd::Silent], PhoneEnd::Dialled { early: false }),
-            Output::CancelPhone(_) => {
-                self.phone_goes(&DIALLED, PhoneEnd::Released);
-            }
+            Output::CancelPhone(_) => self.phone_goes(&DIALLED, PhoneEnd::Released),
             Output::Ring => self.phone_goes(&[PhoneEnd::Silent], PhoneEnd::Ringing),
             Output::Progress => self.phone_goes(&[PhoneEnd::Ringing], PhoneEnd::EarlyMedia),
             Output::Answer => self.phone_goes(UNANSWERED, PhoneEnd::Answered),
@@ -172,8 +170,6 @@ impl Witness {
             Output::Ended(record) => {
                 assert!(self.tapes.is_empty(), "recordings of a call that is over: {:?}", self.tapes);
                 self.legs.see_end(&record);
-                let is_joined = record.transfers.iter().any(|report| report.answered_at.is_some());
-                assert!(record.hung_up_by != HungUpBy::Agent || is_joined, "an agent whom nobody called");
                 assert_eq!(record.earlier_bots.len(), self.bots, "bots of the record");
                 assert!(record.answered_at.is_none() || self.answered, "an answer that nobody gave");
                 let is_up = record.answered_at.is_some();

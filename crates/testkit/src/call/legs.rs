@@ -4,7 +4,9 @@
 //! in the record.
 
 use patchcord_core::call::{LegNews, LegNo, LegOrder, LegRefusal, PhoneMedia, RtpIdentity};
-use patchcord_core::vocabulary::{CallRecord, Digit, DigitPress, LegStatus, TransferReport, TransferStatus};
+use patchcord_core::vocabulary::{
+    CallRecord, Digit, DigitPress, HungUpBy, LegStatus, TransferReport, TransferStatus,
+};
 
 use super::parts::{leg_address, media};
 
@@ -171,6 +173,8 @@ impl Legs {
             let talked = matches!(report.status, TransferStatus::Completed | TransferStatus::HandedOff);
             assert_eq!(talked, report.answered_at.is_some(), "{report:?}");
         }
+        let is_joined = record.transfers.iter().any(|report| report.answered_at.is_some());
+        assert!(record.hung_up_by != HungUpBy::Agent || is_joined, "an agent whom nobody called");
         let reported: usize = record.transfers.iter().map(|report| report.legs.len()).sum();
         assert!(reported <= self.legs.len());
     }

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod bots;
+mod bridge;
 mod codecs;
 mod ending;
 mod finding;
@@ -17,6 +18,7 @@ mod recording;
 mod setup;
 mod talking;
 mod transfer;
+mod unanswered;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -41,7 +41,7 @@ pub enum LegRefusal {
 pub(super) enum Move {
     /// Dial.
     Dial(LegNo, Destination),
-    /// The first leg is on its way: the transfer is no longer a mere wish.
+    /// The first leg is on its way: what was a wish is a transfer.
     Begun,
     /// Ask whoever answered to accept.
     Confirm(LegNo),

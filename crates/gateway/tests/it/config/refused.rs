@@ -180,6 +180,11 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("[sip]\nheaders = [\"From\"]", "sip.headers[0]", "own header fields"),
     ("[[numbers]]\nnumber = \"1 2\"\nbot = \"echo\"", "numbers[0].number", "not a number"),
     (
+        "[[numbers]]\nnumber = \"1\"\nbot = \"echo\"\nfallback = \"transfer:bob\"",
+        "numbers[0].fallback",
+        "no number that can be dialled",
+    ),
+    (
         "[[numbers]]\nnumber = \"1\"\nbot = \"echo\"\nfallback = \"cry\"",
         "numbers[0].fallback",
         "unknown fallback",
