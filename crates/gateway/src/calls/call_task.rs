@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use patchcord_core::call::{Call, CallSettings, Input, Output, SocketEnd, StateName};
-use patchcord_core::dialect::{Wire, WireClass};
+use patchcord_core::call::{Call, CallSettings, Input, SocketEnd, StateName};
+use patchcord_core::dialect::Wire;
 use patchcord_core::vocabulary::{CallRecord, Moment, Reason};
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
@@ -19,6 +19,7 @@ use tracing::info;
 
 use super::bot_end::{BotEnd, BotMedia, BotNews};
 use super::chronicle::{CallPage, what_is_known};
+use super::ends::Ends;
 use super::exchange::Exchange;
 use super::phone_end::PhoneEnd;
 use super::portion::Portion;
@@ -26,11 +27,10 @@ use super::queue_seat::QueueSeat;
 use super::registry::{CallOrder, Seat, Snapshot};
 use super::succession::Succession;
 use super::transfer_legs::TransferLegs;
-use super::wire_log::{Flow, WireName, WireTap};
+use super::wire_log::WireName;
 use crate::clock::Clock;
 use crate::config::RecordingFormat;
-use crate::net::{Pushed, Received, RtpPort};
-use crate::recording::Sink;
+use crate::net::{Received, RtpPort};
 use crate::tasks::give_way;
 
 /// One call and everything it holds.
@@ -47,31 +47,6 @@ pub struct CallTask {
     nameless: bool,
     /// Where datagrams are received, kept so that it is not cleared for each.
     datagram: Vec<u8>,
-}
-
-/// The two ends of the call, and what carrying out its wishes has led to.
-struct Ends {
-    exchange: Arc<Exchange>,
-    page: CallPage,
-    phone: PhoneEnd,
-    bot: BotEnd,
-    bot_media: BotMedia,
-    /// Where messages are left, if they are logged.
-    wire: Option<WireTap>,
-    /// Where the call's sound goes beside its ends.
-    sink: Sink,
-    /// The bots after this one and before it.
-    succession: Succession,
-    queue: QueueSeat,
-    legs: TransferLegs,
-    answered_at: Option<Moment>,
-    audio_dropped: u32,
-    bot_overflown: bool,
-    phone_overflown: bool,
-    /// An outbox would overflow before the end of this wake.
-    filling: bool,
-    reread: bool,
-    record: Option<Box<CallRecord>>,
 }
 
 impl CallTask {
@@ -370,117 +345,6 @@ impl CallTask {
     }
 }
 
-impl Ends {
-    fn carry_out(&mut self, output: Output<'_>, clock: Clock) {
-        use Output::{ConnectBot, DialPhone, FindBot, ReachNextBot, ResumeBot};
-        self.reread |= matches!(output, DialPhone | FindBot | ConnectBot | ReachNextBot { .. } | ResumeBot);
-        match output {
-            Output::Rtp { to, packet } => self.phone.send_datagram(RtpPort::Rtp, packet, to),
-            Output::Rtcp { to, packet } => self.phone.send_datagram(RtpPort::Rtcp, packet, to),
-            Output::BotWire(class, wire) => self.send_to_bot(class, wire),
-            Output::PhoneWire(class, wire) => self.send_to_vendor(class, wire),
-            Output::DialPhone
-            | Output::CancelPhone(_)
-            | Output::Ring
-            | Output::Progress
-            | Output::Answer
-            | Output::Reject { .. }
-            | Output::HangUpPhone(_)
-            | Output::ClosePhone(_) => self.phone.carry_out(&output, &self.exchange),
-            Output::FindBot => self.bot.find(),
-            Output::ConnectBot => self.bot.connect(),
-            Output::CloseBot(code) => self.bot.close(code),
-            Output::ReachNextBot { wish, phone } => {
-                self.succession.find(&self.exchange, &wish, &self.bot, phone);
-            }
-            Output::NextBotTakesOver => {
-                if let Some(media) = self.succession.take_over(&mut self.bot, clock.now()) {
-                    self.bot_media = media;
-                    // What found no room was the former's.
-                    self.bot_overflown = false;
-                    info!(media = %format_args!("{} → {media}", self.phone.describe()), "call handed over");
-                    self.reread = true;
-                }
-            }
-            Output::DropNextBot => self.succession.drop_next(clock.now()),
-            Output::PauseBot => self.bot.pause(),
-            Output::ResumeBot => self.bot.resume(clock.now()),
-            Output::Answered => {
-                self.answered_at = Some(clock.now());
-                info!(media = %format_args!("{} → {}", self.phone.describe(), self.bot_media), "call answered");
-            }
-            Output::Tape(kind, piece) => self.sink.take(kind, piece),
-            Output::Loudness { at, levels } => self.sink.take_levels(at, levels),
-            Output::Report(fact) => self.page.report(&fact, clock.now()),
-            Output::Leg(leg, order) => self.reread |= self.legs.carry_out(&self.exchange, leg, order),
-            Output::Queue(order) => self.reread |= self.queue.obey(&order, clock.now()),
-            Output::Ended(record) => self.record = Some(record),
-        }
-    }
-
-    fn send_to_bot(&mut self, class: WireClass, wire: Wire<'_>) {
-        self.trace(WireName::Bot, Flow::Out, wire);
-        if let BotEnd::Open(link, _) = &mut self.bot {
-            let pushed = link.send(class, wire);
-            self.filling |= link.is_filling();
-            self.audio_dropped += u32::from(matches!(pushed, Pushed::DroppedAudio));
-            self.bot_overflown |= matches!(pushed, Pushed::Overflow);
-        }
-    }
-
-    fn send_to_vendor(&mut self, class: WireClass, wire: Wire<'_>) {
-        self.trace(WireName::Vendor, Flow::Out, wire);
-        if let PhoneEnd::Vendor(link, _) = &mut self.phone {
-            let pushed = link.send(class, wire);
-            self.filling |= link.is_filling();
-            self.audio_dropped += u32::from(matches!(pushed, Pushed::DroppedAudio));
-            self.phone_overflown |= matches!(pushed, Pushed::Overflow);
-        }
-    }
-
-    fn trace_read(&self, name: WireName, received: &Received) {
-        match received {
-            Received::Text(text) => self.trace(name, Flow::In, Wire::Text(text.as_str())),
-            Received::Binary(bytes) => self.trace(name, Flow::In, Wire::Binary(bytes)),
-            Received::Ended(_) => {}
-        }
-    }
-
-    fn trace(&self, name: WireName, flow: Flow, wire: Wire<'_>) {
-        let Some(tap) = &self.wire else { return };
-        let peer = match &self.phone {
-            PhoneEnd::Vendor(_, dialect) if name == WireName::Vendor => dialect,
-            _ => self.bot_media.dialect,
-        };
-        tap.message(name, flow, peer, wire);
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>, now: Moment) {
-        if let BotEnd::Open(link, _) = &mut self.bot {
-            link.poll_write(cx, now);
-        }
-        self.phone.poll_write(cx, now);
-        let _ = self.succession.poll_leaving(cx, now);
-        let _ = self.legs.poll_commands(cx);
-    }
-
-    /// Finishes the closing handshakes of the WebSockets, within [`CLOSE_TIMEOUT`].
-    async fn close(mut self, clock: Clock) {
-        self.phone.close(CLOSE_NORMAL);
-        self.bot.close(CLOSE_NORMAL);
-        let closed = poll_fn(|cx| {
-            let now = clock.now();
-            let bot = self.bot.poll_closed(cx, now);
-            let phone = self.phone.poll_closed(cx, now);
-            let left = self.succession.poll_leaving(cx, now);
-            let legs = self.legs.poll_commands(cx);
-            if [bot, phone, left, legs].iter().all(Poll::is_ready) { Poll::Ready(()) } else { Poll::Pending }
-        });
-        // An end that does not answer the close frame loses the connection.
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, closed).await;
-    }
-}
-
 /// Rounds over all sources in one wake, when carrying out a wish made something else ready.
 const ROUNDS_PER_WAKE_MAX: usize = 8;
 const DATAGRAMS_PER_WAKE_MAX: usize = 16;
@@ -490,7 +354,3 @@ const DATAGRAM_BYTES_MAX: usize = 2_048;
 
 /// How often others get to see the counters of a call that is up.
 const SHOW_INTERVAL: Duration = Duration::from_secs(1);
-
-/// How long the closing handshakes of the WebSockets may take.
-pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-pub(super) const CLOSE_NORMAL: u16 = 1_000;

@@ -9,6 +9,7 @@ mod dial_routes;
 mod dialled_end;
 mod dialled_leg;
 mod directory;
+mod ends;
 mod exchange;
 pub mod inbound;
 mod locations;

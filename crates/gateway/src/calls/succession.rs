@@ -13,7 +13,7 @@ use patchcord_core::vocabulary::{Moment, Reason};
 use tracing::warn;
 
 use super::bot_end::{BotEnd, BotMedia, BotNews};
-use super::call_task::{CLOSE_NORMAL, CLOSE_TIMEOUT};
+use super::ends::{CLOSE_NORMAL, CLOSE_TIMEOUT};
 use super::exchange::Exchange;
 use crate::config::{Bot, BotUrl, Config};
 use crate::net::Trust;

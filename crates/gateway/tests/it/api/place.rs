@@ -118,14 +118,9 @@ async fn the_bot_of_the_request_gets_its_headers_and_custom_params() {
     gateway.stop_at_once().await;
 }
 
-#[tokio::test]
-async fn what_is_wrong_names_its_field_repeats_nothing_and_nothing_leaves() {
-    let mut carrier = Carrier::start().await;
-    let gateway = carrier.gateway("").await;
-    let address = gateway.http();
-    let seed: Value = serde_json::from_str(SEED).unwrap();
-    let mut rows = Vec::new();
-    for (pointer, value) in [
+/// A wrong field each: the pointer that is told, and the value.
+fn wrong_fields() -> Vec<(&'static str, Value)> {
+    vec![
         ("/from", json!("7415100898\r\nX-Evil: hunter2")),
         ("/from", json!("<hunter2>")),
         ("/from", json!(7_415_100_898_u64)),
@@ -161,7 +156,17 @@ async fn what_is_wrong_names_its_field_repeats_nothing_and_nothing_leaves() {
         ("/inputTemplate", json!("{{audio}}")),
         ("/wsurl", json!("wss://h/")),
         ("/callto", json!("hunter2")),
-    ] {
+    ]
+}
+
+#[tokio::test]
+async fn what_is_wrong_names_its_field_repeats_nothing_and_nothing_leaves() {
+    let mut carrier = Carrier::start().await;
+    let gateway = carrier.gateway("").await;
+    let address = gateway.http();
+    let seed: Value = serde_json::from_str(SEED).unwrap();
+    let mut rows = Vec::new();
+    for (pointer, value) in wrong_fields() {
         let mut body = seed.clone();
         let field = pointer.split('/').nth(1).unwrap();
         body[field] = value.clone();

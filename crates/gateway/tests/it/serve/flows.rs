@@ -106,7 +106,7 @@ async fn a_message_is_a_recording_of_the_caller_alone_and_a_short_one_is_none() 
         phone.talk(frames, say).await;
         phone.hang_up().await;
     }
-    let messages = gateway.stop_and_look(|folder| voicemails(folder)).await;
+    let messages = gateway.stop_and_look(voicemails).await;
     let [seconds] = messages.as_slice() else { panic!("{messages:?}") };
     assert!((3.5..5.0).contains(seconds), "{messages:?}");
 }

@@ -1,0 +1,165 @@
+//! The ends of one call, and what carrying out the call's wishes on them has led to.
+//!
+//! Nothing here decides and nothing waits: an output of the call goes where it belongs.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use patchcord_core::call::Output;
+use patchcord_core::dialect::{Wire, WireClass};
+use patchcord_core::vocabulary::{CallRecord, Moment};
+use tracing::info;
+
+use super::bot_end::{BotEnd, BotMedia};
+use super::chronicle::CallPage;
+use super::exchange::Exchange;
+use super::phone_end::PhoneEnd;
+use super::queue_seat::QueueSeat;
+use super::succession::Succession;
+use super::transfer_legs::TransferLegs;
+use super::wire_log::{Flow, WireName, WireTap};
+use crate::clock::Clock;
+use crate::net::{Pushed, Received, RtpPort};
+use crate::recording::Sink;
+
+/// The two ends of the call, and what carrying out its wishes has led to.
+pub(super) struct Ends {
+    pub(super) exchange: Arc<Exchange>,
+    pub(super) page: CallPage,
+    pub(super) phone: PhoneEnd,
+    pub(super) bot: BotEnd,
+    pub(super) bot_media: BotMedia,
+    /// Where messages are left, if they are logged.
+    pub(super) wire: Option<WireTap>,
+    /// Where the call's sound goes beside its ends.
+    pub(super) sink: Sink,
+    /// The bots after this one and before it.
+    pub(super) succession: Succession,
+    pub(super) queue: QueueSeat,
+    pub(super) legs: TransferLegs,
+    pub(super) answered_at: Option<Moment>,
+    pub(super) audio_dropped: u32,
+    pub(super) bot_overflown: bool,
+    pub(super) phone_overflown: bool,
+    /// An outbox would overflow before the end of this wake.
+    pub(super) filling: bool,
+    pub(super) reread: bool,
+    pub(super) record: Option<Box<CallRecord>>,
+}
+
+impl Ends {
+    pub(super) fn carry_out(&mut self, output: Output<'_>, clock: Clock) {
+        use Output::{ConnectBot, DialPhone, FindBot, ReachNextBot, ResumeBot};
+        self.reread |= matches!(output, DialPhone | FindBot | ConnectBot | ReachNextBot { .. } | ResumeBot);
+        match output {
+            Output::Rtp { to, packet } => self.phone.send_datagram(RtpPort::Rtp, packet, to),
+            Output::Rtcp { to, packet } => self.phone.send_datagram(RtpPort::Rtcp, packet, to),
+            Output::BotWire(class, wire) => self.send_to_bot(class, wire),
+            Output::PhoneWire(class, wire) => self.send_to_vendor(class, wire),
+            Output::DialPhone
+            | Output::CancelPhone(_)
+            | Output::Ring
+            | Output::Progress
+            | Output::Answer
+            | Output::Reject { .. }
+            | Output::HangUpPhone(_)
+            | Output::ClosePhone(_) => self.phone.carry_out(&output, &self.exchange),
+            Output::FindBot => self.bot.find(),
+            Output::ConnectBot => self.bot.connect(),
+            Output::CloseBot(code) => self.bot.close(code),
+            Output::ReachNextBot { wish, phone } => {
+                self.succession.find(&self.exchange, &wish, &self.bot, phone);
+            }
+            Output::NextBotTakesOver => {
+                if let Some(media) = self.succession.take_over(&mut self.bot, clock.now()) {
+                    self.bot_media = media;
+                    // What found no room was the former's.
+                    self.bot_overflown = false;
+                    info!(media = %format_args!("{} → {media}", self.phone.describe()), "call handed over");
+                    self.reread = true;
+                }
+            }
+            Output::DropNextBot => self.succession.drop_next(clock.now()),
+            Output::PauseBot => self.bot.pause(),
+            Output::ResumeBot => self.bot.resume(clock.now()),
+            Output::Answered => {
+                self.answered_at = Some(clock.now());
+                info!(media = %format_args!("{} → {}", self.phone.describe(), self.bot_media), "call answered");
+            }
+            Output::Tape(kind, piece) => self.sink.take(kind, piece),
+            Output::Loudness { at, levels } => self.sink.take_levels(at, levels),
+            Output::Report(fact) => self.page.report(&fact, clock.now()),
+            Output::Leg(leg, order) => self.reread |= self.legs.carry_out(&self.exchange, leg, order),
+            Output::Queue(order) => self.reread |= self.queue.obey(&order, clock.now()),
+            Output::Ended(record) => self.record = Some(record),
+        }
+    }
+
+    fn send_to_bot(&mut self, class: WireClass, wire: Wire<'_>) {
+        self.trace(WireName::Bot, Flow::Out, wire);
+        if let BotEnd::Open(link, _) = &mut self.bot {
+            let pushed = link.send(class, wire);
+            self.filling |= link.is_filling();
+            self.audio_dropped += u32::from(matches!(pushed, Pushed::DroppedAudio));
+            self.bot_overflown |= matches!(pushed, Pushed::Overflow);
+        }
+    }
+
+    fn send_to_vendor(&mut self, class: WireClass, wire: Wire<'_>) {
+        self.trace(WireName::Vendor, Flow::Out, wire);
+        if let PhoneEnd::Vendor(link, _) = &mut self.phone {
+            let pushed = link.send(class, wire);
+            self.filling |= link.is_filling();
+            self.audio_dropped += u32::from(matches!(pushed, Pushed::DroppedAudio));
+            self.phone_overflown |= matches!(pushed, Pushed::Overflow);
+        }
+    }
+
+    pub(super) fn trace_read(&self, name: WireName, received: &Received) {
+        match received {
+            Received::Text(text) => self.trace(name, Flow::In, Wire::Text(text.as_str())),
+            Received::Binary(bytes) => self.trace(name, Flow::In, Wire::Binary(bytes)),
+            Received::Ended(_) => {}
+        }
+    }
+
+    fn trace(&self, name: WireName, flow: Flow, wire: Wire<'_>) {
+        let Some(tap) = &self.wire else { return };
+        let peer = match &self.phone {
+            PhoneEnd::Vendor(_, dialect) if name == WireName::Vendor => dialect,
+            _ => self.bot_media.dialect,
+        };
+        tap.message(name, flow, peer, wire);
+    }
+
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, now: Moment) {
+        if let BotEnd::Open(link, _) = &mut self.bot {
+            link.poll_write(cx, now);
+        }
+        self.phone.poll_write(cx, now);
+        let _ = self.succession.poll_leaving(cx, now);
+        let _ = self.legs.poll_commands(cx);
+    }
+
+    /// Finishes the closing handshakes of the WebSockets, within [`CLOSE_TIMEOUT`].
+    pub(super) async fn close(mut self, clock: Clock) {
+        self.phone.close(CLOSE_NORMAL);
+        self.bot.close(CLOSE_NORMAL);
+        let closed = poll_fn(|cx| {
+            let now = clock.now();
+            let bot = self.bot.poll_closed(cx, now);
+            let phone = self.phone.poll_closed(cx, now);
+            let left = self.succession.poll_leaving(cx, now);
+            let legs = self.legs.poll_commands(cx);
+            if [bot, phone, left, legs].iter().all(Poll::is_ready) { Poll::Ready(()) } else { Poll::Pending }
+        });
+        // An end that does not answer the close frame loses the connection.
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, closed).await;
+    }
+}
+
+/// How long the closing handshakes of the WebSockets may take.
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const CLOSE_NORMAL: u16 = 1_000;
