@@ -33,6 +33,7 @@ command -v kamailio >/dev/null || [ -x /usr/sbin/kamailio ] || missing="$missing
 command -v python3 >/dev/null || missing="$missing python3"
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
 command -v openssl >/dev/null || missing="$missing openssl"
+command -v curl >/dev/null || missing="$missing curl"
 command -v node >/dev/null || missing="$missing nodejs"
 command -v npm >/dev/null || missing="$missing npm"
 # shellcheck disable=SC2086
@@ -41,7 +42,7 @@ python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || die "python3 is
 node -e 'process.exit(+process.versions.node.split(".")[0] < 18 ? 1 : 0)' || die "node is too old: 18 or newer is needed"
 
 # 2. Python: peers/.venv, exactly what python/requirements.txt pins. The stamp is a copy of it.
-if ! cmp -s python/requirements.txt .venv/stamp || ! .venv/bin/python -c 'import av, jsonschema, numpy, websockets' 2>/dev/null; then
+if ! cmp -s python/requirements.txt .venv/stamp || ! .venv/bin/python -c 'import av, jsonschema, numpy, schemathesis, websockets' 2>/dev/null; then
   say "making peers/.venv"
   rm -rf .venv
   if ! python3 -m venv .venv >/dev/null 2>&1; then

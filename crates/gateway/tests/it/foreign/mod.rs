@@ -3,6 +3,8 @@
 //! `make test` runs these one after another, each bounded in time; `PATCHCORD_LONG=1` makes the calls 30 s
 //! long. They need what `scripts/setup-tests.sh` installs.
 
+mod api_description;
+mod api_examples;
 mod ask;
 mod bot;
 mod built_in_bots;
