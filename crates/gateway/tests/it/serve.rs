@@ -18,6 +18,7 @@ pub mod phone;
 mod reloads;
 mod sound;
 mod stored;
+mod transfer;
 mod trunks;
 mod wires;
 

@@ -318,6 +318,10 @@ impl Race {
                 }
             }
             RaceStage::Wish | RaceStage::Running => {
+                if self.legs.iter().any(|leg| leg.stage.until().is_some()) {
+                    // What was asked to be dialled may be on its way without having said so.
+                    self.stage = RaceStage::Running;
+                }
                 self.release(None, q850, now);
                 let status = if abandoned { TransferStatus::CallerAbandoned } else { TransferStatus::Failed };
                 self.finish(status, q850, now);

@@ -256,7 +256,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     (
         "[bots.a]\nurl = \"ws://h/\"\ndialect = \"ozonetel\"\non_transfer = \"wait\"",
         "bots.a.on_transfer",
-        "hold",
+        "unknown on_transfer",
     ),
     (
         "[bots.a]\nurl = \"ws://h/\"\ndialect = \"ozonetel\"\nheaders = { Sec-X = \"1\" }",
