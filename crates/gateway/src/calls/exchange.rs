@@ -240,7 +240,10 @@ impl Exchange {
                 bot_connect: CONNECT_TIMEOUT + DEADLINE_LAG,
                 ..Deadlines::default()
             },
-            transfers: TransferSettings::default(),
+            transfers: TransferSettings {
+                ring: self.config().transfers.ring,
+                confirm: self.config().transfers.confirm.clone(),
+            },
         }
     }
 

@@ -7,6 +7,7 @@ mod extensions;
 mod http;
 mod outbound;
 mod recording;
+mod transfers;
 mod trunks;
 
 pub use super::declaration::{Declaration, Default, Kind};
@@ -55,6 +56,7 @@ const TABLES: &[&[Declaration]] = &[
     trunks::KEYS,
     extensions::KEYS,
     outbound::KEYS,
+    transfers::KEYS,
     AFTER_EXTENSIONS,
     recording::KEYS,
 ];

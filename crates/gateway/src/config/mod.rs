@@ -47,6 +47,7 @@ mod sip;
 mod sip_headers;
 mod storage;
 mod substitute;
+mod transfers;
 mod tree;
 mod trunks;
 mod url;
@@ -96,6 +97,7 @@ pub use server::Server;
 pub use sip::{ExternalIp, PhoneCodec, RtpPorts, Sip, SipListen, SipTlsFiles, SipTransport};
 pub use sip_headers::HeaderPattern;
 pub use storage::{Database, Storage};
+pub use transfers::Transfers;
 pub use trunks::{Account, Carrier, DialRules, OutboundProxy, Trunk, TrunkLimits};
 pub use url::{BotUrl, Url, UrlKind, WebUrl};
 pub use vendor_port::VendorAccess;
@@ -124,6 +126,8 @@ pub struct Config {
     pub extensions: Vec<Extension>,
     /// What holds for all calls that we place.
     pub outbound: Outbound,
+    /// How calls are given to people.
+    pub transfers: Transfers,
     /// Which bot takes which number, first match first.
     pub numbers: Vec<Number>,
     /// The remote bots.
@@ -271,6 +275,7 @@ impl Config {
         trunks::check_sockets(&trunk_sections, &trunks, sip.as_ref());
         let storage = Storage::read(&root.section("storage"));
         let outbound = Outbound::read(&root.section("outbound"));
+        let transfers = Transfers::read(&root.section("transfers"));
         let egress = Egress::read(&root.section("egress"));
         let data_dir = server.as_ref().map(|server| server.data_dir.as_path());
         let recording = Recording::read(&root.section("recording"), &root.section("storage"), data_dir);
@@ -293,6 +298,7 @@ impl Config {
             numbers: numbers.into_iter().collect::<Option<_>>()?,
             bots: bots.into_iter().collect::<Option<_>>()?,
             outbound: outbound?,
+            transfers: transfers?,
             ivr,
             flows,
             queues,

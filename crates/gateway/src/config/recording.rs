@@ -172,13 +172,17 @@ impl Setting for Age {
     }
 }
 
-/// Has the paths of consent clips start at `folder`, that of the configuration.
+/// Has the paths of consent clips, and of the whisper of transfers, start at `folder`, that of the configuration.
 pub(super) fn resolve_paths(root: &mut Table, folder: &Path) {
-    let resolve = |table: &mut Table| {
-        if let Some(Value::Text(path)) = table.find_mut(CONSENT).map(|node| &mut node.value) {
+    let resolve_key = |table: &mut Table, key: &str| {
+        if let Some(Value::Text(path)) = table.find_mut(key).map(|node| &mut node.value) {
             *path = folder.join(&*path).display().to_string();
         }
     };
+    let resolve = |table: &mut Table| resolve_key(table, CONSENT);
+    if let Some(Value::Table(transfers)) = root.find_mut("transfers").map(|node| &mut node.value) {
+        resolve_key(transfers, "whisper");
+    }
     if let Some(Value::Table(recording)) = root.find_mut("recording").map(|node| &mut node.value) {
         resolve(recording);
     }

@@ -179,6 +179,8 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ),
     ("[sip]\nheaders = [\"From\"]", "sip.headers[0]", "own header fields"),
     ("[[numbers]]\nnumber = \"1 2\"\nbot = \"echo\"", "numbers[0].number", "not a number"),
+    ("[transfers]\nring = \"5m\"", "transfers.ring", "cannot ring that long"),
+    ("[transfers]\nwhisper = \"/nowhere.wav\"", "transfers.whisper", "nowhere.wav"),
     (
         "[[numbers]]\nnumber = \"1\"\nbot = \"echo\"\nfallback = \"transfer:bob\"",
         "numbers[0].fallback",

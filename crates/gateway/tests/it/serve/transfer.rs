@@ -23,10 +23,14 @@ struct Stage {
 
 impl Stage {
     async fn set(on_transfer: &str) -> Self {
+        Self::set_with(on_transfer, "").await
+    }
+
+    async fn set_with(on_transfer: &str, more: &str) -> Self {
         let carrier = Carrier::start().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let gateway = Gateway::start(&format!(
-            "{}[[numbers]]\nnumber = \"*\"\nbot = \"desk\"\n\
+            "{}{more}[[numbers]]\nnumber = \"*\"\nbot = \"desk\"\n\
              [bots.desk]\nurl = \"ws://{}/\"\ndialect = \"ivr-solutions\"\non_transfer = \"{on_transfer}\"\n",
             carrier.trunk("carrier", "allow = [\"91*\"]\ncaller_ids = [\"7415100898\"]"),
             listener.local_addr().unwrap()
@@ -146,5 +150,21 @@ async fn a_caller_who_leaves_while_it_rings_leaves_nobody_ringing() {
     assert!(matches!(agent.end().await, LegEvent::Cancelled { .. }));
     let (_, calls) = stage.gateway.stop_and_see().await;
     assert_eq!(calls[0].transfers[0].status, TransferStatus::CallerAbandoned);
+    stage.carrier.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_has_to_accept_hears_the_beeps_and_is_joined_by_pressing_one() {
+    let mut stage = Stage::set_with("end", "[transfers]\nconfirm = true\n").await;
+    stage.transfer(json!("919876543210")).await;
+    let mut agent = stage.carrier.next().await;
+    agent.ring().await;
+    assert!(agent.answer().await);
+    agent.hear(|payload| payload.iter().any(|byte| *byte & 0x7F < 0x30)).await;
+    agent.leg.send_info('1', Duration::from_millis(100)).await.unwrap();
+    hear_each_other(&mut stage.phone, &agent).await;
+    stage.phone.hang_up().await;
+    let (_, calls) = stage.gateway.stop_and_see().await;
+    assert_eq!(calls[0].transfers[0].status, TransferStatus::Completed);
     stage.carrier.stop().await;
 }
