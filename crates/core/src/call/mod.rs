@@ -45,8 +45,8 @@ use std::time::Duration;
 
 use crate::media::MediaFormat;
 use crate::vocabulary::{
-    BotSession, CallId, CommandRefusal, Counters, Digit, Direction, FarEnd, Moment, PhoneNumber, StreamId,
-    TransferReport, WallClock,
+    BotSession, CallId, CommandRefusal, Counters, Digit, Direction, FarEnd, Moment, PhoneNumber, Reason,
+    StreamId, TransferReport, WallClock,
 };
 
 use self::bot_leg::{BotLeg, BotLink};
@@ -98,6 +98,8 @@ pub struct Call {
     transfer_settings: TransferSettings,
     /// Transfers to people that are over, in order.
     transfers: Vec<TransferReport>,
+    /// Why nobody took the call that still rings.
+    untaken: Option<Reason>,
     /// The number of the next leg of a transfer.
     next_leg: u32,
     speaker: Speaker,
@@ -187,6 +189,7 @@ impl Call {
             earlier_bots: Vec::new(),
             transfer_settings: settings.transfers,
             transfers: Vec::new(),
+            untaken: None,
             next_leg: 0,
             counters: Counters::default(),
             outputs: Outputs::default(),

@@ -10,7 +10,7 @@ use super::bot_leg::BotLink;
 use super::output::{Leg, Outputs, PlainOutput};
 use super::phone_leg::{PhoneLeg, Presence};
 use super::state::State;
-use super::{BotPlace, BotWish, Call, Destination};
+use super::{BotPlace, BotWish, Call, Destination, OnTransfer};
 
 impl Call {
     /// Tells the bot something; what a built-in bot says to it is carried out at once.
@@ -312,6 +312,15 @@ impl Call {
 
     /// The bot wants to hang up.
     fn bot_hangs_up(&mut self, when: HangUpWhen, now: Moment) {
+        if self.answered_at.is_none()
+            && let Some(reason) = self.untaken.take()
+        {
+            // A bot whose part was over with its transfer has no say in what follows.
+            return match self.bot.on_transfer {
+                OnTransfer::End => self.fall_back(reason, now),
+                OnTransfer::Hold => self.end(reason, now),
+            };
+        }
         match when {
             HangUpWhen::AfterPlayout => self.end_after_playout(Reason::BotHungUp, now),
             HangUpWhen::Now => self.end(Reason::BotHungUp, now),

@@ -146,7 +146,7 @@ pub enum Target {
 }
 
 /// A step of a flow, both counted from 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Spot {
     /// The flow.
     pub flow: usize,

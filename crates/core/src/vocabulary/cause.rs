@@ -236,6 +236,22 @@ impl Reason {
     pub fn find(word: &str) -> Option<Self> {
         REASONS.iter().find(|row| row.word == word).map(|row| row.reason)
     }
+
+    /// Why a call ends that those who were called for it did not take, by the last one's Q.850 cause.
+    pub const fn of_untaken(q850: u8) -> Self {
+        match q850 {
+            17 => Self::Busy,
+            18 | 19 => Self::Unanswered,
+            21 => Self::Declined,
+            1 => Self::UnknownNumber,
+            // No trunk goes there, or none may.
+            3 | 57 => Self::NoRoute,
+            42 => Self::OverCapacity,
+            // Nobody is registered there.
+            20 => Self::TransferFailed,
+            _ => Self::NotConnected,
+        }
+    }
 }
 
 impl CauseClass {
@@ -401,7 +417,7 @@ mod tests {
             let answered = if row.reason == Reason::Restart { Failed } else { Completed };
             assert_eq!(cause.outcome(true), answered, "{}", row.word);
             let unanswered = match row.word {
-                "caller_hung_up" | "canceled" | "asked" | "vendor_reset" => Canceled,
+                "caller_hung_up" | "agent_hung_up" | "canceled" | "asked" | "vendor_reset" => Canceled,
                 "no_answer" => NoAnswer,
                 _ => match (row.class, row.q850) {
                     (CauseClass::Bot, _) => Failed,

@@ -11,9 +11,11 @@ use patchcord_core::call::{
     RecordingPlan, RefusedCall, RtpIdentity, TransferSettings, refused_record,
 };
 use patchcord_core::dialect::registry::{BotSideSettings, RecordWish, RefusalWish};
-use patchcord_core::flow::FlowBot;
+use patchcord_core::flow::{FlowBook, FlowBot, Spot};
 use patchcord_core::media::MediaFormat;
-use patchcord_core::vocabulary::{CallId, Direction, PhoneNumber, Reason, StreamId};
+use patchcord_core::vocabulary::{
+    CallId, Callee, DialOrder, Direction, FlowDial, PhoneNumber, Reason, StreamId,
+};
 use patchcord_sip::SipAgent;
 use tokio::sync::{mpsc, watch};
 
@@ -269,15 +271,19 @@ impl Exchange {
     pub fn flow(&self, name: &str, phone_format: MediaFormat) -> Option<(BotSettings, BotEnd)> {
         let book = self.config().flows.clone();
         let spot = book.find(name)?;
-        let settings = BotSettings {
-            name: format!("flow:{name}").into(),
-            dialect: bots::BUILT_IN,
-            side: Box::new(FlowBot::new(book, spot, phone_format)),
-            audio: bots::audio(phone_format),
-            place: BotPlace::BuiltIn,
-            on_transfer: OnTransfer::Hold,
+        Some(flow_bot(&format!("flow:{name}"), (book, spot), phone_format, OnTransfer::Hold))
+    }
+
+    /// A flow that does nothing but call somebody, and leaves the call to its fallback if that is in vain.
+    pub fn dial_only(&self, callee: Callee, phone_format: MediaFormat) -> (BotSettings, BotEnd) {
+        let config = self.config();
+        let name = match callee {
+            Callee::Phone(_) => "dial:phone",
+            Callee::Extension(_) => "dial:extension",
         };
-        Some((settings, BotEnd::BuiltIn))
+        let dial = FlowDial { to: vec![callee], order: DialOrder::AllAtOnce, ring: config.outbound.ring };
+        let book = FlowBook::dial_only(name, dial, config.flows.house.clone());
+        flow_bot(name, (Arc::new(book), Spot::default()), phone_format, OnTransfer::End)
     }
 
     /// Looks whose turn it is in the queues.
@@ -301,6 +307,23 @@ impl Exchange {
         let settings = BotSettings { name, dialect: row.name, side, audio, place, on_transfer };
         (settings, BotEnd::remote(self.clone(), bot, trust))
     }
+}
+
+fn flow_bot(
+    name: &str,
+    (book, spot): (Arc<FlowBook>, Spot),
+    phone_format: MediaFormat,
+    on_transfer: OnTransfer,
+) -> (BotSettings, BotEnd) {
+    let settings = BotSettings {
+        name: name.into(),
+        dialect: bots::BUILT_IN,
+        side: Box::new(FlowBot::new(book, spot, phone_format)),
+        audio: bots::audio(phone_format),
+        place: BotPlace::BuiltIn,
+        on_transfer,
+    };
+    (settings, BotEnd::BuiltIn)
 }
 
 /// What a call has to know of `settings`; it is recorded from its answer on if that is `wanted`.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Once};
 
 use patchcord_core::call::{BotSettings, Fallback, PhoneMedia, PhoneSettings, RtpIdentity};
 use patchcord_core::media::MediaFormat;
-use patchcord_core::vocabulary::{Cause, PhoneNumber, Reason};
+use patchcord_core::vocabulary::{Callee, Cause, PhoneNumber, Reason};
 use patchcord_sip::{CallLeg, IncomingCall, Invitation, Transport};
 use tokio::sync::mpsc;
 use tracing::{Instrument, error, info, info_span, warn};
@@ -17,13 +17,16 @@ use super::call_task::CallTask;
 use super::config_api::{Asked, Inquiry};
 use super::exchange::recording_plan;
 use super::exchange::{CallNames, Exchange, Parties, SIP, draw_rtp_identity};
+use super::occupied::Occupation;
+use super::outbound::limits_of_all;
 use super::phone_end::PhoneEnd;
 use super::registry::{CallOrder, Seat};
 use super::routing::{Caller, Dialled, Route, RouteTaker, route};
 use super::session::Session;
 use super::sip_end::SipEnd;
 use super::sip_leg::rejection;
-use crate::config::{CONFIG_API_BOT, Config, RecordingSettings};
+use super::toll_guard::{ALL, TollPass};
+use crate::config::{CONFIG_API_BOT, Config, Extension, RecordingSettings};
 use crate::net::{RtpSocket, local_address_towards};
 use crate::store::CallbackAddress;
 
@@ -73,7 +76,7 @@ async fn run(
         }
     };
     let Prepared { bot, bot_end, fallback, country, trunk, rtp, session, description, .. } = prepared;
-    let Prepared { identity, media, early_media, callback, recording, .. } = prepared;
+    let Prepared { identity, media, early_media, callback, recording, mut own, .. } = prepared;
     let trunk = trunk.as_deref();
     info!(source = %invitation.source, trunk, bot = %bot.name, dialect = bot.dialect, "call came in");
     if media.as_ref().is_some_and(|media| media.srtp.is_some()) {
@@ -85,12 +88,14 @@ async fn run(
     let mut settings = exchange.settings(names, parties, phone, bot, fallback);
     settings.recording =
         recording_plan(recording.as_ref().unwrap_or(&config.recording.settings), recording.is_some());
+    settings.transfers.shown_outside = own.shown_outside.take();
     let format = recording.map_or(config.recording.settings.format, |recording| recording.format);
     let page = exchange.chronicle().begin(&settings, callback).await;
     let end = SipEnd::new((leg, events), rtp, session, description, media);
     let task =
         CallTask::new(&exchange, (settings, page), PhoneEnd::Sip(Box::new(end)), bot_end, (seat, orders));
     task.recorded_as(format).run().await;
+    drop(own);
 }
 
 /// What a SIP call begins with.
@@ -109,6 +114,7 @@ struct Prepared {
     media: Option<PhoneMedia>,
     early_media: bool,
     recording: Option<RecordingSettings>,
+    own: OwnCall,
 }
 
 fn prepare(
@@ -118,11 +124,8 @@ fn prepare(
     (names, parties): (&CallNames, &Parties),
 ) -> Result<Prepared, Reason> {
     let source = invitation.source.ip().to_canonical();
-    let dialled = Dialled {
-        request_user: &invitation.request_user,
-        to_user: &invitation.to_user,
-        caller: caller(invitation, source),
-    };
+    let caller = caller(config, invitation, source);
+    let dialled = Dialled { request_user: &invitation.request_user, to_user: &invitation.to_user, caller };
     let route = route(config, dialled).ok_or(Reason::UnknownNumber)?;
     let sip = &config.sip;
     let rtp = exchange.rtp_ports.bind(media_address(source)).map_err(|error| {
@@ -143,9 +146,12 @@ fn prepare(
         None => (session.offer().map_err(|error| error.reason())?, None),
     };
     let format = media.as_ref().map_or(MediaFormat::PCMU_8K, |media| media.codec.widest_format());
+    let own = OwnCall::of(exchange, config, caller.extension(), &route.taker)?;
+    let callback = callback_address(&route);
     let (bot, bot_end) = match route.taker {
         RouteTaker::Bot(choice) => exchange.bot(choice, format),
         RouteTaker::Flow(name) => exchange.flow(name, format).ok_or(Reason::Internal)?,
+        RouteTaker::Callee(callee) => exchange.dial_only(callee, format),
         RouteTaker::ConfigApi(api) => {
             let asked = Asked {
                 call_id: &names.call_id,
@@ -161,7 +167,6 @@ fn prepare(
     let identity = draw_rtp_identity()?;
     let trunk = config.find_trunk(source);
     let country = route.country.or_else(|| trunk?.country.as_ref()).map(|code| code.as_str().into());
-    let callback = callback_address(&route);
     let (fallback, trunk) = (route.fallback, trunk.map(|trunk| trunk.name.clone()));
     let (early_media, recording) = (route.early_media, route.recording);
     Ok(Prepared {
@@ -178,20 +183,66 @@ fn prepare(
         media,
         early_media,
         recording,
+        own,
     })
+}
+
+/// What a call of an extension has beside others, and holds as long as it lasts.
+#[derive(Default)]
+struct OwnCall {
+    /// Who is shown to numbers outside instead of the extension.
+    shown_outside: Option<PhoneNumber>,
+    /// Its phone has a call.
+    _occupation: Option<Occupation>,
+    /// It goes outside.
+    _pass: Option<TollPass>,
+}
+
+impl OwnCall {
+    /// That of a call by that extension, if it is one.
+    ///
+    /// # Errors
+    /// [`Reason::OverCapacity`] when no further call may go out.
+    fn of(
+        exchange: &Exchange,
+        config: &Config,
+        extension: Option<&Extension>,
+        taker: &RouteTaker<'_>,
+    ) -> Result<Self, Reason> {
+        let Some(extension) = extension else { return Ok(Self::default()) };
+        let pass = match taker {
+            RouteTaker::Callee(Callee::Phone(_)) => {
+                let limits = limits_of_all(&config.outbound);
+                let pass = exchange.toll.take(ALL, limits, exchange.clock.now());
+                Some(pass.map_err(|_| Reason::OverCapacity)?)
+            }
+            RouteTaker::Callee(Callee::Extension(_))
+            | RouteTaker::Bot(_)
+            | RouteTaker::ConfigApi(_)
+            | RouteTaker::Flow(_) => None,
+        };
+        Ok(Self {
+            shown_outside: extension.caller_id.as_deref().map(PhoneNumber::new),
+            _occupation: Some(exchange.occupied.begin(&extension.number)),
+            _pass: pass,
+        })
+    }
 }
 
 /// Where a call of that route is told of; who is asked for its bot may name another address.
 fn callback_address(route: &Route<'_>) -> CallbackAddress {
     match route.taker {
         RouteTaker::ConfigApi(_) => CallbackAddress::asked(route.callbacks),
-        RouteTaker::Bot(_) | RouteTaker::Flow(_) => CallbackAddress::known(route.callbacks),
+        RouteTaker::Bot(_) | RouteTaker::Flow(_) | RouteTaker::Callee(_) => {
+            CallbackAddress::known(route.callbacks)
+        }
     }
 }
 
-fn caller(invitation: &Invitation, source: IpAddr) -> Caller {
+fn caller<'a>(config: &'a Config, invitation: &Invitation, source: IpAddr) -> Caller<'a> {
     match &invitation.extension {
-        Some(_) => Caller::Extension,
+        // One that a reload took away while it was calling is nobody.
+        Some(number) => config.find_extension(number).map_or(Caller::Outside, Caller::Extension),
         None if source.is_loopback() => Caller::ThisMachine,
         None => Caller::Outside,
     }

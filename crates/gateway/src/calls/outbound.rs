@@ -201,7 +201,7 @@ impl Exchange {
             };
             return Err(if allowed { PlaceError::CallerNotAllowed } else { PlaceError::NotAllowed });
         }
-        let of_all = self.toll.take(ALL, all(&config.outbound), now).map_err(refused)?;
+        let of_all = self.toll.take(ALL, limits_of_all(&config.outbound), now).map_err(refused)?;
         let mut refusal = None;
         for trunk in trunks {
             let Some(trunk) = trunk else { return Ok(Passes { _of_all: of_all, of_trunk: None }) };
@@ -300,7 +300,8 @@ fn checked(number: &str) -> Option<PhoneNumber> {
     is_dialable(number).then(|| PhoneNumber::new(number))
 }
 
-fn all(outbound: &Outbound) -> TollLimits {
+/// The bounds of all calls that go out.
+pub fn limits_of_all(outbound: &Outbound) -> TollLimits {
     TollLimits { calls: outbound.calls, per_minute: outbound.per_minute }
 }
 

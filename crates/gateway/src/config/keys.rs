@@ -271,7 +271,7 @@ const AFTER_EXTENSIONS: &[Declaration] = &[
         "numbers[].fallback",
         Kind::Text,
         Is("\"sorry\""),
-        "What the caller gets when the bot fails: `busy` (486), `unavailable` (503), `sorry` (answer, a clip, hang-up), `flow:NAME` or `transfer:NUMBER`.",
+        "What the caller gets when the bot fails: `busy` (486), `unavailable` (503), `sorry` (answer, a clip, hang-up), `hang-up` (what was wrong, by its status), `flow:NAME` or `transfer:NUMBER`. With `extension`, `hang-up` where nothing is said.",
     ),
     key(
         "numbers[].country",
@@ -291,7 +291,12 @@ const AFTER_EXTENSIONS: &[Declaration] = &[
         Absent("`bot` takes the calls"),
         "The flow that takes its calls, one of `[flows.NAME]`.",
     ),
-    later("numbers[].extension", "Rings a registered phone instead of a bot."),
+    key(
+        "numbers[].extension",
+        Kind::Text,
+        Absent("`bot` takes the calls"),
+        "The extension whose phones ring instead of a bot, a `number` of `[[extensions]]`.",
+    ),
     key(
         "numbers[].callbacks",
         Kind::Text,

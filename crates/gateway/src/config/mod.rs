@@ -104,6 +104,7 @@ pub use vendor_port::VendorAccess;
 
 use addresses::{Socket, Taken};
 use flows::Around;
+use numbers::Takers;
 use problem::Report;
 use section::Section;
 use substitute::Lookup;
@@ -250,9 +251,6 @@ impl Config {
         let flow_sections = root.named_sections("flows");
         let flow_names: Vec<&str> = flow_sections.iter().map(|(name, _)| *name).collect();
         let number_sections = root.list_of_sections("numbers");
-        let numbers: Vec<_> =
-            number_sections.iter().map(|section| Number::read(section, &names, &flow_names)).collect();
-        numbers::check_order(&number_sections, &numbers);
         let bots: Vec<_> = bot_sections.iter().map(|(name, section)| Bot::read(name, section)).collect();
         let listener_sections = root.list_of_sections("listeners");
         let listeners: Vec<_> =
@@ -269,6 +267,11 @@ impl Config {
         let extension_sections = root.list_of_sections("extensions");
         let extensions: Vec<_> = extension_sections.iter().map(Extension::read).collect();
         extensions::check_order(&extension_sections, &extensions);
+        let own = extensions.iter().flatten().map(|extension| extension.number.as_str());
+        let own: Vec<&str> = own.collect();
+        let takers = Takers { bots: &names, flows: &flow_names, extensions: &own };
+        let numbers: Vec<_> = number_sections.iter().map(|section| Number::read(section, &takers)).collect();
+        numbers::check_order(&number_sections, &numbers);
         let around = Around { bots: &names, extensions: &extensions, trunks: &trunks };
         let flows = flows::read(root, &around, folder);
         let sip = Sip::read(&sip_section, !trunks.is_empty() || !extensions.is_empty());

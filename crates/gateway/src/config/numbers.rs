@@ -38,6 +38,8 @@ pub enum Taker {
     ConfigApi(Box<ConfigApi>),
     /// The flow of this name.
     Flow(String),
+    /// The phones of this extension.
+    Extension(String),
 }
 
 /// The numbers that an entry means.
@@ -65,10 +67,20 @@ pub enum Fallback {
     Flow(String),
     /// This number is called and joined to the caller.
     Transfer(String),
+    /// The caller learns what was wrong: by its status before the answer, by hanging up after it.
+    HangUp,
+}
+
+/// What entries of `[[numbers]]` may lead to.
+pub(super) struct Takers<'a> {
+    pub(super) bots: &'a [&'a str],
+    pub(super) flows: &'a [&'a str],
+    pub(super) extensions: &'a [&'a str],
 }
 
 impl Number {
-    pub(super) fn read(section: &Section<'_>, bots: &[&str], flows: &[&str]) -> Option<Number> {
+    pub(super) fn read(section: &Section<'_>, takers: &Takers<'_>) -> Option<Number> {
+        let Takers { bots, flows, extensions } = *takers;
         let (number, bot) = (section.value("number"), section.value::<String>("bot"));
         let (fallback, country) = (section.value("fallback"), section.value("country"));
         let early_media = section.value("early_media");
@@ -76,17 +88,23 @@ impl Number {
             check_bot(section, "bot", bot, bots);
         }
         let flow = section.value::<String>("flow");
-        check_flow(section, "flow", flow.as_deref(), flows);
+        check_known(section, "flow", FLOW, flow.as_deref(), flows);
+        let extension = section.value::<String>("extension");
+        check_known(section, "extension", EXTENSION, extension.as_deref(), extensions);
         if let Some(Fallback::Flow(flow)) = &fallback {
-            check_flow(section, "fallback", Some(flow), flows);
+            check_known(section, "fallback", FLOW, Some(flow), flows);
         }
         let config_api = ConfigApi::read(section);
         check_taker(section);
-        let taker = match (config_api, flow) {
-            (Some(api), _) => Some(Taker::ConfigApi(Box::new(api))),
-            (None, Some(flow)) => Some(Taker::Flow(flow)),
-            (None, None) => bot.map(Taker::Bot),
+        let taker = match (config_api, flow, extension) {
+            (Some(api), ..) => Some(Taker::ConfigApi(Box::new(api))),
+            (None, Some(flow), _) => Some(Taker::Flow(flow)),
+            (None, None, Some(extension)) => Some(Taker::Extension(extension)),
+            (None, None, None) => bot.map(Taker::Bot),
         };
+        // Whether a phone was busy or nobody went to it is for the caller's own phone to say.
+        let is_own = matches!(taker, Some(Taker::Extension(_))) && !section.has("fallback");
+        let fallback = if is_own { Some(Fallback::HangUp) } else { fallback };
         Some(Number {
             number: number?,
             taker: taker?,
@@ -104,9 +122,10 @@ fn check_taker(section: &Section<'_>) {
     let takers: Vec<&str> = TAKERS.into_iter().filter(|key| section.has(key)).collect();
     let refusal = match takers.as_slice() {
         [_] => return,
-        [] => {
-            Refusal::new("\"bot\" is missing", "name a bot, a flow, or a config_api that is asked for a bot")
-        }
+        [] => Refusal::new(
+            "\"bot\" is missing",
+            "name a bot, a flow, an extension, or a config_api that is asked for a bot",
+        ),
         both => {
             let what = format!("{} both take the calls", both.join(" and "));
             Refusal::new(what, "leave one of them out")
@@ -115,12 +134,17 @@ fn check_taker(section: &Section<'_>) {
     section.refuse(takers.first().copied().unwrap_or("bot"), refusal);
 }
 
-/// Refuses a flow that does not exist.
-fn check_flow(section: &Section<'_>, key: &str, flow: Option<&str>, flows: &[&str]) {
-    if let Some(flow) = flow.filter(|flow| !flows.contains(flow)) {
-        let refusal = Refusal::unknown("flow", flow, flows);
-        let cure =
-            if flows.is_empty() { "write it: [flows.NAME] steps = [...]".to_owned() } else { refusal.cure };
+/// Refuses the name of something that does not exist; `kind` is what it is, and how it is written.
+fn check_known(
+    section: &Section<'_>,
+    key: &str,
+    (kind, how): (&str, &str),
+    name: Option<&str>,
+    known: &[&str],
+) {
+    if let Some(name) = name.filter(|name| !known.contains(name)) {
+        let refusal = Refusal::unknown(kind, name, known);
+        let cure = if known.is_empty() { format!("write it: {how}") } else { refusal.cure };
         section.refuse(key, Refusal { cure, ..refusal });
     }
 }
@@ -185,6 +209,7 @@ impl fmt::Display for Fallback {
             Fallback::Sorry => f.write_str("sorry"),
             Fallback::Transfer(number) => write!(f, "transfer:{number}"),
             Fallback::Flow(name) => write!(f, "flow:{name}"),
+            Fallback::HangUp => f.write_str("hang-up"),
         }
     }
 }
@@ -213,13 +238,11 @@ impl Setting for Fallback {
             "busy" => Ok(Fallback::Busy),
             "unavailable" => Ok(Fallback::Unavailable),
             "sorry" => Ok(Fallback::Sorry),
+            "hang-up" => Ok(Fallback::HangUp),
             _ => match (text.strip_prefix("flow:"), text.strip_prefix("transfer:")) {
                 (Some(flow), _) => Ok(Fallback::Flow(flow.to_owned())),
                 (_, Some(number)) => dialable(number).map(Fallback::Transfer),
-                (None, None) => {
-                    let known = ["busy", "unavailable", "sorry", "flow:NAME", "transfer:NUMBER"];
-                    Err(Refusal::unknown("fallback", text, &known))
-                }
+                (None, None) => Err(Refusal::unknown("fallback", text, &FALLBACKS)),
             },
         }
     }
@@ -240,8 +263,15 @@ fn dialable(number: &str) -> Result<String, Refusal> {
 /// Keys of a number to dial.
 const DIALLED_KEYS_MAX: usize = 32;
 
+/// The words for what a caller gets.
+const FALLBACKS: [&str; 6] = ["busy", "unavailable", "sorry", "hang-up", "flow:NAME", "transfer:NUMBER"];
+
 /// The keys that say who takes the calls.
-const TAKERS: [&str; 3] = ["bot", "config_api", "flow"];
+const TAKERS: [&str; 4] = ["bot", "config_api", "flow", "extension"];
+
+/// What a number can lead to by name, and how that is written.
+const FLOW: (&str, &str) = ("flow", "[flows.NAME] steps = [...]");
+const EXTENSION: (&str, &str) = ("extension", "[[extensions]] number = \"101\"");
 
 /// The longest number.
 const NUMBER_BYTES_MAX: usize = 64;

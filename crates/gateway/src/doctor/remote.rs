@@ -119,7 +119,7 @@ fn judge(bot: &Bot, greeted: &Result<Knock, DialError>) -> Check {
 pub async fn config_apis(config: &Config, egress: &Egress) -> Vec<Check> {
     let asked = config.numbers.iter().enumerate().filter_map(|(index, number)| match &number.taker {
         Taker::ConfigApi(api) => Some((index, &api.url)),
-        Taker::Bot(_) | Taker::Flow(_) => None,
+        Taker::Bot(_) | Taker::Flow(_) | Taker::Extension(_) => None,
     });
     let reached = stream::iter(asked).map(|(index, url)| async move {
         let (began, key) = (Instant::now(), format!("numbers[{index}].config_api"));

@@ -31,6 +31,10 @@ pub struct ShownNumber {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "sales_flow")]
     flow: Option<String>,
+    /// The extension whose phones ring.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "101")]
+    extension: Option<String>,
     /// The origin of the CONFIG_API that is asked for one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "https://api.example.com")]
@@ -64,16 +68,18 @@ pub async fn list(State(api): State<Api>) -> Json<NumberList> {
 
 impl ShownNumber {
     fn of(number: &Number) -> Self {
-        let (mut bot, mut flow, mut config_api) = (None, None, None);
+        let (mut bot, mut flow, mut extension, mut config_api) = (None, None, None, None);
         match &number.taker {
             Taker::Bot(name) => bot = Some(name.clone()),
             Taker::Flow(name) => flow = Some(name.clone()),
+            Taker::Extension(number) => extension = Some(number.clone()),
             Taker::ConfigApi(api) => config_api = Some(api.url.origin()),
         }
         Self {
             number: number.number.to_string(),
             bot,
             flow,
+            extension,
             config_api,
             fallback: number.fallback.to_string(),
             country: number.country.as_ref().map(CountryCode::as_str).map(str::to_owned),

@@ -9,6 +9,7 @@ mod config_server;
 mod countries;
 mod doors;
 mod encryption;
+mod extensions;
 mod flows;
 mod hand_over;
 mod line;

@@ -45,7 +45,7 @@ pub fn call_settings(
         sorry_clip: sorry_clip(),
         recording: RecordingPlan::default(),
         deadlines: DEADLINES,
-        transfers: TransferSettings { ring: Duration::from_secs(1), confirm: None },
+        transfers: TransferSettings { ring: Duration::from_secs(1), confirm: None, shown_outside: None },
     }
 }
 

@@ -1,6 +1,7 @@
 //! Flows that call people: before the answer, from a menu, out of a queue.
 
 use super::flows::{flow, heard_ms, next, saying};
+use super::transfer::sip_phone;
 use super::*;
 use crate::flow::{Clip, Queue, Step, Target};
 use crate::vocabulary::{Callee, DialOrder, FlowDial, FlowEvent, TransferStatus};
@@ -139,4 +140,51 @@ fn a_call_that_a_bot_gives_to_a_flow_is_told_as_handed_off() {
     assert!(report.status.is_final() && report.legs.is_empty());
     desk.pass(Duration::from_secs(2));
     assert_eq!(desk.ended().transfers.len(), 1);
+}
+
+#[test]
+fn a_caller_whom_nobody_takes_is_refused_as_the_last_one_that_was_called_refused() {
+    let refused = |news: LegNews<'_>| {
+        let mut desk = Desk::sip(flow(vec![dial(&["101"], DialOrder::AllAtOnce)]), Fallback::Sorry);
+        desk.leg(0, news);
+        let cause = cause_of(&desk);
+        assert!(!desk.saw(&Seen::Answer) && desk.saw(&Seen::Reject(cause.row().sip_status)));
+        cause.row().sip_status
+    };
+    let table = [(17, 486), (21, 603), (18, 480), (19, 480), (1, 404), (20, 480), (41, 503), (42, 503)];
+    for (q850, status) in table {
+        assert_eq!(refused(LegNews::Failed(q850)), status, "{q850}");
+    }
+    for (refusal, status) in
+        [(LegRefusal::Unknown, 480), (LegRefusal::NotAllowed, 404), (LegRefusal::TooMany, 503)]
+    {
+        assert_eq!(refused(LegNews::Refused(refusal)), status, "{refusal:?}");
+    }
+}
+
+#[test]
+fn a_flow_that_leaves_with_its_call_gives_a_caller_whom_nobody_takes_the_fallback() {
+    for news in [LegNews::Failed(17), LegNews::Refused(LegRefusal::Unknown)] {
+        let bot =
+            BotSettings { on_transfer: OnTransfer::End, ..flow(vec![dial(&["101"], DialOrder::AllAtOnce)]) };
+        let mut desk = Desk::sip(bot, Fallback::Flow("night".into()));
+        desk.leg(0, news);
+        desk.input(next(saying(0x21)));
+        desk.pass(Duration::from_millis(1_500));
+        assert!(heard_ms(&desk, 0x21) > 0, "the fallback is heard");
+    }
+}
+
+#[test]
+fn who_is_shown_outside_is_not_shown_within_the_house() {
+    let phone = Callee::Phone(PhoneNumber::new("919876543210"));
+    let to = vec![Callee::Extension("101".into()), phone];
+    let steps = vec![Step::Dial(FlowDial { to, order: DialOrder::AllAtOnce, ring: Duration::from_secs(15) })];
+    let transfers = TransferSettings {
+        shown_outside: Some(PhoneNumber::new("18001234567")),
+        ..TransferSettings::default()
+    };
+    let settings = settings(sip_phone(), flow(steps), Fallback::Sorry);
+    let desk = Desk::of(CallSettings { transfers, ..settings });
+    assert_eq!(desk.shown(), [PhoneNumber::new("9876543210"), PhoneNumber::new("18001234567")]);
 }

@@ -56,7 +56,7 @@ enum Seen {
     DropNextBot,
     PauseBot,
     ResumeBot,
-    Dial(LegNo, Destination),
+    Dial(LegNo, Destination, PhoneNumber),
     CancelLeg(LegNo),
     HangUpLeg(LegNo, u8),
     LegRtp(LegNo, Vec<u8>),
@@ -251,7 +251,7 @@ impl Desk {
                     self.taped.curve.extend_from_slice(levels);
                     continue;
                 }
-                Output::Leg(leg, LegOrder::Dial { to, .. }) => Seen::Dial(leg, to),
+                Output::Leg(leg, LegOrder::Dial { to, shown }) => Seen::Dial(leg, to, shown),
                 Output::Leg(leg, LegOrder::Cancel) => Seen::CancelLeg(leg),
                 Output::Leg(leg, LegOrder::HangUp(q850)) => Seen::HangUpLeg(leg, q850),
                 Output::Leg(leg, LegOrder::Rtp { packet, .. }) => Seen::LegRtp(leg, packet.to_vec()),

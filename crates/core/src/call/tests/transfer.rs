@@ -23,7 +23,7 @@ fn with(on_transfer: OnTransfer, fallback: Fallback, transfers: TransferSettings
     desk
 }
 
-fn sip_phone() -> PhoneSettings {
+pub(super) fn sip_phone() -> PhoneSettings {
     let rtp = RtpIdentity { ssrc: 7, sequence: 1, timestamp: 0 };
     PhoneSettings::Sip { rtp, media: Some(media()), early_media: false }
 }
@@ -75,7 +75,16 @@ impl Desk {
 
     pub(super) fn dialled(&self) -> Vec<Destination> {
         let dials = self.seen.iter().filter_map(|(_, seen)| match seen {
-            Seen::Dial(_, to) => Some(to.clone()),
+            Seen::Dial(_, to, _) => Some(to.clone()),
+            _ => None,
+        });
+        dials.collect()
+    }
+
+    /// Who is shown to whom was dialled.
+    pub(super) fn shown(&self) -> Vec<PhoneNumber> {
+        let dials = self.seen.iter().filter_map(|(_, seen)| match seen {
+            Seen::Dial(_, _, shown) => Some(shown.clone()),
             _ => None,
         });
         dials.collect()
@@ -278,7 +287,7 @@ fn a_bot_on_hold_is_told_of_the_failure_and_talks_on() {
     assert_eq!(desk.call.state(), StateName::Talking);
     desk.bot_says(ONE);
     assert_eq!(desk.dialled().len(), 4, "it may ask again");
-    assert!(desk.saw(&Seen::Dial(LegNo(3), number("09876543210"))));
+    assert!(desk.saw(&Seen::Dial(LegNo(3), number("09876543210"), PhoneNumber::new("9876543210"))));
     desk.input(Input::PhoneGone(Reason::CallerHungUp));
     let record = desk.ended();
     assert_eq!(record.transfers.len(), 2, "the second may have been on its way");

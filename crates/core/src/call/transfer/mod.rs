@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use crate::media::MediaFormat;
 use crate::vocabulary::{
-    CallEvent, CallFact, Cause, CommandRefusal, DialOrder, Direction, EndedStream, HungUpBy, Moment, Reason,
+    CallEvent, CallFact, Cause, CommandRefusal, DialOrder, Direction, EndedStream, HungUpBy, Moment,
+    PhoneNumber, Reason,
 };
 
 use self::agent_leg::AgentLeg;
@@ -46,6 +47,8 @@ pub struct TransferSettings {
     pub ring: Duration,
     /// Whoever answers hears this, linear 16-bit samples at 8 kHz, and has to press 1; `None` joins it at once.
     pub confirm: Option<Arc<[i16]>>,
+    /// Who is shown to numbers outside instead of the caller.
+    pub shown_outside: Option<PhoneNumber>,
 }
 
 /// Destinations are being called.
@@ -149,7 +152,10 @@ impl Call {
             match step {
                 Move::Dial(no, to) => {
                     self.next_leg = no.0.saturating_add(1);
-                    self.outputs.dial_leg(no, to, self.names.from.clone());
+                    let outside = matches!(to, Destination::Phone(_));
+                    let shown = self.transfer_settings.shown_outside.as_ref().filter(|_| outside);
+                    let shown = shown.unwrap_or(&self.names.from).clone();
+                    self.outputs.dial_leg(no, to, shown);
                 }
                 Move::Begun => self.transfer_begun(now),
                 Move::Confirm(no) => self.ask_to_accept(no, now),
@@ -208,7 +214,9 @@ impl Call {
             return;
         };
         let Transferring { before, race, origin, .. } = *transferring;
+        let untaken = race.report.q850.map_or(Reason::TransferFailed, Reason::of_untaken);
         self.keep_report(race);
+        self.untaken = self.answered_at.is_none().then_some(untaken);
         self.state = match before {
             // A bot that has to answer gets its time anew.
             State::Ringing(Ringing { early, .. }) => {
@@ -224,7 +232,10 @@ impl Call {
             (Origin::Command(command), Loss::Failed) if stays => {
                 self.refuse(&refused(&command, ("transfer_failed", "nobody answered")), now);
             }
-            (Origin::Command(_), _) => self.fall_back(Reason::TransferFailed, now),
+            (Origin::Command(_), _) => {
+                let reason = self.untaken.take().unwrap_or(Reason::TransferFailed);
+                self.fall_back(reason, now);
+            }
             (Origin::Fallback(reason), _) => self.fall_back(reason, now),
         }
     }
@@ -428,7 +439,7 @@ impl LegRefusal {
 
 impl Default for TransferSettings {
     fn default() -> Self {
-        Self { ring: Duration::from_secs(30), confirm: None }
+        Self { ring: Duration::from_secs(30), confirm: None, shown_outside: None }
     }
 }
 

@@ -146,6 +146,12 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("[flows.x]", "flows.x.steps", "is missing"),
     ("[flows.x]\nsteps = [{ play = \"clip:x\" }]", "flows.x.steps[0].play", "unknown clip"),
     ("[[numbers]]\nnumber = \"1\"\nflow = \"x\"", "numbers[0].flow", "unknown flow"),
+    ("[[numbers]]\nnumber = \"1\"\nextension = \"x\"", "numbers[0].extension", "unknown extension"),
+    (
+        "[[numbers]]\nnumber = \"1\"\nextension = \"x\"\nflow = \"x\"",
+        "numbers[0].flow",
+        "flow and extension both take",
+    ),
     ("[storage]\ndatabase = \"x\"", "storage.database", "is no database"),
     ("[egress]\nallow_private = \"yes\"", "egress.allow_private", "a string"),
     ("[egress]\nallow = [\"10.0.0.0/40\"]", "egress.allow[0]", "not a network"),
