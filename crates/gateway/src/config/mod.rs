@@ -215,6 +215,12 @@ impl Config {
         self.storage.database.clone().unwrap_or_else(|| Database::in_folder(&self.server.data_dir))
     }
 
+    /// The folder in which recordings are written.
+    pub fn recordings(&self) -> PathBuf {
+        let folder = self.recording.place.folder.as_ref();
+        folder.map_or_else(|| self.server.data_dir.join(recording::FOLDER), Clone::clone)
+    }
+
     /// Where the status of calls to `number` is posted, if they are taken and somebody wants to know.
     pub fn callbacks_of(&self, number: &str) -> Option<&WebUrl> {
         let entry = self.find_number(number).filter(|_| !number.is_empty())?;
@@ -280,8 +286,7 @@ impl Config {
         let outbound = Outbound::read(&root.section("outbound"));
         let transfers = Transfers::read(&root.section("transfers"));
         let egress = Egress::read(&root.section("egress"));
-        let data_dir = server.as_ref().map(|server| server.data_dir.as_path());
-        let recording = Recording::read(&root.section("recording"), &root.section("storage"), data_dir);
+        let recording = Recording::read(&root.section("recording"), &root.section("storage"));
         let callbacks = Callbacks::read(&root.section("callbacks"));
         let mut taken = Taken::default();
         taken.extend(http.iter().map(|http| Socket::tcp(http.listen, &http_section, "listen")));

@@ -53,8 +53,8 @@ pub struct ConsentClip(pub Arc<[i16]>);
 /// Where recordings are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordingPlace {
-    /// The folder in which they are written.
-    pub folder: PathBuf,
+    /// The folder in which they are written, if not the one in the data folder.
+    pub folder: Option<PathBuf>,
     /// The bucket that they are moved to.
     pub bucket: Option<S3>,
 }
@@ -80,16 +80,12 @@ pub struct RecordingWish {
 }
 
 impl Recording {
-    pub(super) fn read(
-        section: &Section<'_>,
-        storage: &Section<'_>,
-        data_dir: Option<&Path>,
-    ) -> Option<Self> {
+    pub(super) fn read(section: &Section<'_>, storage: &Section<'_>) -> Option<Self> {
         let bucket = S3::read(storage);
         let place: Option<String> = storage.value("recordings");
         let folder = match place {
-            Some(place) if !place.starts_with(S3::SCHEME) => PathBuf::from(place),
-            _ => data_dir?.join(FOLDER),
+            Some(place) if !place.starts_with(S3::SCHEME) => Some(PathBuf::from(place)),
+            _ => None,
         };
         Some(Self {
             settings: RecordingSettings {
@@ -218,7 +214,7 @@ impl Setting for ConsentClip {
 /// The key of the clip.
 const CONSENT: &str = "consent";
 /// The folder of recordings in the data folder.
-const FOLDER: &str = "recordings";
+pub(super) const FOLDER: &str = "recordings";
 /// The longest consent clip.
 const CONSENT_MAX: Duration = Duration::from_secs(60);
 /// The longest time that recordings are kept, in days.

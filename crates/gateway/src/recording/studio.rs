@@ -41,7 +41,7 @@ impl Studio {
         store: &Store,
     ) -> anyhow::Result<(Self, RecorderThreads)> {
         let place = &config.recording.place;
-        let folders = Folders::of(&config.server.data_dir, &place.folder);
+        let folders = Folders::of(&config.server.data_dir, &config.recordings());
         let finished = Arc::<Notify>::default();
         let wake = finished.clone();
         let told = store.clone();

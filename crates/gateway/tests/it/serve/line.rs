@@ -102,7 +102,7 @@ async fn echo_answers(target: &str, config: SipConfig) {
     let answer = loop {
         match timeout(PATIENCE, events.next()).await.unwrap() {
             Some(LegEvent::Answered { sdp: Some(answer) }) => break answer,
-            Some(LegEvent::Ringing { .. }) => {}
+            Some(LegEvent::Trying | LegEvent::Ringing { .. }) => {}
             other => panic!("not answered: {other:?}"),
         }
     };

@@ -48,11 +48,8 @@ impl Carrier {
         let names = ["Via:", "From:", "To:", "Call-ID:", "CSeq:"];
         let echoed: Vec<&str> =
             request.lines().filter(|line| names.iter().any(|name| line.starts_with(name))).collect();
-        let answer = format!(
-            "{status}
-{}\r\nExpires: 300\r\nContent-Length: 0\r\n\r\n",
-            echoed.join("\r\n")
-        );
+        let answer =
+            format!("{status}\r\n{}\r\nExpires: 300\r\nContent-Length: 0\r\n\r\n", echoed.join("\r\n"));
         self.0.send_to(answer.as_bytes(), to).await.unwrap();
     }
 }
