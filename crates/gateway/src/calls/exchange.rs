@@ -245,6 +245,7 @@ impl Exchange {
             transfers: TransferSettings {
                 ring: self.config().transfers.ring,
                 confirm: self.config().transfers.confirm.clone(),
+                shown_outside: None,
             },
         }
     }
