@@ -24,8 +24,8 @@ use crate::config::{Config, CurrentConfig, ExternalIp, Listener, SipTransport};
 use crate::http::{self, SipView, TlsDoor};
 use crate::jobs::{Courier, event_body};
 use crate::net::{read_sip_tls, sip_tls_of_caller};
-use crate::recording::{RecorderThreads, Studio};
-use crate::store::{Store, StoreThread};
+use crate::recording::{CallLinks, Links, RecorderThreads, Studio};
+use crate::store::{Store, StoreThread, StoredCall};
 use crate::tasks::{Tasks, WorkerThreads, blocking};
 
 /// A running service.
@@ -92,7 +92,7 @@ impl App {
         let (records, records_thread) = Records::open(&config.server.data_dir, Labels::of(&config))
             .context("server.data_dir cannot be written")
             .map_err(StartError::Other)?;
-        let (store, store_thread) = open_store(&config).await?;
+        let (store, store_thread) = open_store(&current).await?;
         recover(&store, &records, &config).await.map_err(StartError::Other)?;
         let registry = Registry::new(CALLS_MAX);
         let (studio, recorder) =
@@ -259,8 +259,12 @@ fn courier(exchange: &Exchange) -> Courier {
     }
 }
 
-async fn open_store(config: &Config) -> Result<(Store, StoreThread), StartError> {
-    Store::open(&config.database(), &config.server.id, event_body)
+async fn open_store(current: &CurrentConfig) -> Result<(Store, StoreThread), StartError> {
+    let config = current.snapshot();
+    let links = Links::open(&config.server.data_dir).context("the key of links to recordings");
+    let links = CallLinks::new(links.map_err(StartError::Other)?, current.clone());
+    let body = move |call: &StoredCall, event, at_ms| event_body(call, event, at_ms, links.of(call, at_ms));
+    Store::open(&config.database(), &config.server.id, body)
         .await
         .context("storage.database")
         .map_err(StartError::Other)

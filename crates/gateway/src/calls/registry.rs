@@ -303,7 +303,6 @@ mod tests {
     use super::super::records::{Labels, Records};
     use super::*;
     use crate::config::Database;
-    use crate::jobs::event_body;
     use crate::store::{CallbackAddress, NewCall, Store};
     use patchcord_core::vocabulary::{Direction, PhoneNumber, StreamId, WallClock};
 
@@ -400,7 +399,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("patchcord-last-will-{}", std::process::id()));
         let (records, thread) = Records::open(&folder, Labels::default()).unwrap();
         let database = Database::in_folder(&folder);
-        let (store, store_thread) = Store::open(&database, "here", event_body).await.unwrap();
+        let (store, store_thread) = Store::open(&database, "here", |_, _, _| String::new()).await.unwrap();
         let (mut seat, _orders) = registry.admit(&id(1)).unwrap();
         let call = RefusedCall {
             call_id: id(1),

@@ -128,9 +128,12 @@ impl Courier {
         let now = unix_ms();
         let next_at =
             wait.map(|wait| now.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
-        // What could not be written down is due again: the receiver knows the id.
-        if let Err(error) = self.store.delivery_attempted(&delivery.event_id, outcome, next_at, now).await {
-            warn!(call = %delivery.call_id, %error, "what became of a callback could not be stored");
+        // Until it is written down it stays under way: due again, it would be sent as fast as it can be.
+        while let Err(error) =
+            self.store.delivery_attempted(&delivery.event_id, outcome.clone(), next_at, now).await
+        {
+            warn!(call = %delivery.call_id, %error, "what became of a callback waits to be stored");
+            tokio::time::sleep(STORE_RETRY).await;
         }
         if state == DeliveryState::Dead {
             self.meter.count_dead();

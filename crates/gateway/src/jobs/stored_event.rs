@@ -6,8 +6,14 @@ use super::status_event::{StatusEvent, TransferResult};
 use super::transfer_fields::TransferFields;
 use crate::store::{CallStatus, EventName, StoredCall, UNIX_CLOCK, direction_word};
 
-/// What is told of `call` when `event` happened at `at_ms`, ms since 1970.
-pub fn body(call: &StoredCall, event: EventName, at_ms: u64) -> String {
+/// What is told of `call` when `event` happened at `at_ms`, ms since 1970; `links` lead to its recordings, the bot's
+/// part and the whole.
+pub fn body(
+    call: &StoredCall,
+    event: EventName,
+    at_ms: u64,
+    links: (Option<String>, Option<String>),
+) -> String {
     let timestamp = iso8601(at_ms);
     let status = match event {
         EventName::Initiated => CallStatus::Initiated,
@@ -41,8 +47,8 @@ pub fn body(call: &StoredCall, event: EventName, at_ms: u64) -> String {
         hangup_reason: cause.map(|cause| cause.reason.as_str()),
         hangup_cause_txt: cause.map(|cause| q850_text(cause.q850)),
         disconnected_by: cause.map(|cause| cause.hung_up_by.as_str()),
-        recording_url: None,
-        full_recording_url: None,
+        recording_url: links.0,
+        full_recording_url: links.1,
         customer_no: transfers.is_some().then_some(customer.as_str()),
         transfer: transfers.as_ref().map(TransferResult::from),
     }

@@ -3,16 +3,25 @@
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-use crate::config::WebUrl;
+use crate::config::{CurrentConfig, WebUrl};
+use crate::store::StoredCall;
 
 /// What links are signed with.
 #[derive(Clone)]
 pub struct Links {
     key: [u8; KEY_BYTES],
+}
+
+/// Links as calls are told of: by the settings in effect, and good for as long as a callback may be under way.
+#[derive(Debug, Clone)]
+pub struct CallLinks {
+    links: Links,
+    current: CurrentConfig,
 }
 
 /// Why a link is not taken.
@@ -24,6 +33,24 @@ pub enum LinkError {
     /// Nobody here has made it.
     #[error("the signature is wrong")]
     Forged,
+}
+
+impl CallLinks {
+    /// Those that `links` signs.
+    pub fn new(links: Links, current: CurrentConfig) -> Self {
+        Self { links, current }
+    }
+
+    /// The links to the bot's part and to the whole of `call`, if there are such, made at `now_ms` (ms since 1970).
+    pub fn of(&self, call: &StoredCall, now_ms: u64) -> (Option<String>, Option<String>) {
+        let config = self.current.snapshot();
+        // What a callback says is made once, and may be sent after the last wait.
+        let under_way: Duration = config.callbacks.profile.waits().iter().sum();
+        let valid = config.recording.links_valid.max(under_way);
+        let has = (call.bot_recording.is_some(), call.full_recording.is_some());
+        let expires_s = (now_ms / 1_000).saturating_add(valid.as_secs());
+        self.links.to_recordings(&call.call_id, has, config.http.public_url.as_ref(), expires_s)
+    }
 }
 
 impl Links {

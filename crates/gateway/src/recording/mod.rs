@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 pub use catalogue::{Catalogue, CatalogueError, Deletion, FileNote, Part, Place, RecordedCall};
 pub use curves::Curves;
-pub use links::{LinkError, Links};
+pub use links::{CallLinks, LinkError, Links};
 pub use recorder::{Ready, Recorder, RecorderFigures, RecorderThreads};
 pub use retention::{DeleteError, delete_call, retain};
 pub use s3_client::{Bucket, S3Error};

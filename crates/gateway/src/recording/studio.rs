@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use super::Folders;
 use super::catalogue::Part;
-use super::links::Links;
+use super::links::{CallLinks, Links};
 use super::recorder::{Ready, Recorder, RecorderThreads};
 use super::retention::retain;
 use super::s3_client::Bucket;
@@ -25,6 +25,8 @@ pub struct Studio {
     pub recorder: Recorder,
     /// What links are signed with.
     pub links: Links,
+    /// The links that calls are told of with.
+    pub call_links: CallLinks,
     /// Where recordings are moved to.
     pub bucket: Option<Bucket>,
 }
@@ -53,6 +55,7 @@ impl Studio {
         };
         let (recorder, threads) = Recorder::open(&folders, tell).context("recordings")?;
         let links = Links::open(&config.server.data_dir).context("the key of links to recordings")?;
+        let call_links = CallLinks::new(links.clone(), current.clone());
         let egress = Egress::new(tasks.clone());
         let bucket = place.bucket.as_ref().map(|bucket| Bucket::new(bucket, egress)).transpose()?;
         let catalogue = recorder.catalogue().clone();
@@ -63,7 +66,7 @@ impl Studio {
         let keep = move || current.snapshot().recording.keep;
         let (curves, stop) = (recorder.curves().clone(), tasks.stop().clone());
         tasks.spawn("retention", retain(catalogue, curves, bucket.clone(), keep, stop));
-        Ok((Self { recorder, links, bucket }, threads))
+        Ok((Self { recorder, links, call_links, bucket }, threads))
     }
 }
 

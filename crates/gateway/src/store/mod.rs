@@ -47,7 +47,7 @@ use work::{Done, Scribe, Work};
 use writer::Writer;
 
 /// Makes the body of an event from the call as it stands with it: of a call, what is told, when (ms since 1970).
-pub type EventBody = fn(&StoredCall, EventName, u64) -> String;
+pub type EventBody = dyn Fn(&StoredCall, EventName, u64) -> String + Send + Sync;
 
 /// The store; clones share it.
 #[derive(Clone)]
@@ -66,13 +66,13 @@ impl Store {
     pub async fn open(
         database: &Database,
         server: &str,
-        body: EventBody,
+        body: impl Fn(&StoredCall, EventName, u64) -> String + Send + Sync + 'static,
     ) -> Result<(Self, StoreThread), StoreError> {
         let door = Door::open(database, server)?;
         let readers = door.readers()?;
         let queue = Arc::<Queue>::default();
         let (committed, sees_commits) = watch::channel(0);
-        let scribe = Scribe { server: server.to_owned(), body };
+        let scribe = Scribe { server: server.to_owned(), body: Box::new(body) };
         let thread = Writer { door, queue: queue.clone(), scribe, committed }.start().await?;
         Ok((Self { queue, readers, committed: sees_commits, server: server.into() }, thread))
     }

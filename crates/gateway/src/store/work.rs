@@ -53,7 +53,7 @@ pub(super) enum Done {
 /// What a batch needs to know of the server.
 pub(super) struct Scribe {
     pub(super) server: String,
-    pub(super) body: EventBody,
+    pub(super) body: Box<EventBody>,
 }
 
 /// A call that the batch has touched.
@@ -79,11 +79,11 @@ impl Scribe {
         for Entry { work, at_ms, .. } in batch {
             done.push(match work {
                 Work::Begin(new) => {
-                    drafts.begin(StoredCall::begun(new, &self.server), self.body);
+                    drafts.begin(StoredCall::begun(new, &self.server), &*self.body);
                     Done::Written
                 }
                 Work::Fact(call_id, fact) => {
-                    Done::Found(drafts.change(link, call_id, fact, *at_ms, self.body).await?)
+                    Done::Found(drafts.change(link, call_id, fact, *at_ms, &*self.body).await?)
                 }
                 Work::Attempt { event_id, outcome, next_at_ms } => {
                     Done::Found(deliveries::attempted(link, event_id, outcome, *next_at_ms, *at_ms).await?)
@@ -116,7 +116,7 @@ struct Drafts {
 }
 
 impl Drafts {
-    fn begin(&mut self, call: StoredCall, body: EventBody) {
+    fn begin(&mut self, call: StoredCall, body: &EventBody) {
         let call_id: Box<str> = call.call_id.as_str().into();
         if self.places.contains_key(&call_id) {
             return;
@@ -134,7 +134,7 @@ impl Drafts {
         call_id: &str,
         fact: &Fact,
         at_ms: u64,
-        body: EventBody,
+        body: &EventBody,
     ) -> Result<bool, StoreError> {
         if !self.places.contains_key(call_id) {
             let Some(call) = find_call(link, call_id).await? else { return Ok(false) };
@@ -166,7 +166,7 @@ impl Drafts {
 }
 
 impl Draft {
-    fn tell(&mut self, told: course::Told, body: EventBody) {
+    fn tell(&mut self, told: course::Told, body: &EventBody) {
         for (name, at_ms) in told {
             let body = body(&self.call, name, at_ms);
             self.told.push(NewEvent { name, at_ms, body });

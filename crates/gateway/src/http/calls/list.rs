@@ -61,8 +61,11 @@ pub async fn list(State(api): State<Api>, mut query: Parameters) -> Result<Json<
     calls.truncate(limit);
     let last = calls.last().filter(|_| is_more);
     let next_cursor = last.map(|call| format_cursor(&CallCursor::behind(call)));
-    let now = unix_ms();
-    Ok(Json(CallPage { data: calls.into_iter().map(|call| CallView::of(call, now)).collect(), next_cursor }))
+    let (now, links) = (unix_ms(), &api.exchange.studio.call_links);
+    Ok(Json(CallPage {
+        data: calls.into_iter().map(|call| CallView::of(call, links, now)).collect(),
+        next_cursor,
+    }))
 }
 
 fn format_cursor(cursor: &CallCursor) -> String {

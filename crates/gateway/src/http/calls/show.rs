@@ -54,7 +54,7 @@ pub struct EventList {
     responses((status = 200, description = "The call as it stands", body = CallView), CallProblems),
 )]
 pub async fn show(State(api): State<Api>, CallName(call_id): CallName) -> Result<Json<CallView>, Problem> {
-    Ok(Json(CallView::of(find(&api, &call_id).await?, unix_ms())))
+    Ok(Json(CallView::of(find(&api, &call_id).await?, &api.exchange.studio.call_links, unix_ms())))
 }
 
 /// The legs of a call's transfers, while they go on and after

@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::jobs::{LegFields, TransferFields};
+use crate::recording::CallLinks;
 use crate::store::{StoredCall, UNIX_CLOCK, direction_word};
 
 /// A call. Fields without a value are left out.
@@ -69,6 +70,12 @@ pub struct CallView {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(required = false)]
     custom_params: BTreeMap<String, String>,
+    /// Where the bot's part can be heard: a link that expires.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recording_url: Option<String>,
+    /// Where the whole call can be heard, with the human: a link that expires.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    full_recording_url: Option<String>,
     /// All destinations of its transfers, comma-separated.
     #[serde(skip_serializing_if = "Option::is_none")]
     transfer_to: Option<String>,
@@ -94,7 +101,8 @@ pub struct CallView {
 
 impl CallView {
     /// The call as it stands at `now_ms`, ms since 1970.
-    pub fn of(call: StoredCall, now_ms: u64) -> Self {
+    pub fn of(call: StoredCall, links: &CallLinks, now_ms: u64) -> Self {
+        let (recording_url, full_recording_url) = links.of(&call, now_ms);
         let transfers = transfers(&call, now_ms);
         let mut view = Self {
             status: call.status.word(),
@@ -113,6 +121,8 @@ impl CallView {
             from: call.from,
             to: call.to,
             custom_params: call.custom_params,
+            recording_url,
+            full_recording_url,
             transfer_to: None,
             transfer_status: None,
             transfer_answered_by: None,

@@ -129,7 +129,10 @@ impl Victim {
     async fn metrics(&self) -> String {
         let ask = async {
             let mut stream = TcpStream::connect(self.doors.http).await.unwrap();
-            stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+            stream
+                .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                .await
+                .unwrap();
             let mut answer = String::new();
             stream.read_to_string(&mut answer).await.unwrap();
             answer

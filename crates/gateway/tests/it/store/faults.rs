@@ -7,7 +7,7 @@ use patchcord::caller::line::{self, Dial};
 use patchcord::caller::load::{self, LoadPlan, Stage};
 use patchcord::clock::Clock;
 use patchcord::config::{Database, Secret};
-use patchcord::store::{CallFilter, Store, StoreError};
+use patchcord::store::{CallFilter, Fact, Store, StoreError};
 use patchcord_core::media::g711::Law;
 use patchcord_sip::LegEvent;
 use patchcord_sip::sdp::Protection;
@@ -185,6 +185,8 @@ async fn a_write_that_is_refused_for_ever_takes_no_other_along() {
         open.store.begin_call_unawaited(new_call(call, 2_000), 2_000);
     }
     open.begin(new_call("call_4", 3_000)).await;
+    // What nobody waits for stands behind it.
+    open.tell("call_3", Fact::Ringing, 3_500).await;
     let calls = open.store.list_calls(&CallFilter::default(), None, 10).await.unwrap();
     let ids: Vec<_> = calls.iter().map(|call| call.call_id.as_str()).collect();
     assert_eq!(ids, ["call_4", "call_3", "call_2", "call_1"]);
