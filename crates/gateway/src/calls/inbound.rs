@@ -89,6 +89,10 @@ async fn run(
     settings.recording =
         recording_plan(recording.as_ref().unwrap_or(&config.recording.settings), recording.is_some());
     settings.transfers.shown_outside = own.shown_outside.take();
+    if own.is_direct {
+        // Who is called as on any telephone has nothing to press.
+        settings.transfers.confirm = None;
+    }
     let format = recording.map_or(config.recording.settings.format, |recording| recording.format);
     let page = exchange.chronicle().begin(&settings, callback).await;
     let end = SipEnd::new((leg, events), rtp, session, description, media);
@@ -187,9 +191,11 @@ fn prepare(
     })
 }
 
-/// What a call of an extension has beside others, and holds as long as it lasts.
+/// What a call of an extension, or to one, has beside others, and holds as long as it lasts.
 #[derive(Default)]
 struct OwnCall {
+    /// It goes to whom the caller dialled, and no bot stands between.
+    is_direct: bool,
     /// Who is shown to numbers outside instead of the extension.
     shown_outside: Option<PhoneNumber>,
     /// Its phone has a call.
@@ -209,7 +215,8 @@ impl OwnCall {
         extension: Option<&Extension>,
         taker: &RouteTaker<'_>,
     ) -> Result<Self, Reason> {
-        let Some(extension) = extension else { return Ok(Self::default()) };
+        let is_direct = matches!(taker, RouteTaker::Callee(_));
+        let Some(extension) = extension else { return Ok(Self { is_direct, ..Self::default() }) };
         let pass = match taker {
             RouteTaker::Callee(Callee::Phone(_)) => {
                 let limits = limits_of_all(&config.outbound);
@@ -222,6 +229,7 @@ impl OwnCall {
             | RouteTaker::Flow(_) => None,
         };
         Ok(Self {
+            is_direct,
             shown_outside: extension.caller_id.as_deref().map(PhoneNumber::new),
             _occupation: Some(exchange.occupied.begin(&extension.number)),
             _pass: pass,

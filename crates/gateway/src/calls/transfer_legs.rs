@@ -46,11 +46,17 @@ impl TransferLegs {
         let dials = matches!(order, LegOrder::Dial { .. });
         match order {
             LegOrder::Dial { to, shown } => {
-                let is_extension = matches!(to, Destination::Extension(_));
                 let destination = match to {
+                    // Within the house nobody needs a trunk.
+                    Destination::Phone(number)
+                        if exchange.config().find_extension(number.as_str()).is_some() =>
+                    {
+                        dial_routes::Destination::Extension(number.as_str().into())
+                    }
                     Destination::Phone(number) => dial_routes::Destination::Phone(number),
                     Destination::Extension(name) => dial_routes::Destination::Extension(name),
                 };
+                let is_extension = matches!(destination, dial_routes::Destination::Extension(_));
                 let (call_id, shown) = (self.call_id.clone(), Shown::IfAllowed(shown));
                 let leg = DialledLeg::dial(exchange, &DialWish { call_id, destination, shown }, None);
                 // Without randomness nothing is dialled: the call's own deadline ends the leg.

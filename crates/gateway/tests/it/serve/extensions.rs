@@ -11,12 +11,14 @@ use super::outbound::order;
 use super::phone::{PATIENCE, Phone, pcmu};
 use super::{Gateway, cause};
 
+/// Whoever takes a transfer has to press a key; none of these calls is one.
 const EXTENSIONS: &str = "\
     [[extensions]]\nnumber = \"101\"\npassword = \"one\"\nallow = [\"91*\", \"44*\"]\ncaller_id = \"18001234101\"\n\
     [[extensions]]\nnumber = \"102\"\npassword = \"two\"\n\
     [[extensions]]\nnumber = \"103\"\npassword = \"three\"\n\
     [[numbers]]\nnumber = \"18001234101\"\nextension = \"101\"\n\
-    [[numbers]]\nnumber = \"18001234103\"\nextension = \"103\"\n";
+    [[numbers]]\nnumber = \"18001234103\"\nextension = \"103\"\n\
+    [transfers]\nconfirm = true\n";
 
 /// The telephone of an extension of `house`: calls to it are taken as it says.
 async fn phone(house: &Gateway, number: &str, password: &str, takes: &str) -> Gateway {
