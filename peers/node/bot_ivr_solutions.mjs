@@ -130,6 +130,11 @@ class IvrSolutions extends BotCall {
     this.say('{ "type": "session.hangup" }');
   }
 
+  act(name) {
+    if (name === "say-after") this.refusals++;
+    super.act(name);
+  }
+
   /** Every example of §6 and §7 as it stands there. Transfers are sent last: each may be refused by an error event. */
   async seedExamples() {
     await sleep(500);

@@ -10,7 +10,8 @@ const HELP = `A foreign bot. Prints LISTENING port, then one VERDICT line a call
   --log FILE.jsonl         everything heard and said (audio as its length)
   --play WAV               said right after the start, in one burst, before the echo begins
   --record WAV             what the caller said, in order of arrival (8 kHz); %n is the call's number
-  --behaviour LIST         echo | script | seed | wait-answer=S | hangup-after=S | close-CODE=S | reset=S, joined by commas
+  --behaviour LIST         echo | script | seed | wait-answer=S | hangup-after=S | say-after=S | close-CODE=S | reset=S, joined by commas
+  --say TEXT               the message of say-after, as it stands; it may be refused
   --calls N                exit after N calls; 0 = at SIGTERM
   --frame-ms N             expected caller audio per message
   --pace-tolerance-ms N    0 = do not judge the pace
@@ -20,7 +21,7 @@ const HELP = `A foreign bot. Prints LISTENING port, then one VERDICT line a call
   --any-number             smartpbx: numbers need not be E.164`;
 
 function options() {
-  const names = ["listen", "log", "play", "record", "behaviour", "calls", "frame-ms", "pace-tolerance-ms", "max-gap-ms", "expect-from", "expect-to", "audio-as"];
+  const names = ["listen", "log", "play", "record", "behaviour", "calls", "frame-ms", "pace-tolerance-ms", "max-gap-ms", "say", "expect-from", "expect-to", "audio-as"];
   const known = Object.fromEntries(names.map((n) => [n, { type: "string" }]));
   known["expect-header"] = { type: "string", multiple: true, default: [] };
   for (const flag of ["any-number", "help"]) known[flag] = { type: "boolean" };
@@ -36,7 +37,7 @@ function options() {
   }
   const behaviour = Object.fromEntries((values.behaviour ?? "echo").replaceAll(" ", "=").split(",").map((b) => [b.split("=")[0], b.split("=")[1] ?? ""]));
   for (const name of Object.keys(behaviour))
-    if (!["echo", "script", "seed", "wait-answer", "hangup-after", "reset"].includes(name) && !/^close-\d+$/.test(name)) usage(`unknown behaviour ${name}`);
+    if (!["echo", "script", "seed", "wait-answer", "hangup-after", "say-after", "reset"].includes(name) && !/^close-\d+$/.test(name)) usage(`unknown behaviour ${name}`);
   return { listen: "127.0.0.1:0", calls: "0", "pace-tolerance-ms": "250", "audio-as": "binary", ...values, behaviour };
 }
 
@@ -125,7 +126,8 @@ export class BotCall {
   act(name) {
     if (this.over) return;
     this.judge.note("note", `behaviour ${name}`);
-    if (name === "reset") this.ws._socket.resetAndDestroy();
+    if (name === "say-after") this.say(this.args.say);
+    else if (name === "reset") this.ws._socket.resetAndDestroy();
     else {
       this.judge.end.hangup_by = "bot";
       if (name === "hangup-after") this.hangup();

@@ -1,5 +1,7 @@
-//! Waiting for what becomes true outside, never longer than a deadline.
+//! Waiting for what becomes true outside, never longer than a deadline; asking the gateway by HTTP.
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -18,4 +20,14 @@ pub async fn until<T>(patience: Duration, mut found: impl FnMut() -> Option<T>) 
             return None;
         }
     }
+}
+
+/// What the gateway answers to GET.
+pub fn get(http: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(http).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }

@@ -76,7 +76,8 @@ async fn a_receiver_that_was_down_gets_all_it_missed_in_order_and_once_by_id() {
     assert!(gateway.stop().await.success());
 }
 
-async fn start_receiver(folder: &Folder) -> (Program, String) {
+/// A receiver of callbacks and its port.
+pub async fn start_receiver(folder: &Folder) -> (Program, String) {
     let script = peer("python/callback_receiver.py").display().to_string();
     let down = folder.file("down");
     let arguments = [&script, "--secret", SECRET, "--down", &down];
@@ -142,4 +143,5 @@ fn judge((name, attempts, late_s): &(&str, usize, f64), got: &[Value]) -> Row {
     row
 }
 
-const SECRET: &str = "0123456789abcdef0123";
+/// What callbacks are signed with.
+pub const SECRET: &str = "0123456789abcdef0123";

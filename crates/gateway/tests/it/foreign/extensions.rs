@@ -1,7 +1,5 @@
 //! Phones that register here: a real one, and one by hand that also forges.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::ask;
@@ -30,7 +28,7 @@ async fn a_real_phone_registers_with_its_password_only_and_calls() {
         }
     };
     let both_registered = ask::until(Duration::from_secs(20), || {
-        let shown = get(gateway.http, "/extensions");
+        let shown = ask::get(gateway.http, "/extensions");
         shown.contains("\"registered\":2").then_some(shown)
     });
     let ((by_udp, udp_heard), (by_tcp, tcp_heard), shown) =
@@ -63,16 +61,6 @@ async fn nonces_counts_replays_unknown_numbers_contacts_and_forged_byes_are_judg
     assert_eq!(verdict["ok"], true, "{verdict}\n{}", gateway.log());
     assert!(verdict["steps"].as_array().unwrap().len() >= 39, "{verdict}");
     assert!(gateway.stop().await.success());
-}
-
-/// What the gateway answers to GET.
-fn get(http: SocketAddr, path: &str) -> String {
-    let mut stream = TcpStream::connect(http).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
 }
 
 const PASSWORD: &str = "correct-horse-battery";

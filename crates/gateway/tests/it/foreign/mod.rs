@@ -3,6 +3,7 @@
 //! `make test` runs these one after another, each bounded in time; `PATCHCORD_LONG=1` makes the calls 30 s
 //! long. They need what `scripts/setup-tests.sh` installs.
 
+mod agent;
 mod api_description;
 mod api_examples;
 mod ask;
@@ -16,6 +17,7 @@ mod encryption;
 mod example;
 mod extensions;
 mod failing_bots;
+mod flows;
 mod folder;
 mod gateway;
 mod impairment;
@@ -36,6 +38,7 @@ mod serve;
 mod sipp;
 mod sound;
 mod support_archive;
+mod transfers;
 mod vendor;
 mod vendors_meet_bots;
 mod wideband_phones;

@@ -64,7 +64,7 @@ async fn a_recording_that_kill_9_cuts_off_plays_to_within_a_second_of_it() {
 }
 
 /// The recordings with that ending.
-fn recordings(folder: &Path, ending: &str) -> Vec<PathBuf> {
+pub fn recordings(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let days = std::fs::read_dir(folder.join("patchcord-data/recordings")).into_iter().flatten().flatten();
     let files = days.flat_map(|day| std::fs::read_dir(day.path()).into_iter().flatten().flatten());
     let paths = files.map(|file| file.path());
@@ -72,7 +72,7 @@ fn recordings(folder: &Path, ending: &str) -> Vec<PathBuf> {
 }
 
 /// Each channel as a file of its own, decoded by FFmpeg.
-async fn split(recording: &Path, folder: &Folder) -> [String; 2] {
+pub async fn split(recording: &Path, folder: &Folder) -> [String; 2] {
     let sides = ["left.wav", "right.wav"].map(|name| folder.file(name));
     let (script, from) = (peer("python/channels.py").display().to_string(), recording.display().to_string());
     let arguments = [script.as_str(), &from, &sides[0], &sides[1]];
