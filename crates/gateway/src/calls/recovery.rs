@@ -12,7 +12,8 @@ use std::path::Path;
 
 use anyhow::Context;
 use patchcord_core::vocabulary::{
-    CallId, CallRecord, Cause, Counters, Direction, Moment, PhoneNumber, Quality, Reason, StreamId, WallClock,
+    CallId, CallRecord, Cause, Counters, Direction, LegReport, LegStatus, Moment, PhoneNumber, Quality,
+    Reason, StreamId, TransferReport, TransferStatus, WallClock,
 };
 use serde::Deserialize;
 use tracing::{info, warn};
@@ -21,7 +22,8 @@ use super::records::{FILE_NAME, Records};
 use crate::clock::unix_ms;
 use crate::config::Config;
 use crate::store::{
-    CallFilter, CallbackAddress, EndedCall, Fact, NewCall, Store, StoredCall, StoredCause, StoredParties,
+    CallFilter, CallStatus, CallbackAddress, EndedCall, Fact, NewCall, Store, StoredCall, StoredCause,
+    StoredParties,
 };
 use crate::tasks::blocking;
 
@@ -30,6 +32,7 @@ use crate::tasks::blocking;
 /// # Errors
 /// When the database or the file cannot be read, or the database takes no writes.
 pub async fn recover(store: &Store, records: &Records, config: &Config) -> anyhow::Result<()> {
+    store.release_open_keys(unix_ms()).await.context("storage.database")?;
     let up = store.calls_up().await.context("storage.database")?;
     let newest = store.list_calls(&CallFilter::default(), None, 1).await.context("storage.database")?;
     if newest.is_empty() {
@@ -44,7 +47,10 @@ pub async fn recover(store: &Store, records: &Records, config: &Config) -> anyho
         let (fact, line, at_ms) = match tail.lines.get(&call.call_id) {
             Some(line) => {
                 found += 1;
-                (line.end(), None, unix_ms_of(&line.fields.ended_at).unwrap_or(call.started_ms))
+                let ended_ms = unix_ms_of(&line.fields.ended_at).unwrap_or(call.started_ms);
+                let end = line.end();
+                let transfers = closed(&call.transfers, Moment::from_millis(ended_ms), end.cause.q850);
+                (EndedCall { transfers, ..end }, None, ended_ms)
             }
             None => {
                 ended_here.insert(call.call_id.clone());
@@ -134,6 +140,7 @@ fn broken_off(call: &StoredCall, last_sign: u64) -> CallRecord {
     let moment = |unix_ms: u64| Moment::from_millis(unix_ms.saturating_sub(call.started_ms));
     let cause = Cause::new(Reason::Restart);
     let ended_ms = last_sign.max(call.answered_ms.unwrap_or(call.started_ms)).min(unix_ms());
+    let transfers = closed(&call.transfers, Moment::from_millis(ended_ms), cause.row().q850);
     CallRecord {
         call_id: CallId::from_wire(&call.call_id),
         stream_id: StreamId::from_wire(&call.stream_id),
@@ -155,8 +162,30 @@ fn broken_off(call: &StoredCall, last_sign: u64) -> CallRecord {
         far_end: None,
         counters: Counters::default(),
         quality: Quality::default(),
-        transfers: call.transfers.clone(),
+        transfers,
     }
+}
+
+/// The transfers of a call that ended at `ended_at`: who talked has talked, what was tried has failed.
+fn closed(transfers: &[TransferReport], ended_at: Moment, q850: u8) -> Vec<TransferReport> {
+    let leg = |leg: &LegReport| {
+        let status = match leg.status {
+            LegStatus::Answered => LegStatus::Completed,
+            LegStatus::Ringing => LegStatus::Failed,
+            _ => return leg.clone(),
+        };
+        LegReport { status, q850: Some(q850), ended_at: Some(ended_at), ..leg.clone() }
+    };
+    let transfer = |transfer: &TransferReport| {
+        let legs = transfer.legs.iter().map(leg).collect();
+        let status = match transfer.status {
+            TransferStatus::Answered => TransferStatus::Completed,
+            TransferStatus::Initiating => TransferStatus::Failed,
+            _ => return TransferReport { legs, ..transfer.clone() },
+        };
+        TransferReport { status, q850: Some(q850), ended_at: Some(ended_at), legs, ..transfer.clone() }
+    };
+    transfers.iter().map(transfer).collect()
 }
 
 fn ended_by_restart(call: &StoredCall, record: &CallRecord, line: String) -> EndedCall {
@@ -174,7 +203,7 @@ fn ended_by_restart(call: &StoredCall, record: &CallRecord, line: String) -> End
         bot: call.bot.as_str().into(),
         bot_dialect: call.bot_dialect.as_str().into(),
         answered_ms: call.answered_ms,
-        transfers: Vec::new(),
+        transfers: record.transfers.clone(),
         record: Some(line),
     }
 }
@@ -217,12 +246,16 @@ struct Fields {
     answered_at: Option<String>,
     ended_at: String,
     hung_up_by: String,
+    #[serde(default)]
+    status: Option<String>,
     cause: CauseFields,
 }
 
 #[derive(Deserialize)]
 struct CauseFields {
     reason: String,
+    #[serde(default)]
+    q850: Option<u8>,
 }
 
 impl Tail {
@@ -262,12 +295,16 @@ impl TailLine {
             Reason::Internal
         }));
         let row = cause.row();
+        let told = match self.fields.status.as_deref().and_then(CallStatus::find) {
+            Some(CallStatus::Ended(outcome)) => Some(outcome),
+            _ => None,
+        };
         EndedCall {
-            outcome: cause.outcome(answered_ms.is_some()),
+            outcome: told.unwrap_or_else(|| cause.outcome(answered_ms.is_some())),
             cause: StoredCause {
                 class: row.class.word().to_owned(),
                 reason: row.word.to_owned(),
-                q850: row.q850,
+                q850: self.fields.cause.q850.unwrap_or(row.q850),
                 hung_up_by: self.fields.hung_up_by.clone(),
             },
             parties: self.fields.parties(),

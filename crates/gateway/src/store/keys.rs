@@ -21,13 +21,13 @@ pub(super) async fn claim(
     link: &mut Link,
     (scope, name): (&str, &str),
     fingerprint: &str,
-    at_ms: u64,
+    (server, at_ms): (&str, u64),
 ) -> Result<KeyClaim, StoreError> {
     let fresh = Query::new(
-        "INSERT INTO idempotency_keys (scope, name, fingerprint, claimed_ms) VALUES ($1, $2, $3, $4) \
+        "INSERT INTO idempotency_keys (scope, name, fingerprint, claimed_ms, server) VALUES ($1, $2, $3, $4, $5) \
          ON CONFLICT (scope, name) DO NOTHING",
     );
-    if fresh.text(scope).text(name).text(fingerprint).whole(at_ms).execute(link).await? > 0 {
+    if fresh.text(scope).text(name).text(fingerprint).whole(at_ms).text(server).execute(link).await? > 0 {
         return Ok(KeyClaim::Fresh);
     }
     let known = Query::new(
@@ -55,6 +55,12 @@ pub(super) async fn release(link: &mut Link, (scope, name): (&str, &str)) -> Res
     let query =
         Query::new("DELETE FROM idempotency_keys WHERE scope = $1 AND name = $2 AND answer_status IS NULL");
     Ok(query.text(scope).text(name).execute(link).await? > 0)
+}
+
+/// Gives all keys free that a server came with and that have no answer.
+pub(super) async fn release_open(link: &mut Link, server: &str) -> Result<bool, StoreError> {
+    let query = Query::new("DELETE FROM idempotency_keys WHERE server = $1 AND answer_status IS NULL");
+    Ok(query.text(server).execute(link).await? > 0)
 }
 
 pub(super) async fn forget(link: &mut Link, before_ms: u64) -> Result<bool, StoreError> {

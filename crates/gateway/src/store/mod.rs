@@ -257,6 +257,12 @@ impl Store {
         self.found(Work::ReleaseKey { scope: scope.into(), name: name.into() }, now_ms).await
     }
 
+    /// Gives all keys free that came to this server and have no answer: at the start, those whose request ended with
+    /// the process that carried it out.
+    pub async fn release_open_keys(&self, now_ms: u64) -> Result<bool, StoreError> {
+        self.found(Work::ReleaseOpenKeys, now_ms).await
+    }
+
     /// Forgets keys that somebody came with before `before_ms`.
     pub async fn forget_keys(&self, before_ms: u64, now_ms: u64) -> Result<bool, StoreError> {
         self.found(Work::ForgetKeys { before_ms }, now_ms).await

@@ -21,6 +21,7 @@ pub(super) enum Work {
     ClaimKey { scope: Box<str>, name: Box<str>, fingerprint: Box<str> },
     AnswerKey { scope: Box<str>, name: Box<str>, status: u16, body: Box<str> },
     ReleaseKey { scope: Box<str>, name: Box<str> },
+    ReleaseOpenKeys,
     ForgetKeys { before_ms: u64 },
     Set { name: Box<str>, value: Box<str> },
 }
@@ -35,6 +36,7 @@ impl Work {
             | Self::ClaimKey { .. }
             | Self::AnswerKey { .. }
             | Self::ReleaseKey { .. }
+            | Self::ReleaseOpenKeys
             | Self::ForgetKeys { .. }
             | Self::Set { .. } => false,
         }
@@ -89,13 +91,14 @@ impl Scribe {
                     Done::Found(deliveries::attempted(link, event_id, outcome, *next_at_ms, *at_ms).await?)
                 }
                 Work::Replay(event_id) => Done::Found(deliveries::replay(link, event_id, *at_ms).await?),
-                Work::ClaimKey { scope, name, fingerprint } => {
-                    Done::Claimed(keys::claim(link, (scope, name), fingerprint, *at_ms).await?)
-                }
+                Work::ClaimKey { scope, name, fingerprint } => Done::Claimed(
+                    keys::claim(link, (scope, name), fingerprint, (&self.server, *at_ms)).await?,
+                ),
                 Work::AnswerKey { scope, name, status, body } => {
                     Done::Found(keys::answer(link, (scope, name), *status, body).await?)
                 }
                 Work::ReleaseKey { scope, name } => Done::Found(keys::release(link, (scope, name)).await?),
+                Work::ReleaseOpenKeys => Done::Found(keys::release_open(link, &self.server).await?),
                 Work::ForgetKeys { before_ms } => Done::Found(keys::forget(link, *before_ms).await?),
                 Work::Set { name, value } => {
                     set(link, name, value).await?;

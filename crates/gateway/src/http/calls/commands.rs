@@ -247,20 +247,22 @@ impl Asked {
         self,
         name: &str,
         body: &RawJson,
-        work: impl FnOnce(CallHandle) -> F,
+        work: impl FnOnce(CallHandle) -> F + Send + 'static,
     ) -> Result<Response, Problem>
     where
         F: Future<Output = Result<(), OrderError>> + Send + 'static,
     {
-        let request = [name.as_bytes(), self.call_id.as_bytes(), &body.0];
-        let handle = up(&self.api, &self.call_id).await?;
-        let accepted = Accepted { call_id: handle.id.to_string(), status: "accepted" };
-        let ordered = work(handle);
+        let Self { api, caller, headers, call_id } = self;
+        let request = [name.as_bytes(), call_id.as_bytes(), &body.0];
+        let (exchange_api, named) = (api.clone(), call_id.clone());
+        // Whether the call is up matters to the first request alone: one that comes again gets its answer.
         let done = async move {
-            ordered.await.map_err(|error| refused(&error))?;
+            let handle = up(&exchange_api, &named).await?;
+            let accepted = Accepted { call_id: handle.id.to_string(), status: "accepted" };
+            work(handle).await.map_err(|error| refused(&error))?;
             Ok((StatusCode::ACCEPTED, json!(accepted).to_string()))
         };
-        idempotency::once(&self.api, &self.caller, &self.headers, &request, done).await
+        idempotency::once(&api, &caller, &headers, &request, done).await
     }
 }
 

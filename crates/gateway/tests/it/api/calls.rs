@@ -176,6 +176,28 @@ async fn a_call_is_ended_by_order_and_over_is_not_unknown() {
 }
 
 #[tokio::test]
+async fn an_order_that_comes_again_after_its_call_gets_the_first_answer() {
+    let gateway = Gateway::start("").await;
+    let address = gateway.http();
+    let mut phone = Phone::call("echo", &gateway.sip()).await;
+    let path = format!("/calls/{}/hangup", up(&address).await);
+    let hang_up = async |key: &str| {
+        let headers = format!("Content-Type: application/json\r\nIdempotency-Key: {key}\r\n");
+        ask(&address, Ask { method: "POST", path: &path, headers: &headers, body: "" }).await
+    };
+    let first = hang_up("end-1").await;
+    phone.event(|event| matches!(event, LegEvent::Ended { .. })).await;
+    until(async || (ids(&address, "?status=completed").await.len() == 1).then_some(())).await;
+    let again = hang_up("end-1").await;
+    assert_eq!((first.status, again.status, &again.body), (202, 202, &first.body));
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
+    for _ in 0..2 {
+        assert_eq!(hang_up("end-2").await.problem(), (409, "call_over".to_owned()));
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test]
 async fn digits_and_clear_and_a_transfer_to_a_bot_are_carried_out() {
     let gateway = Gateway::start("").await;
     let address = gateway.http();

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use patchcord::app::{App, Parts};
 use patchcord::config::{Config, Database};
-use patchcord::store::{DeliveryFilter, Fact};
+use patchcord::store::{DeliveryFilter, Fact, KeyClaim};
+use patchcord_core::vocabulary::{DialOrder, LegReport, LegStatus, Moment, TransferReport, TransferStatus};
 use serde_json::{Value, json};
 
 use super::ground::{Ground, ended_with, new_call, told_call};
@@ -128,5 +129,110 @@ async fn a_restart_after_a_restart_that_was_cut_short_completes_it() {
     assert_eq!((lines.len(), lines[0]["cause"]["reason"].as_str()), (1, Some("restart")));
     let open = house.ground().open().await;
     assert_eq!(open.words("call_1").await, ["call.initiated", "call.failed"]);
+    open.close().await;
+}
+
+#[tokio::test]
+async fn transfers_that_were_open_are_closed_with_their_call_and_in_what_is_told_of_its_end() {
+    let house = House::new("transfers");
+    let open = house.ground().open().await;
+    for (call, status, leg) in [
+        ("call_trying", TransferStatus::Initiating, LegStatus::Ringing),
+        ("call_talking", TransferStatus::Answered, LegStatus::Answered),
+        ("call_in_file", TransferStatus::Answered, LegStatus::Answered),
+    ] {
+        open.begin(new_call(call, BEGAN_MS)).await;
+        open.tell(call, Fact::InProgress, BEGAN_MS + 120).await;
+        open.tell(call, Fact::Transfer(Box::new(transfer(status, leg))), BEGAN_MS + 1_000).await;
+    }
+    open.close().await;
+    std::fs::write(house.0.join("calls.jsonl"), format!("{}\n", line("call_in_file"))).unwrap();
+    house.live_once().await;
+    let open = house.ground().open().await;
+    for (call, status, leg, q850) in [
+        ("call_trying", TransferStatus::Failed, LegStatus::Failed, 41),
+        ("call_talking", TransferStatus::Completed, LegStatus::Completed, 41),
+        ("call_in_file", TransferStatus::Completed, LegStatus::Completed, 16),
+    ] {
+        let stored = open.store.find_call(call).await.unwrap().unwrap();
+        let [known] = stored.transfers.as_slice() else { panic!("{call}: {:?}", stored.transfers) };
+        let ended_at = stored.ended_ms.map(Moment::from_millis);
+        assert_eq!((known.status, known.q850, known.ended_at), (status, Some(q850), ended_at), "{call}");
+        let [busy, last] = known.legs.as_slice() else { panic!("{call}: {:?}", known.legs) };
+        assert_eq!((busy.status, busy.q850), (LegStatus::Busy, Some(17)));
+        assert_eq!((last.status, last.q850, last.ended_at), (leg, Some(q850), ended_at), "{call}");
+        let end = open.store.events_of(call).await.unwrap().pop().unwrap();
+        let body: Value = serde_json::from_str(&end.body).unwrap();
+        assert!(end.name.is_terminal());
+        assert_eq!(body["transfer_status"], status.word(), "{call}: {body}");
+    }
+    open.close().await;
+}
+
+fn transfer(status: TransferStatus, last_leg: LegStatus) -> TransferReport {
+    let at = |ms: u64| Moment::from_millis(BEGAN_MS + ms);
+    let leg = |destination: &str, status, q850, ended_at| LegReport {
+        destination: destination.into(),
+        status,
+        q850,
+        started_at: at(1_000),
+        answered_at: None,
+        ended_at,
+        leg_id: "leg@carrier".into(),
+    };
+    TransferReport {
+        sequence: 1,
+        order: DialOrder::OneByOne,
+        status,
+        destinations: vec!["101".into(), "102".into()],
+        answered_by: (status == TransferStatus::Answered).then_some(1),
+        started_at: at(1_000),
+        answered_at: None,
+        ended_at: None,
+        q850: None,
+        legs: vec![leg("101", LegStatus::Busy, Some(17), Some(at(1_500))), leg("102", last_leg, None, None)],
+    }
+}
+
+#[tokio::test]
+async fn an_end_that_only_its_line_tells_has_the_lines_status_and_cause() {
+    let house = House::new("line");
+    let open = house.ground().open().await;
+    open.begin(new_call("call_given_up", BEGAN_MS)).await;
+    open.close().await;
+    let mut given_up = line("call_given_up");
+    given_up["answered_at"] = Value::Null;
+    given_up["status"] = json!("canceled");
+    given_up["cause"] = json!({"class": "completed", "reason": "bot_hung_up", "q850": 1});
+    std::fs::write(house.0.join("calls.jsonl"), format!("{given_up}\n")).unwrap();
+    house.live_once().await;
+    let open = house.ground().open().await;
+    let stored = open.store.find_call("call_given_up").await.unwrap().unwrap();
+    assert_eq!((stored.status.word(), stored.cause.unwrap().q850), ("canceled", 1));
+    assert_eq!(open.words("call_given_up").await, ["call.initiated", "call.canceled"]);
+    open.close().await;
+}
+
+#[tokio::test]
+async fn a_key_whose_request_died_with_the_process_is_free_after_the_start_and_others_are_not() {
+    let house = House::new("keys");
+    let (died, answered, elsewhere) = (("ops", "died"), ("ops", "answered"), ("ops", "elsewhere"));
+    let open = house.ground().open().await;
+    for key in [died, answered] {
+        assert_eq!(open.store.claim_key(key, "a", BEGAN_MS).await.unwrap(), KeyClaim::Fresh);
+    }
+    assert!(open.store.answer_key(answered, (201, "{}"), BEGAN_MS).await.unwrap());
+    open.close().await;
+    let there = house.ground().open_as("there").await;
+    assert_eq!(there.store.claim_key(elsewhere, "a", BEGAN_MS).await.unwrap(), KeyClaim::Fresh);
+    there.close().await;
+    house.live_once().await;
+    let open = house.ground().open().await;
+    let known = |answer| KeyClaim::Known { fingerprint: "a".into(), answer };
+    for (key, claim) in
+        [(died, KeyClaim::Fresh), (answered, known(Some((201, "{}".to_owned())))), (elsewhere, known(None))]
+    {
+        assert_eq!(open.store.claim_key(key, "a", BEGAN_MS).await.unwrap(), claim, "{key:?}");
+    }
     open.close().await;
 }
