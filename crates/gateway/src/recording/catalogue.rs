@@ -86,6 +86,8 @@ pub enum Place {
     Folder,
     /// In the bucket alone.
     Bucket,
+    /// Deleted here while it was on its way to the bucket: what arrived there is to be deleted as well.
+    Leftover,
 }
 
 /// That a file was deleted.

@@ -65,13 +65,17 @@ pub struct Ready {
     pub note: FileNote,
     /// The bot's part is a file of its own: this one holds an agent's as well.
     pub is_second_part: bool,
+    /// No earlier recording of the call has this part.
+    pub is_first: bool,
 }
 
 impl Ready {
     pub(super) fn of(catalogue: &Catalogue, call_id: &str, note: FileNote) -> Self {
         let call = catalogue.find(call_id).ok().flatten();
+        let files = call.as_ref().map(|call| call.files.as_slice()).unwrap_or_default();
+        let is_first = !files.iter().any(|file| file.part == note.part && file.take < note.take);
         let is_second_part = note.part == Part::Whole && call.is_some_and(|call| call.has_agent_part());
-        Self { call_id: call_id.into(), note, is_second_part }
+        Self { call_id: call_id.into(), note, is_second_part, is_first }
     }
 }
 
@@ -368,11 +372,14 @@ fn finish(take: &Arc<Take>, growing: &std::path::Path, part: Part, (frames, byte
 
 /// A name that nobody guesses.
 fn file_name(call_id: &str, take: u32, part: Part, format: RecordingFormat) -> io::Result<String> {
-    let mut random = [0; 16];
+    let mut random = [0; RANDOM_CHARS / 2];
     getrandom::fill(&mut random).map_err(|_| io::Error::other("the system gives no random numbers"))?;
     let random: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(format!("{call_id}-{take}-{}-{random}.{}", part.word(), format.extension()))
 }
+
+/// Characters of a name that nobody guesses.
+pub(super) const RANDOM_CHARS: usize = 32;
 
 /// The ending of files that grow.
 pub(super) const GROWING: &str = "part";

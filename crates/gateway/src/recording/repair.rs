@@ -9,17 +9,24 @@ use tracing::{info, warn};
 use super::catalogue::{Catalogue, FileNote, Part, sorted};
 use super::disk::{close_ogg, rename};
 use super::opus_file::PRE_SKIP;
-use super::recorder::{GROWING, Ready};
+use super::recorder::{GROWING, RANDOM_CHARS, Ready};
 use super::{day_of, wav};
 
-/// Puts every growing file right, names it, notes it and tells of it; nobody may be recording meanwhile.
+/// Puts every growing file right, names it, notes it and tells of it; nobody may be recording meanwhile. Files that have
+/// no name of ours, or stand in another folder than their call's day, are somebody else's.
 pub(super) fn repair(catalogue: &Catalogue, tell: &dyn Fn(Ready)) -> io::Result<()> {
     for day in sorted(catalogue.recordings())? {
         for path in sorted(&day).unwrap_or_default() {
             if path.extension().is_none_or(|end| end != GROWING) {
                 continue;
             }
-            match repair_file(&path) {
+            let whole = path.with_extension("");
+            let Some(name) = whole.file_name().and_then(|name| name.to_str()) else { continue };
+            let Some(parsed) = parse(name) else { continue };
+            if day.file_name().is_none_or(|folder| folder != day_of(&parsed.0).as_str()) {
+                continue;
+            }
+            match repair_file(&path, name, parsed) {
                 Ok(Some((call_id, note))) => {
                     catalogue.add(&call_id, note.clone()).map_err(io::Error::other)?;
                     info!(call_id, duration_ms = note.duration_ms, "a recording that was cut off is saved");
@@ -36,10 +43,11 @@ pub(super) fn repair(catalogue: &Catalogue, tell: &dyn Fn(Ready)) -> io::Result<
     Ok(())
 }
 
-fn repair_file(path: &Path) -> io::Result<Option<(String, FileNote)>> {
-    let whole = path.with_extension("");
-    let Some(name) = whole.file_name().and_then(|name| name.to_str()) else { return Ok(None) };
-    let Some((call_id, take, part)) = parse(name) else { return Ok(None) };
+fn repair_file(
+    path: &Path,
+    name: &str,
+    (call_id, take, part): (String, u32, Part),
+) -> io::Result<Option<(String, FileNote)>> {
     let file = File::options().read(true).write(true).open(path)?;
     let is_opus = name.ends_with(".ogg");
     let (sample_rate, channels, duration_ms) = if is_opus {
@@ -58,7 +66,7 @@ fn repair_file(path: &Path) -> io::Result<Option<(String, FileNote)>> {
     let ended_ms =
         metadata.modified()?.duration_since(std::time::UNIX_EPOCH).map_or(0, |time| time.as_millis());
     let ended_ms = u64::try_from(ended_ms).unwrap_or(0);
-    rename(path, &whole)?;
+    rename(path, &path.with_extension(""))?;
     let note = FileNote {
         file: format!("{}/{name}", day_of(&call_id)),
         take,
@@ -77,8 +85,15 @@ fn repair_file(path: &Path) -> io::Result<Option<(String, FileNote)>> {
 
 /// The call, the take and the part of a name.
 fn parse(name: &str) -> Option<(String, u32, Part)> {
+    let (name, format) = name.rsplit_once('.')?;
     let mut words = name.split('-');
     let (call_id, take, part) = (words.next()?, words.next()?, words.next()?);
-    super::is_call_id(call_id).then_some(())?;
+    let random = words.next()?;
+    let is_ours = super::is_call_id(call_id)
+        && matches!(format, "wav" | "ogg")
+        && random.len() == RANDOM_CHARS
+        && random.bytes().all(|byte| byte.is_ascii_hexdigit())
+        && words.next().is_none();
+    is_ours.then_some(())?;
     Some((call_id.to_owned(), take.parse().ok()?, Part::parse(part)?))
 }

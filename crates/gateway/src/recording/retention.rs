@@ -56,7 +56,7 @@ pub async fn retain(
     }
 }
 
-/// Deletes what ended before `before_ms`.
+/// Deletes what ended before `before_ms`; one that cannot be deleted does not keep the others.
 pub(super) async fn delete_before(
     catalogue: &Arc<Catalogue>,
     curves: &Curves,
@@ -73,13 +73,19 @@ pub(super) async fn delete_before(
         std::io::Result::Ok(read.collect::<Vec<_>>())
     });
     let old = old.await.ok_or(DeleteError::GivenUp)??;
-    let mut deleted = 0;
+    let (mut deleted, mut calls_left, mut first_error) = (0, 0_usize, None);
     for call in old {
         let ended = |note: &FileNote| note.started_ms + note.duration_ms < before_ms;
-        deleted += delete_files(catalogue, bucket, &call, "retention", ended).await?;
+        let (files, failed) = delete_files(catalogue, bucket, &call, "retention", ended).await;
+        deleted += files;
+        calls_left += usize::from(failed.is_some());
+        first_error = first_error.or(failed);
     }
     if deleted > 0 {
         info!(deleted, "old recordings deleted");
+    }
+    if let Some(error) = first_error {
+        warn!(calls_left, %error, "old recordings of some calls cannot be deleted; they are tried again");
     }
     Ok(deleted)
 }
@@ -94,40 +100,81 @@ pub async fn delete_call(
     call_id: &str,
 ) -> Result<Option<usize>, DeleteError> {
     let Some(call) = catalogue.find(call_id)? else { return Ok(None) };
-    delete_files(catalogue, bucket, &call, "asked", |_| true).await.map(Some)
+    match delete_files(catalogue, bucket, &call, "asked", |_| true).await {
+        (deleted, None) => Ok(Some(deleted)),
+        (_, Some(error)) => Err(error),
+    }
 }
 
-async fn delete_files(
+/// Deletes in the bucket what arrived there after it was deleted here.
+pub(super) async fn delete_leftover(
+    catalogue: &Arc<Catalogue>,
+    bucket: &Bucket,
+    call_id: &str,
+    file: &str,
+) -> Result<(), DeleteError> {
+    bucket.delete(file).await?;
+    let (catalogue, call_id, file) = (catalogue.clone(), call_id.to_owned(), file.to_owned());
+    let noted =
+        blocking(move || catalogue.change_file(&call_id, &file, |note| note.place = Place::Bucket)).await;
+    noted.ok_or(DeleteError::GivenUp)?.map_err(DeleteError::from)
+}
+
+/// Says how many it deleted, and why it could not delete another one.
+pub(super) async fn delete_files(
     catalogue: &Arc<Catalogue>,
     bucket: Option<&Bucket>,
     call: &RecordedCall,
     why: &'static str,
     wanted: impl Fn(&FileNote) -> bool,
-) -> Result<usize, DeleteError> {
-    let mut deleted = 0;
+) -> (usize, Option<DeleteError>) {
+    let (mut deleted, mut first_error) = (0, None);
     for note in call.files.iter().filter(|note| note.deletion.is_none() && wanted(note)) {
-        if note.place == Place::Bucket {
-            bucket.ok_or(DeleteError::NoBucket)?.delete(&note.file).await?;
+        match delete_file(catalogue, bucket, &call.call_id, note, why).await {
+            Ok(()) => deleted += 1,
+            Err(error) => first_error = first_error.or(Some(error)),
         }
-        let (catalogue, note, call_id) = (catalogue.clone(), note.clone(), call.call_id.clone());
-        let done = blocking(move || {
-            // A crash between the file and its note leaves a note of nothing, which is deleted again.
-            let path = catalogue.path_of(&note);
-            match std::fs::remove_file(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(DeleteError::Io(error));
-                }
-                Ok(()) => super::disk::sync_folder_of(&path)?,
-                Err(_) => {}
-            }
-            let deletion = Deletion { at_ms: unix_ms(), why: why.to_owned() };
-            catalogue.change_file(&call_id, &note.file, |note| note.deletion = Some(deletion))?;
-            Ok(())
-        });
-        done.await.ok_or(DeleteError::GivenUp)??;
-        deleted += 1;
     }
-    Ok(deleted)
+    (deleted, first_error)
+}
+
+async fn delete_file(
+    catalogue: &Arc<Catalogue>,
+    bucket: Option<&Bucket>,
+    call_id: &str,
+    note: &FileNote,
+    why: &'static str,
+) -> Result<(), DeleteError> {
+    if note.place == Place::Bucket {
+        bucket.ok_or(DeleteError::NoBucket)?.delete(&note.file).await?;
+    }
+    let (changing, known, id) = (catalogue.clone(), note.clone(), call_id.to_owned());
+    let done = blocking(move || {
+        // A crash between the file and its note leaves a note of nothing, which is deleted again.
+        let path = changing.path_of(&known);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(DeleteError::Io(error));
+            }
+            Ok(()) => super::disk::sync_folder_of(&path)?,
+            Err(_) => {}
+        }
+        let deletion = Deletion { at_ms: unix_ms(), why: why.to_owned() };
+        let mut has_moved = false;
+        changing.change_file(&id, &known.file, |note| {
+            has_moved = note.place != known.place;
+            if has_moved {
+                note.place = Place::Leftover;
+            }
+            note.deletion = Some(deletion);
+        })?;
+        Ok(has_moved)
+    });
+    let has_moved = done.await.ok_or(DeleteError::GivenUp)??;
+    match bucket {
+        Some(bucket) if has_moved => delete_leftover(catalogue, bucket, call_id, &note.file).await,
+        _ => Ok(()),
+    }
 }
 
 /// How often it is looked for what is old.

@@ -71,13 +71,14 @@ impl Studio {
 }
 
 /// What the store learns of a recording that is durable: whoever is told of it can fetch it.
-fn fact(ready: &Ready) -> Option<Fact> {
+pub(super) fn fact(ready: &Ready) -> Option<Fact> {
     let part = match ready.note.part {
         Part::Bot => RecordedPart::Bot,
         Part::Whole | Part::Voicemail if ready.is_second_part => RecordedPart::Whole,
         // Nobody but the bot had the call: its part is all of it.
         Part::Whole | Part::Voicemail => RecordedPart::Bot,
     };
-    (ready.note.take == 1)
+    // Every message that somebody left is news; of a call that was recorded in pieces, the first.
+    (ready.is_first || ready.note.part == Part::Voicemail)
         .then(|| Fact::Recording(StoredRecording { part, file: ready.note.file.as_str().into() }))
 }

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use patchcord_core::call::{TapeKind, TapePiece};
 
-use super::catalogue::{Catalogue, Part};
+use super::catalogue::{Catalogue, FileNote, Part, Place};
 use super::recorder::{Ready, Recorder, RecorderThreads};
 use super::retention::{delete_before, delete_call};
+use super::studio::fact;
 use super::{Folders, Sink};
 use crate::config::RecordingFormat;
 
@@ -308,6 +309,58 @@ async fn what_is_old_or_not_wanted_is_deleted_and_its_note_says_when_and_why() {
         assert!(deletion.at_ms >= ready.note.started_ms);
     }
     assert_eq!(delete_call(desk.catalogue(), None, "call_1_none").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_recording_that_cannot_be_deleted_does_not_keep_the_others() {
+    let desk = Desk::open("stuck");
+    let lost = FileNote { file: "1970-01-01/lost.wav".into(), place: Place::Bucket, ..FileNote::default() };
+    desk.catalogue().add("call_1_lost", lost).unwrap();
+    let mut sink = desk.sink(RecordingFormat::Wav);
+    sink.take(TapeKind::Call, started());
+    record(&mut sink, 1);
+    sink.take(TapeKind::Call, TapePiece::Stopped);
+    let ready = desk.ready();
+    // The bucket of the older one is not configured.
+    let before_ms = ready.note.started_ms + ready.note.duration_ms + 1;
+    let deleted = delete_before(desk.catalogue(), desk.recorder.curves(), None, before_ms).await.unwrap();
+    assert_eq!(deleted, 1);
+    assert!(!desk.path(&ready).exists());
+    assert_eq!(desk.catalogue().find("call_1_lost").unwrap().unwrap().files[0].deletion, None);
+}
+
+#[test]
+fn a_message_on_a_recorded_call_is_told_beside_the_call_and_a_recording_that_goes_on_is_not() {
+    let desk = Desk::open("message");
+    let mut sink = desk.sink(RecordingFormat::Wav);
+    for (kind, is_told) in [(TapeKind::Call, true), (TapeKind::Voicemail, true), (TapeKind::Call, false)] {
+        sink.take(kind, started());
+        sink.take(kind, TapePiece::Sound(&[100; 8_000]));
+        sink.take(kind, TapePiece::Stopped);
+        let ready = desk.ready();
+        assert_eq!(fact(&ready).is_some(), is_told, "{:?}", ready.note);
+    }
+}
+
+#[test]
+fn a_start_leaves_files_alone_that_are_not_ours() {
+    let desk = Desk::open("foreign");
+    let ours = |part: &str| format!("{CALL}-1-{part}-{}.wav.part", "0a".repeat(16));
+    let names = [
+        "2024-02-06/film.mkv.part".to_owned(),
+        format!("2024-02-06/{CALL}-1-call-copy.wav.part"),
+        format!("copies/{}", ours("call")),
+    ];
+    let cut_short = format!("2024-02-06/{}", ours("bot"));
+    for name in names.iter().chain([&cut_short]) {
+        let path = desk.root.join("recordings").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, super::wav::header(8_000, 2, 0)).unwrap();
+    }
+    let restarted = desk.killed();
+    let is_here = |name: &String| restarted.root.join("recordings").join(name).exists();
+    assert!(names.iter().all(is_here), "{:?}", restarted.growing());
+    assert!(!is_here(&cut_short), "the copy that never ended is gone");
 }
 
 /// How long a test waits for what must come.

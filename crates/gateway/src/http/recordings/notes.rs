@@ -141,7 +141,7 @@ impl ShownRecording {
             is_cut: note.is_cut,
             place: match note.place {
                 Place::Folder => "folder",
-                Place::Bucket => "bucket",
+                Place::Bucket | Place::Leftover => "bucket",
             },
             deleted_at_ms,
             deleted_why,
