@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use patchcord::calls::PlaceCall;
 use patchcord::config::{Config, CurrentConfig};
 use patchcord::jobs::{CallbackMeter, Courier};
 use patchcord::net::Egress;
@@ -17,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::receiver::{Answer, Receiver};
 use crate::serve::Gateway;
+use crate::serve::carrier::Carrier;
+use crate::serve::outbound::order;
 use crate::serve::phone::Phone;
 use crate::store::ground::{Ground, Open, ended, told_call};
 
@@ -189,6 +192,31 @@ async fn a_call_tells_its_number_s_receiver_what_becomes_of_it() {
     assert_eq!(last.header("x-timestamp"), body["timestamp"].as_str().unwrap());
     let records = gateway.stop().await;
     assert_eq!(records[0]["call_id"], body["call_id"]);
+}
+
+#[tokio::test]
+async fn each_way_not_to_be_answered_is_told_by_its_own_event_and_no_second_one() {
+    let carrier = Carrier::start().await;
+    let rules = "allow = [\"91*\"]\ncaller_ids = [\"7415100898\"]";
+    let settings = format!("{}[egress]\nallow_private = true\n", carrier.trunk("carrier", rules));
+    let gateway = Gateway::start(&settings).await;
+    for (number, last) in [
+        ("91486", "call.busy"),
+        ("91480", "call.no-answer"),
+        ("91404", "call.failed"),
+        ("91603", "call.busy"),
+    ] {
+        let mut receiver = Receiver::start(|_, _| Answer::Status(200)).await;
+        let callback = Some(receiver.url("/request").into());
+        gateway.exchange().place_call(PlaceCall { callback, ..order(number) }).await.unwrap();
+        let got = receiver.take(2).await;
+        assert_eq!([got[0].event(), got[1].event()], ["call.initiated", last], "{number}");
+        let body = got[1].json();
+        assert_eq!(body["status"], last.trim_start_matches("call."), "{number}");
+        assert_eq!((&body["direction"], &body["to"]), (&json!("outbound"), &json!(number)));
+        assert!(receiver.try_take().is_none(), "{number} has one end");
+    }
+    gateway.stop().await;
 }
 
 async fn deliveries(open: &Open, state: DeliveryState) -> usize {

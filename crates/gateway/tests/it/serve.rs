@@ -3,7 +3,7 @@
 mod bad_answers;
 mod bursts;
 mod calls;
-mod carrier;
+pub mod carrier;
 mod config_api;
 mod config_server;
 mod countries;
@@ -14,7 +14,7 @@ mod flows;
 mod hand_over;
 mod line;
 mod menu;
-mod outbound;
+pub mod outbound;
 pub mod phone;
 mod reloads;
 mod sound;
