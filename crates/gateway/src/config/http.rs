@@ -53,13 +53,13 @@ impl Http {
 
     pub(super) fn read(section: &Section<'_>, bots: &[&str]) -> Option<Http> {
         let listen = section.value("listen");
-        let access = VendorAccess::read(section, listen, "ws_token");
+        let behind_proxy = section.value("behind_proxy");
+        let access = VendorAccess::read(section, listen, "ws_token", behind_proxy == Some(true));
         let ws_bot: Option<String> = section.value("ws_bot");
         if let Some(bot) = &ws_bot {
             check_bot(section, "ws_bot", bot, bots);
         }
         let tls = HttpTlsFiles::read(&section.section("tls"));
-        let behind_proxy = section.value("behind_proxy");
         let keys = http_keys::read(section);
         let (has_keys, is_covered) = (section.has("keys"), section.has("tls") || behind_proxy == Some(true));
         check_reach(section, listen, has_keys, is_covered);
@@ -67,13 +67,19 @@ impl Http {
             let what = "whoever comes through the proxy could place calls: the API has no keys";
             section.refuse("behind_proxy", Refusal::new(what, "add [[http.keys]]"));
         }
+        let public_url = section.value("public_url");
+        if !has_keys && public_url.as_ref().is_some_and(leads_here_from_outside) {
+            let what = "whoever comes by it could place calls: the API has no keys";
+            let cure = "add [[http.keys]]; leave public_url away where nobody comes from outside";
+            section.refuse("public_url", Refusal::new(what, cure));
+        }
         Some(Http {
             listen: listen?,
             ws_bot: ws_bot?,
             access,
             keys: keys?,
             tls: tls?,
-            public_url: section.value("public_url"),
+            public_url,
             behind_proxy: behind_proxy?,
         })
     }
@@ -95,6 +101,12 @@ fn check_reach(section: &Section<'_>, listen: Option<SocketAddr>, has_keys: bool
             "add [[http.keys]] and http.tls (or behind_proxy = true where a proxy ends TLS), or listen on 127.0.0.1",
         ),
     );
+}
+
+fn leads_here_from_outside(url: &WebUrl) -> bool {
+    let host = url.host().trim_start_matches('[').trim_end_matches(']');
+    let is_loopback = host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback());
+    !is_loopback && !host.eq_ignore_ascii_case("localhost")
 }
 
 impl HttpTlsFiles {

@@ -408,7 +408,7 @@ const AFTER_EXTENSIONS: &[Declaration] = &[
         "listeners[].accept_from",
         Kind::List,
         Absent("any address"),
-        "The networks from which vendors are accepted; loopback always is.",
+        "The networks from which vendors are accepted; loopback always is, except with `http.behind_proxy`.",
     ),
     key(
         "callbacks.url",

@@ -32,9 +32,9 @@ pub struct Listener {
 }
 
 impl Listener {
-    pub(super) fn read(section: &Section<'_>, bots: &[&str]) -> Option<Listener> {
+    pub(super) fn read(section: &Section<'_>, bots: &[&str], behind_proxy: bool) -> Option<Listener> {
         let listen = section.value("listen");
-        let access = VendorAccess::read(section, listen, "token");
+        let access = VendorAccess::read(section, listen, "token", behind_proxy);
         let (dialect, bot) = (section.value("dialect"), section.value::<String>("bot"));
         let country = section.value("country");
         if let Some(bot) = &bot {

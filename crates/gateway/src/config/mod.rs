@@ -100,7 +100,7 @@ pub use storage::{Database, Storage};
 pub use transfers::Transfers;
 pub use trunks::{Account, Carrier, DialRules, OutboundProxy, Trunk, TrunkLimits};
 pub use url::{BotUrl, Url, UrlKind, WebUrl};
-pub use vendor_port::VendorAccess;
+pub use vendor_port::{VendorAccess, VendorSource};
 
 use addresses::{Socket, Taken};
 use flows::Around;
@@ -259,13 +259,14 @@ impl Config {
         let number_sections = root.list_of_sections("numbers");
         let bots: Vec<_> = bot_sections.iter().map(|(name, section)| Bot::read(name, section)).collect();
         let listener_sections = root.list_of_sections("listeners");
-        let listeners: Vec<_> =
-            listener_sections.iter().map(|section| Listener::read(section, &names)).collect();
         let ivr = IvrMenu::read(&root.section("ivr"), &names);
         let server = Server::read(&root.section("server"));
         let log = Log::read(&root.section("log"));
         let http_section = root.section("http");
         let http = Http::read(&http_section, &names);
+        let behind_proxy = http.as_ref().is_some_and(|http| http.behind_proxy);
+        let listeners: Vec<_> =
+            listener_sections.iter().map(|section| Listener::read(section, &names, behind_proxy)).collect();
         let sip_section = root.section("sip");
         let trunk_sections = root.list_of_sections("trunks");
         let trunks: Vec<_> = trunk_sections.iter().map(Trunk::read).collect();

@@ -7,6 +7,15 @@ use super::problem::{Refusal, nearest};
 use super::secret::Secret;
 use super::section::{Section, Setting};
 
+/// Where a vendor comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VendorSource {
+    /// From this address; loopback is this machine.
+    Direct(IpAddr),
+    /// Through a proxy, which makes loopback say nothing: from this address, by its word or our own sight.
+    BehindProxy(IpAddr),
+}
+
 /// Who may open a vendor's WebSocket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VendorAccess {
@@ -17,22 +26,32 @@ pub struct VendorAccess {
 }
 
 impl VendorAccess {
-    /// Whether a vendor at `address` that presents `token` is let in.
+    /// Whether a vendor from `source` that presents `token` is let in.
     ///
-    /// What is set must hold, the token and the network; loopback is in every network.
-    pub fn admits(&self, address: IpAddr, token: Option<&str>) -> bool {
-        let from_allowed = self.accept_from.as_deref().is_none_or(|accepted| admits(accepted, address));
+    /// What is set must hold, the token and the network; loopback is in every network, except behind a proxy.
+    pub fn admits(&self, source: VendorSource, token: Option<&str>) -> bool {
+        let from_allowed = self.accept_from.as_deref().is_none_or(|accepted| match source {
+            VendorSource::Direct(address) => admits(accepted, address),
+            VendorSource::BehindProxy(address) => accepted.iter().any(|network| network.contains(address)),
+        });
         let token_matches =
             self.token.as_ref().is_none_or(|own| token.is_some_and(|token| own.matches(token)));
         from_allowed && token_matches
     }
 
-    /// Reads the access keys beside `listen`, and refuses a remote address that is open to everyone.
-    pub(super) fn read(section: &Section<'_>, listen: Option<SocketAddr>, token_key: &str) -> VendorAccess {
+    /// Reads the access keys beside `listen`, and refuses a remote address, or any behind a proxy, that is open to
+    /// everyone.
+    pub(super) fn read(
+        section: &Section<'_>,
+        listen: Option<SocketAddr>,
+        token_key: &str,
+        behind_proxy: bool,
+    ) -> VendorAccess {
         let token: Option<Secret> = section.value(token_key);
         let accept_from = section.list("accept_from");
         let guarded = section.has(token_key) || section.has("accept_from");
-        if let Some(listen) = listen.filter(|listen| !listen.ip().to_canonical().is_loopback() && !guarded) {
+        let remote = listen.filter(|listen| !listen.ip().to_canonical().is_loopback());
+        if let Some(listen) = remote.filter(|_| !guarded) {
             section.refuse(
                 "listen",
                 Refusal::new(
@@ -40,6 +59,10 @@ impl VendorAccess {
                     format!("set {token_key} or accept_from, or listen on 127.0.0.1"),
                 ),
             );
+        } else if behind_proxy && !guarded {
+            let what = "with http.behind_proxy whoever comes through the proxy could talk to the bots here: nothing \
+                        says which vendors may come in";
+            section.refuse(token_key, Refusal::new(what, format!("set {token_key} or accept_from")));
         }
         VendorAccess { token, accept_from }
     }

@@ -39,7 +39,7 @@ fn admit(api: &Api, role: Role, request: &Request) -> Result<Caller, Problem> {
     let config = api.exchange.config();
     let address = client_address(&config, request);
     if config.http.keys.is_empty() {
-        check_is_no_page(&config, request.headers())?;
+        check_is_no_page(request.headers())?;
         api.rates.take(Asker::Address(address))?;
         return Ok(Caller(Arc::default()));
     }
@@ -77,29 +77,34 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// Without keys a page of the web must not act through the browser of somebody on this machine: neither from another
 /// origin, nor under a name that the page's owner lets point here.
-fn check_is_no_page(config: &Config, headers: &HeaderMap) -> Result<(), Problem> {
-    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let host = text(HOST).unwrap_or_default();
-    if !is_own_name(config, host) {
-        let detail = "without [[http.keys]] the API answers to localhost and to addresses only";
-        return Err(Problem::new(StatusCode::FORBIDDEN, "foreign_host", detail));
-    }
-    if text(ORIGIN).is_some_and(|origin| origin.split_once("://").map(|(_, place)| place) != Some(host)) {
-        let detail = "without [[http.keys]] no page of another origin may use the API";
-        return Err(Problem::new(StatusCode::FORBIDDEN, "foreign_origin", detail));
-    }
-    Ok(())
+fn check_is_no_page(headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(code) = foreignness(headers) else { return Ok(()) };
+    let detail = match code {
+        FOREIGN_HOST => "without [[http.keys]] the API answers to localhost and to addresses only",
+        _ => "without [[http.keys]] no page of another origin may use the API",
+    };
+    Err(Problem::new(StatusCode::FORBIDDEN, code, detail))
 }
 
-fn is_own_name(config: &Config, host: &str) -> bool {
+/// What is foreign about a request that a page of the web may have sent, as the code of a refusal.
+pub fn foreignness(headers: &HeaderMap) -> Option<&'static str> {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let host = text(HOST).unwrap_or_default();
+    if !is_own_name(host) {
+        return Some(FOREIGN_HOST);
+    }
+    let is_ours = |origin: &str| origin.split_once("://").is_some_and(|(_, place)| place == host);
+    text(ORIGIN).is_some_and(|origin| !is_ours(origin)).then_some("foreign_origin")
+}
+
+fn is_own_name(host: &str) -> bool {
     let Ok(authority) = host.parse::<Uri>() else { return false };
     let name = authority.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    let is_public = config.http.public_url.as_ref().is_some_and(|url| url.host().eq_ignore_ascii_case(name));
-    is_public || name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
 }
 
 /// Where a request came from: behind a proxy, what the nearest proxy says.
-fn client_address(config: &Config, request: &Request) -> IpAddr {
+pub fn client_address(config: &Config, request: &Request) -> IpAddr {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(peer)| peer.ip().to_canonical());
     if !config.http.behind_proxy {
@@ -109,6 +114,9 @@ fn client_address(config: &Config, request: &Request) -> IpAddr {
     let nearest = chain.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
     nearest.unwrap_or(peer)
 }
+
+/// The request was sent to a name that may be anybody's.
+const FOREIGN_HOST: &str = "foreign_host";
 
 #[cfg(test)]
 mod tests {
@@ -130,14 +138,13 @@ mod tests {
 
     #[test]
     fn without_keys_a_page_reaches_nothing_by_its_own_name_or_from_its_own_origin() {
-        let config = Config::default_serve();
         let judged = |host: &str, origin: Option<&str>| {
             let mut headers = HeaderMap::new();
             headers.insert(HOST, host.parse().unwrap());
             if let Some(origin) = origin {
                 headers.insert(ORIGIN, origin.parse().unwrap());
             }
-            check_is_no_page(&config, &headers).map_err(|problem| problem.code)
+            check_is_no_page(&headers).map_err(|problem| problem.code)
         };
         for host in ["127.0.0.1:8080", "localhost:8080", "LOCALHOST", "[::1]:8080", "::1"] {
             let expected = if host == "::1" { Err("foreign_host") } else { Ok(()) };

@@ -25,9 +25,12 @@ pub enum Asker {
     Stranger(IpAddr),
 }
 
-/// The requests that each asker has left.
+/// The requests that each asker has left. Keys have a table of their own, which strangers cannot fill.
 #[derive(Debug, Default)]
-pub struct RateLimits(Mutex<HashMap<Asker, Bucket>>);
+pub struct RateLimits {
+    keys: Mutex<HashMap<Asker, Bucket>>,
+    addresses: Mutex<HashMap<Asker, Bucket>>,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
@@ -47,7 +50,8 @@ impl RateLimits {
     fn take_at(&self, asker: Asker, now: Instant) -> Result<(), Problem> {
         let asker = asker.of_network();
         let (per_second, burst) = asker.allowance();
-        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let table = if matches!(asker, Asker::Key(_)) { &self.keys } else { &self.addresses };
+        let mut buckets = table.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= ASKERS_MAX && !buckets.contains_key(&asker) {
             buckets.retain(|asker, bucket| !bucket.is_full(asker, now));
             if buckets.len() >= ASKERS_MAX {
@@ -158,7 +162,7 @@ const REQUESTS_AT_ONCE: f64 = 400.0;
 const STRANGERS_PER_SECOND: f64 = 2.0;
 /// Requests of such an address that may come at once.
 const STRANGERS_AT_ONCE: f64 = 20.0;
-/// Askers that are remembered.
+/// Keys that are remembered, and as many addresses.
 const ASKERS_MAX: usize = 8_192;
 
 #[cfg(test)]
@@ -198,7 +202,17 @@ mod tests {
         assert!(limits.take_at(address(ASKERS_MAX), start).is_err());
         let later = start + Duration::from_secs(60);
         assert!(limits.take_at(address(ASKERS_MAX), later).is_ok());
-        assert_eq!(limits.0.lock().unwrap().len(), 1);
+        assert_eq!(limits.addresses.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_key_is_good_however_many_strangers_ask() {
+        let (limits, start) = (RateLimits::default(), Instant::now());
+        for n in 0..=u16::try_from(ASKERS_MAX).unwrap() {
+            let _ = limits.take_at(Asker::Stranger(IpAddr::from([0x2001, 0xdb8, 0, n, 0, 0, 0, 1])), start);
+        }
+        assert!(limits.take_at(stranger("203.0.113.1"), start).is_err(), "the table is not full");
+        assert!(limits.take_at(Asker::Key("ops".into()), start).is_ok());
     }
 
     #[test]

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use axum::extract::connect_info::ConnectInfo;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
+use axum::http::header::ORIGIN;
 use axum::response::{IntoResponse, Response};
 use patchcord_core::dialect::registry;
 use patchcord_core::vocabulary::Reason;
 
-use super::access::bearer;
+use super::access::{bearer, client_address, foreignness};
 use super::problem::Problem;
 use super::upgrade::Upgrade;
 use crate::calls::vendor::{self, VendorRoute};
 use crate::calls::{Exchange, RETRY_AFTER_S};
-use crate::config::{CUSTOM, Config, Listener, VendorAccess};
+use crate::config::{CUSTOM, Config, Listener, VendorAccess, VendorSource};
 
 /// What a port of `[[listeners]]` was opened with.
 pub struct ListenerPort {
@@ -92,7 +93,7 @@ impl Door<'_> {
     }
 
     fn try_open(&self, peer: SocketAddr, mut request: Request) -> Result<Response, Problem> {
-        self.check_access(peer, &request)?;
+        check_access(self.access, self.source(peer, &request), &request)?;
         let not_found = |code, detail: &str| Problem::new(StatusCode::NOT_FOUND, code, detail);
         let row = registry::find(self.dialect).ok_or_else(|| {
             not_found("unknown_dialect", "no dialect has this name; see `patchcord dialects`")
@@ -120,18 +121,35 @@ impl Door<'_> {
         Ok(response)
     }
 
-    fn check_access(&self, peer: SocketAddr, request: &Request) -> Result<(), Problem> {
-        if self.access.admits(peer.ip(), token(request).as_deref()) {
-            return Ok(());
+    /// Nobody reaches the main port but through the proxy, if there is one. A listener's port may be reached beside
+    /// it, by those who write into the header what they like: there the word of this machine's own proxy counts alone.
+    fn source(&self, peer: SocketAddr, request: &Request) -> VendorSource {
+        let peer = peer.ip();
+        if !self.config.http.behind_proxy {
+            return VendorSource::Direct(peer);
         }
-        Err(match self.access.token {
-            None => Problem::new(StatusCode::FORBIDDEN, "not_admitted", "this address is not let in"),
-            Some(_) => {
-                Problem::new(StatusCode::UNAUTHORIZED, "token_required", "the token is missing or wrong")
-                    .with_header("www-authenticate", "Bearer")
-            }
-        })
+        let is_told = self.listener.is_none() || peer.to_canonical().is_loopback();
+        VendorSource::BehindProxy(if is_told { client_address(self.config, request) } else { peer })
     }
+}
+
+/// Who has the token is no page of the web; without one, a program is known by sending no `Origin`.
+fn check_access(access: &VendorAccess, source: VendorSource, request: &Request) -> Result<(), Problem> {
+    let headers = request.headers();
+    let refusal = match (access.admits(source, token(request).as_deref()), &access.token) {
+        (true, None) if headers.contains_key(ORIGIN) => {
+            let Some(code) = foreignness(headers) else { return Ok(()) };
+            let detail = "without a token no page of another origin is let in; programs send no Origin";
+            Problem::new(StatusCode::FORBIDDEN, code, detail)
+        }
+        (true, _) => return Ok(()),
+        (false, None) => Problem::new(StatusCode::FORBIDDEN, "not_admitted", "this address is not let in"),
+        (false, Some(_)) => {
+            Problem::new(StatusCode::UNAUTHORIZED, "token_required", "the token is missing or wrong")
+                .with_header("www-authenticate", "Bearer")
+        }
+    };
+    Err(refusal)
 }
 
 fn refusal(reason: Reason) -> Problem {
@@ -173,6 +191,26 @@ const DEFAULT_DIALECT: &str = "ozonetel";
 mod tests {
     use super::*;
     use axum::http::header::RETRY_AFTER;
+
+    #[test]
+    fn an_origin_matters_only_without_a_token_and_a_name_of_ours_only_with_an_origin() {
+        let judged = |own: Option<&str>, host: &str, origin: Option<&str>| {
+            let access = VendorAccess { token: own.map(crate::config::Secret::new), accept_from: None };
+            let mut request = Request::builder().uri("/ws?token=t").header("host", host);
+            if let Some(origin) = origin {
+                request = request.header("origin", origin);
+            }
+            let source = VendorSource::Direct([203, 0, 113, 1].into());
+            let verdict = check_access(&access, source, &request.body(axum::body::Body::empty()).unwrap());
+            verdict.map_err(|problem| problem.code)
+        };
+        let page = Some("http://rebound.example");
+        assert_eq!(judged(None, "voice.example.com", None), Ok(()), "a program");
+        assert_eq!(judged(None, "rebound.example", page), Err("foreign_host"));
+        assert_eq!(judged(None, "127.0.0.1", page), Err("foreign_origin"));
+        assert_eq!(judged(Some("t"), "127.0.0.1", page), Ok(()));
+        assert_eq!(judged(Some("u"), "127.0.0.1", None), Err("token_required"));
+    }
 
     #[test]
     fn a_full_house_is_429_and_a_stopping_one_503_and_both_say_when_to_come_again() {

@@ -4,13 +4,14 @@
 mod refused;
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use patchcord::config::keys::{Default, KEYS, Kind};
 use patchcord::config::{
     BotChoice, BuiltInBot, Config, CountryCode, Environment, ExternalIp, Fallback, Loaded, Place, Problem,
-    Problems, SipTransport, Taker, load, to_toml,
+    Problems, SipTransport, Taker, VendorSource, load, to_toml,
 };
 use patchcord_core::media::MediaFormat;
 
@@ -97,14 +98,35 @@ fn a_remote_port_starts_once_it_says_who_may_come_in() {
     let text = format!("[http]\nlisten = \"0.0.0.0:80\"\n{guards}{KEY}");
     let access = Config::parse(&text).unwrap().http.access;
     let (inside, outside) = ("203.0.113.9".parse().unwrap(), "198.51.100.1".parse().unwrap());
-    assert!(access.admits(inside, Some("t")));
-    assert!(
-        !access.admits(inside, None)
-            && !access.admits(inside, Some("x"))
-            && !access.admits(outside, Some("t"))
-    );
+    let admits = |address, token| access.admits(VendorSource::Direct(address), token);
+    assert!(admits(inside, Some("t")));
+    assert!(!admits(inside, None) && !admits(inside, Some("x")) && !admits(outside, Some("t")));
     let sip = Config::parse("[sip]\nlisten = [\"udp:0.0.0.0:5060\"]\naccept_from = []\n").unwrap().sip;
     assert!(sip.admits("127.0.0.1".parse().unwrap()) && !sip.admits(inside));
+}
+
+#[test]
+fn behind_a_proxy_loopback_is_in_no_network_by_itself() {
+    let listener = "[[listeners]]\nlisten = \"127.0.0.1:0\"\ndialect = \"ozonetel\"\nbot = \"echo\"\n";
+    let guard = "accept_from = [\"203.0.113.0/24\"]\n";
+    let text = format!("[http]\nbehind_proxy = true\n{guard}{KEY}{listener}{guard}");
+    let config = Config::parse(&text).unwrap();
+    for access in [&config.http.access, &config.listeners[0].access] {
+        let admits = |source: fn(IpAddr) -> VendorSource, address: &str| {
+            access.admits(source(address.parse().unwrap()), None)
+        };
+        assert!(admits(VendorSource::Direct, "127.0.0.1"));
+        assert!(!admits(VendorSource::BehindProxy, "127.0.0.1"));
+        assert!(admits(VendorSource::BehindProxy, "::ffff:203.0.113.1"));
+    }
+}
+
+#[test]
+fn an_address_that_others_do_not_come_by_needs_no_keys() {
+    for url in ["http://localhost:8080", "http://127.0.0.1:8080/", "http://[::1]:8080"] {
+        Config::parse(&format!("[http]\npublic_url = \"{url}\"\n")).unwrap();
+    }
+    Config::parse(&format!("[http]\npublic_url = \"https://voice.example.com\"\n{KEY}")).unwrap();
 }
 
 #[test]

@@ -148,9 +148,8 @@ async fn a_port_that_stays_open_keeps_its_guard_until_the_restart_that_closes_it
     let remote = |listen: &str, token: &str| {
         format!("[http]\nlisten = \"{listen}\"\n{token}[sip]\nlisten = [\"udp:127.0.0.1:0\"]\n")
     };
-    let key =
-        "behind_proxy = true\nkeys = [{ name = \"ops\", key = \"0123456789abcdef\", role = \"admin\" }]\n";
-    let guarded = format!("{key}ws_token = \"first-token\"\n");
+    let key = "keys = [{ name = \"ops\", key = \"0123456789abcdef\", role = \"admin\" }]\n";
+    let guarded = format!("{key}behind_proxy = true\nws_token = \"first-token\"\n");
     let mut program = Program::start(&remote("0.0.0.0:0", &guarded)).await;
     let lines = program.reload(&remote("127.0.0.1:0", key)).await.concat();
     assert!(lines.contains("http.listen changes at a restart only"), "{lines}");

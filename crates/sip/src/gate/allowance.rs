@@ -67,7 +67,7 @@ impl Allowance {
 }
 
 /// One source: an IPv4 address, or the network that a subscriber has whole in IPv6.
-fn network_of(source: IpAddr) -> IpAddr {
+pub(super) fn network_of(source: IpAddr) -> IpAddr {
     match source.to_canonical() {
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
         IpAddr::V4(ip) => ip.into(),

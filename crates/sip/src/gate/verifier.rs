@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use subtle::ConstantTimeEq;
 
-use super::nonces::Nonces;
+use super::nonces::{Nonces, Stale};
 use super::{Allowance, Directory};
 use crate::digest::{Algorithm, Challenge, Credentials};
 use crate::message::{Message, SipUri};
@@ -22,7 +22,7 @@ pub(crate) struct Verifier {
 pub(crate) enum Proof {
     /// It comes from this extension.
     Is(String),
-    /// Nothing yet: challenge it. `stale` when the password was right and the nonce is used up.
+    /// Nothing yet: challenge it. `stale` when it had a nonce that is not good; its password was not looked at.
     Nothing { stale: bool },
     /// Nothing, and another challenge would change nothing: the password is wrong, or the number is none.
     Wrong,
@@ -39,7 +39,7 @@ impl Verifier {
     }
 
     /// Judges the credentials of a request. An unknown number takes the way of a known one with a wrong password,
-    /// sum for sum.
+    /// sum for sum. Only who has heard our challenge can guess: a forged source uses up nobody's guesses.
     pub(crate) fn judge(
         &mut self,
         now: Instant,
@@ -63,6 +63,10 @@ impl Verifier {
         if !is_same_uri(&credentials.uri, request.uri().unwrap_or("")) {
             return Proof::Malformed("Credentials For Another URI");
         }
+        let good = match self.nonces(now).check(now, source, &credentials.nonce, count) {
+            Ok(good) => good,
+            Err(stale) => return used_up(stale),
+        };
         if !self.guesses.has(now, source) {
             return Proof::TooManyGuesses;
         }
@@ -75,19 +79,16 @@ impl Verifier {
             self.guesses.take(now, source);
             return Proof::Wrong;
         }
-        match self.nonces(now).take(now, &credentials.nonce, count) {
+        match self.nonces(now).take(good) {
             Ok(()) => Proof::Is(credentials.username),
-            Err(stale) => {
-                tracing::debug!(?stale, "SIP credentials with a nonce that is used up");
-                Proof::Nothing { stale: true }
-            }
+            Err(stale) => used_up(stale),
         }
     }
 
     /// The values of WWW-Authenticate for a request, one for each algorithm (RFC 8760 §2.3).
     pub(crate) fn challenges(
         &mut self,
-        now: Instant,
+        (now, source): (Instant, IpAddr),
         request: &Message,
         mut algorithms: Vec<Algorithm>,
         stale: bool,
@@ -95,7 +96,7 @@ impl Verifier {
         if knows_md5_alone(request) && algorithms.contains(&Algorithm::Md5) {
             algorithms.retain(|algorithm| *algorithm == Algorithm::Md5);
         }
-        let nonce = self.nonces(now).make(now);
+        let nonce = self.nonces(now).make(now, source);
         let challenge = |algorithm| Challenge::new(REALM, &nonce, algorithm, stale).to_string();
         algorithms.into_iter().map(challenge).collect()
     }
@@ -103,6 +104,11 @@ impl Verifier {
     fn nonces(&mut self, now: Instant) -> &mut Nonces {
         self.nonces.get_or_insert_with(|| Nonces::new(now))
     }
+}
+
+fn used_up(stale: Stale) -> Proof {
+    tracing::debug!(?stale, "SIP credentials with a nonce that is not good");
+    Proof::Nothing { stale: true }
 }
 
 /// Whether the phone gives up when it is offered an algorithm that it does not know beside the one that it knows,
@@ -181,7 +187,7 @@ mod tests {
     fn offers(verifier: &mut Verifier, user_agent: &str, stale: bool) -> Vec<String> {
         let mut request = Message::request("REGISTER", "sip:here");
         request.headers.push("User-Agent", user_agent);
-        verifier.challenges(Instant::now(), &request, Algorithm::ALL.to_vec(), stale)
+        verifier.challenges((Instant::now(), SOURCE), &request, Algorithm::ALL.to_vec(), stale)
     }
 
     struct Scene {
@@ -198,17 +204,33 @@ mod tests {
             Self { verifier, now, challenge }
         }
 
+        /// The same for a phone at another address, which is challenged there.
+        fn at(&mut self, source: IpAddr) -> Phone {
+            let (now, request) = (self.now, Message::request("REGISTER", "sip:here"));
+            let offered = self.verifier.challenges((now, source), &request, Algorithm::ALL.to_vec(), false);
+            Phone(Challenge::parse(&offered[0]).unwrap())
+        }
+
         fn request(&self, user: &str, password: &str, count: u32) -> Message {
-            let mut request = Message::request("REGISTER", "sip:here");
-            let account = Account { username: user.to_owned(), password: password.to_owned() };
-            let used = Use { count, cnonce: "c".to_owned() };
-            let answer = Credentials::answer(&self.challenge, &account, ("REGISTER", "sip:here"), used);
-            request.headers.push("Authorization", answer.to_string());
-            request
+            Phone(self.challenge.clone()).request(user, password, count)
         }
 
         fn judge(&mut self, request: &Message) -> Proof {
             self.verifier.judge(self.now, SOURCE, request, &One)
+        }
+    }
+
+    /// Who answers a challenge.
+    struct Phone(Challenge);
+
+    impl Phone {
+        fn request(&self, user: &str, password: &str, count: u32) -> Message {
+            let mut request = Message::request("REGISTER", "sip:here");
+            let account = Account { username: user.to_owned(), password: password.to_owned() };
+            let used = Use { count, cnonce: "c".to_owned() };
+            let answer = Credentials::answer(&self.0, &account, ("REGISTER", "sip:here"), used);
+            request.headers.push("Authorization", answer.to_string());
+            request
         }
     }
 
@@ -243,7 +265,7 @@ mod tests {
             assert!(found.last().unwrap().contains("algorithm=MD5"));
         }
         let request = Message::request("REGISTER", "sip:here");
-        let strong = verifier.challenges(Instant::now(), &request, vec![Algorithm::Sha256], false);
+        let strong = verifier.challenges((Instant::now(), SOURCE), &request, vec![Algorithm::Sha256], false);
         assert!(strong.len() == 1 && strong[0].contains("SHA-256"));
     }
 
@@ -258,7 +280,8 @@ mod tests {
         );
         let right = scene.request("101", "right", 1);
         let elsewhere = IpAddr::from([203, 0, 113, 1]);
-        assert_eq!(scene.verifier.judge(scene.now, elsewhere, &right, &One), Proof::Wrong);
+        let right_elsewhere = scene.at(elsewhere).request("101", "right", 1);
+        assert_eq!(scene.verifier.judge(scene.now, elsewhere, &right_elsewhere, &One), Proof::Wrong);
         assert_eq!(scene.judge(&right), Proof::Is("101".to_owned()), "a failure uses up no nonce");
     }
 
@@ -302,12 +325,27 @@ mod tests {
             [Proof::TooManyGuesses, Proof::TooManyGuesses]
         );
         let elsewhere = IpAddr::from([198, 51, 100, 8]);
+        let right_elsewhere = scene.at(elsewhere).request("101", "right", 1);
         assert_eq!(
-            scene.verifier.judge(scene.now, elsewhere, &right, &One),
+            scene.verifier.judge(scene.now, elsewhere, &right_elsewhere, &One),
             Proof::Is("101".to_owned()),
             "others do not suffer"
         );
         scene.now += Duration::from_secs(6);
         assert_eq!([scene.judge(&wrong), scene.judge(&wrong)], [Proof::Wrong, Proof::TooManyGuesses]);
+    }
+
+    #[test]
+    fn who_forges_a_source_uses_up_none_of_its_guesses() {
+        let mut scene = Scene::new(0);
+        let right = scene.request("101", "right", 1);
+        let nonce = std::mem::replace(&mut scene.challenge.nonce, "garbage".to_owned());
+        let garbage = scene.request("101", "wrong", 1);
+        scene.challenge.nonce = nonce;
+        let of_another = scene.at(IpAddr::from([198, 51, 100, 8])).request("101", "wrong", 1);
+        for _ in 0..2 * GUESSES_AT_ONCE_MAX {
+            assert_eq!([scene.judge(&garbage), scene.judge(&of_another)], [STALE, STALE]);
+        }
+        assert_eq!(scene.judge(&right), Proof::Is("101".to_owned()));
     }
 }

@@ -102,7 +102,8 @@ impl Machine {
             Proof::Nothing { stale } => {
                 self.counts.challenged += 1;
                 let algorithms = directory.algorithms();
-                let challenges = self.admission.verifier.challenges(now, request, algorithms, stale);
+                let challenges =
+                    self.admission.verifier.challenges((now, source), request, algorithms, stale);
                 self.refuse_with(flow, request, 401, "Unauthorized", |r| {
                     challenges.into_iter().for_each(|value| r.headers.push("WWW-Authenticate", value));
                 });

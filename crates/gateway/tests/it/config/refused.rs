@@ -23,6 +23,18 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "without TLS",
     ),
     ("[http]\nbehind_proxy = true", "http.behind_proxy", "no keys"),
+    (
+        "[http]\nbehind_proxy = true\n[[http.keys]]\nname = \"a\"\nkey = \"0123456789abcdef\"\nrole = \"admin\"",
+        "http.ws_token",
+        "which vendors may come in",
+    ),
+    (
+        "[http]\nbehind_proxy = true\nws_token = \"t\"\n[[http.keys]]\nname = \"a\"\nkey = \"0123456789abcdef\"\nrole = \"admin\"\n[[listeners]]\nlisten = \"127.0.0.1:1\"\ndialect = \"ozonetel\"\nbot = \"echo\"",
+        "listeners[0].token",
+        "which vendors may come in",
+    ),
+    ("[http]\npublic_url = \"https://voice.example.com\"", "http.public_url", "no keys"),
+    ("[http]\npublic_url = \"http://192.0.2.1:8080\"", "http.public_url", "no keys"),
     ("[http]\ntls = { cert = \"c.pem\" }", "http.tls.key", "missing"),
     ("[http]\npublic_url = \"voice.example.com\"", "http.public_url", "http://"),
     ("[[http.keys]]\nname = \"a\"\nrole = \"admin\"", "http.keys[0].key", "missing"),

@@ -67,6 +67,50 @@ async fn a_vendor_without_the_token_is_refused_and_with_it_comes_one_step_furthe
 }
 
 #[tokio::test]
+async fn a_page_of_the_web_opens_no_vendors_socket_where_no_token_is_asked_for() {
+    let listeners = "[[listeners]]\nlisten = \"127.0.0.1:0\"\ndialect = \"ozonetel\"\nbot = \"echo\"\n";
+    let gateway = Gateway::start(listeners).await;
+    let listener = gateway.app.places().listeners[0].to_string();
+    for (address, path) in [(gateway.http(), "/ws"), (gateway.http(), "/ws/ozonetel/echo"), (listener, "/")] {
+        for origin in ["https://page.example", "null", "http://127.0.0.1:1"] {
+            let page = get(&address, path, &format!("Origin: {origin}\r\n")).await;
+            assert!(page.starts_with("HTTP/1.1 403 ") && page.contains("foreign_origin"), "{page}");
+        }
+        for own in ["", &format!("Origin: http://{address}\r\n")] {
+            let admitted = get(&address, path, own).await;
+            assert!(admitted.starts_with("HTTP/1.1 426 "), "{admitted}");
+        }
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn behind_a_proxy_a_vendor_is_judged_by_the_address_that_the_proxy_tells() {
+    let guard = "accept_from = [\"203.0.113.0/24\"]\n";
+    let http = format!(
+        "behind_proxy = true\n{guard}keys = [{{ name = \"a\", key = \"0123456789abcdef\", role = \"admin\" }}]\n"
+    );
+    let listener = "[[listeners]]\nlisten = \"127.0.0.1:0\"\ndialect = \"ozonetel\"\nbot = \"echo\"\n";
+    let listener = format!("{listener}{guard}");
+    let gateway = Gateway::start(&listener).await;
+    let head = gateway.head.replace("[http]\n", &format!("[http]\n{http}"));
+    gateway.app.exchange().reconfigure(Config::parse(&format!("{head}{listener}")).unwrap());
+    let listener = gateway.app.places().listeners[0].to_string();
+    for (address, path) in [(gateway.http(), "/ws/ozonetel/echo"), (listener, "/")] {
+        for (told, status) in [
+            ("", 403),
+            ("X-Forwarded-For: 127.0.0.1\r\n", 403),
+            ("X-Forwarded-For: 203.0.113.7, 198.51.100.1\r\n", 403),
+            ("X-Forwarded-For: 198.51.100.1, 203.0.113.7\r\n", 426),
+        ] {
+            let answer = get(&address, path, told).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{told}: {answer}");
+        }
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test]
 async fn a_taken_port_is_an_error_that_names_its_key() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
