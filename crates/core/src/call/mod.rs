@@ -79,9 +79,7 @@ pub use speaker::PLAYOUT_MAX;
 pub use state::StateName;
 pub use talking::{MARKS_PER_STEP_MAX, PAUSE_BOT_DEPTH_MAX, PHONE_LEAD_MAX};
 pub use tape::{LOUDNESS_STEP, RecordingBegin, RecordingOrder, RecordingPlan, RecordingState};
-pub use transfer::{
-    DESTINATIONS_MAX, Destination, LegNews, LegNo, LegRefusal, OnTransfer, TRANSFERS_MAX, TransferSettings,
-};
+pub use transfer::{Destination, LegNews, LegNo, LegRefusal, OnTransfer, TRANSFERS_MAX, TransferSettings};
 pub use unknown_bot::FoundBot;
 
 /// One call.

@@ -124,6 +124,9 @@ pub enum DialOrder {
 /// Steps (digits and pauses) in one command.
 pub const DIAL_DIGITS_MAX: usize = 64;
 
+/// Destinations of one transfer, whoever asks for it.
+pub const DESTINATIONS_MAX: usize = 10;
+
 /// Length of one pause.
 pub const DIAL_PAUSE: Duration = Duration::from_millis(500);
 

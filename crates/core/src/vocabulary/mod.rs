@@ -21,7 +21,8 @@ mod transfer_report;
 pub use crate::media::{Digit, DigitError};
 
 pub use call_command::{
-    CallCommand, DIAL_DIGITS_MAX, DIAL_PAUSE, DialDigits, DialOrder, HangUpWhen, Transfer, TransferTo,
+    CallCommand, DESTINATIONS_MAX, DIAL_DIGITS_MAX, DIAL_PAUSE, DialDigits, DialOrder, HangUpWhen, Transfer,
+    TransferTo,
 };
 pub use call_event::{CallEvent, CommandRefusal, DigitPress, EndedStream, MarkOutcome, RawMessage};
 pub use call_fact::CallFact;

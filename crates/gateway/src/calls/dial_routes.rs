@@ -133,13 +133,12 @@ fn by_trunk(
     (number, wish): (&PhoneNumber, &DialWish),
 ) -> Option<DialTarget> {
     let number = number.as_str();
-    let carrier = trunk.carrier.as_ref().filter(|_| trunk.may_dial(number))?;
+    let (carrier, dialled) = (trunk.carrier.as_ref()?, trunk.dialled(number)?);
     let shown = match &wish.shown {
         Shown::Exactly(caller) | Shown::IfAllowed(caller) if trunk.shows(caller.as_str()) => caller.as_str(),
         Shown::Exactly(_) => return None,
         Shown::IfAllowed(_) => trunk.usual_caller().unwrap_or(ANONYMOUS),
     };
-    let dialled = trunk.dialled(number)?;
     Some(DialTarget {
         request: request(address(carrier, &dialled), shown),
         contact: None,

@@ -1,5 +1,6 @@
 //! A phone that we call, as its call sees it: whom to dial, then the leg that is dialled.
 
+use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,26 +12,26 @@ use super::dial_routes::DialWish;
 use super::dialled_leg::DialledLeg;
 use super::exchange::Exchange;
 use super::sip_leg::LegNews;
-use super::toll_guard::TollPass;
+use super::toll_guard::TollPasses;
 use crate::net::RtpPort;
 
 /// A phone that we call.
 #[derive(Debug)]
 pub struct DialledEnd {
     wish: DialWish,
-    pass: Option<TollPass>,
+    passes: TollPasses,
     leg: Option<DialledLeg>,
 }
 
 impl DialledEnd {
-    /// A phone that is dialled when the call says so; `pass` is its first trunk's.
-    pub fn new(wish: DialWish, pass: Option<TollPass>) -> Self {
-        Self { wish, pass, leg: None }
+    /// A phone that is dialled when the call says so, with the leave that was taken for it.
+    pub fn new(wish: DialWish, passes: TollPasses) -> Self {
+        Self { wish, passes, leg: None }
     }
 
     /// Dials.
     pub fn dial(&mut self, exchange: &Arc<Exchange>) {
-        self.leg = Some(DialledLeg::dial(exchange, &self.wish, self.pass.take()));
+        self.leg = Some(DialledLeg::dial(exchange, &self.wish, mem::take(&mut self.passes)));
     }
 
     /// Gives the unanswered call up.

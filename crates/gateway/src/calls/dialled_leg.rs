@@ -21,9 +21,10 @@ use tracing::{debug, error, info};
 use super::dial_routes::{Destination, DialTarget, DialWish, TrunkTerms, rounds};
 use super::exchange::Exchange;
 use super::occupied::Occupation;
+use super::outbound::limits_of_all;
 use super::session::Session;
 use super::sip_leg::{LegNews, SipLeg};
-use super::toll_guard::TollPass;
+use super::toll_guard::TollPasses;
 use crate::net::{RtpPort, RtpSocket};
 
 /// A phone that is being dialled, or was.
@@ -33,8 +34,8 @@ pub struct DialledLeg {
     call_id: CallId,
     /// What has not been tried, a round after another.
     rounds: VecDeque<Vec<DialTarget>>,
-    /// The leave of the trunk that is tried.
-    pass: Option<TollPass>,
+    /// The leave to go out at all.
+    passes: TollPasses,
     locating: Option<Locating>,
     /// The INVITEs under way; the one that was answered, alone.
     branches: Vec<Branch>,
@@ -80,13 +81,20 @@ type Locating = Pin<Box<dyn Future<Output = Vec<(DialTarget, Result<IpAddr, SipE
 type Inviting = Pin<Box<dyn Future<Output = Result<OutgoingCall, SipError>> + Send>>;
 
 impl DialledLeg {
-    /// Dials; poll it on the media worker where the leg stays. `pass` is the trunk's, if it was taken before.
-    pub fn dial(exchange: &Arc<Exchange>, wish: &DialWish, pass: Option<TollPass>) -> Self {
+    /// Dials; poll it on the media worker where the leg stays. `passes` are those that were taken before: it begins
+    /// with the trunk that one is of, for those before it had no room.
+    pub fn dial(exchange: &Arc<Exchange>, wish: &DialWish, passes: TollPasses) -> Self {
+        let mut rounds = VecDeque::from(rounds(exchange, wish));
+        let is_held =
+            |target: &DialTarget| target.trunk.as_ref().is_some_and(|trunk| passes.has(&trunk.name));
+        if let Some(begin) = rounds.iter().position(|round| round.iter().any(is_held)) {
+            rounds.drain(..begin);
+        }
         Self {
             exchange: exchange.clone(),
             call_id: wish.call_id.clone(),
-            rounds: rounds(exchange, wish).into(),
-            pass,
+            rounds,
+            passes,
             locating: None,
             branches: Vec::new(),
             leaving: Vec::new(),
@@ -252,7 +260,7 @@ impl DialledLeg {
                 self.consider(if is_silence { unreachable } else { refusal });
                 if status.is_some_and(|status| status >= 600) {
                     self.rounds.clear();
-                    self.give_up_branches(SipLeg::lose);
+                    self.give_up_branches(|leg| leg.hang_up(Cause::new(refusal.reason)));
                 }
                 None
             }
@@ -342,15 +350,12 @@ impl DialledLeg {
         None
     }
 
-    /// Takes the leave of the trunk that is tried next, in the place of the one before.
+    /// Takes the leave to go out by the trunk that is tried next.
     fn take_pass(&mut self, trunk: Option<&TrunkTerms>, now: Moment) -> Result<(), Reason> {
-        let held = self.pass.take_if(|pass| trunk.is_none_or(|trunk| !pass.is_of(&trunk.name)));
-        drop(held);
-        if let (Some(trunk), None) = (trunk, &self.pass) {
-            let pass = self.exchange.toll.take(&trunk.name, trunk.limits, now);
-            self.pass = Some(pass.map_err(|_| Reason::OverCapacity)?);
-        }
-        Ok(())
+        let of_all = limits_of_all(&self.exchange.config().outbound);
+        let of_trunk = trunk.map(|trunk| (&*trunk.name, trunk.limits));
+        let taken = self.passes.take(&self.exchange.toll, of_trunk, of_all, now);
+        taken.map_err(|_| Reason::OverCapacity)
     }
 
     /// Sends the INVITEs of a round once it is known by which of our addresses its targets are reached.

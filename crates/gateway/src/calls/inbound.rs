@@ -6,7 +6,7 @@ use std::sync::{Arc, Once};
 
 use patchcord_core::call::{BotSettings, Fallback, PhoneMedia, PhoneSettings, RtpIdentity};
 use patchcord_core::media::MediaFormat;
-use patchcord_core::vocabulary::{Callee, Cause, PhoneNumber, Reason};
+use patchcord_core::vocabulary::{Cause, PhoneNumber, Reason};
 use patchcord_sip::{CallLeg, IncomingCall, Invitation, Transport};
 use tokio::sync::mpsc;
 use tracing::{Instrument, error, info, info_span, warn};
@@ -18,14 +18,12 @@ use super::config_api::{Asked, Inquiry};
 use super::exchange::recording_plan;
 use super::exchange::{CallNames, Exchange, Parties, SIP, draw_rtp_identity};
 use super::occupied::Occupation;
-use super::outbound::limits_of_all;
 use super::phone_end::PhoneEnd;
 use super::registry::{CallOrder, Seat};
 use super::routing::{Caller, Dialled, Route, RouteTaker, route};
 use super::session::Session;
 use super::sip_end::SipEnd;
 use super::sip_leg::rejection;
-use super::toll_guard::{ALL, TollPass};
 use crate::config::{CONFIG_API_BOT, Config, Extension, RecordingSettings};
 use crate::net::{RtpSocket, local_address_towards};
 use crate::store::CallbackAddress;
@@ -150,7 +148,7 @@ fn prepare(
         None => (session.offer().map_err(|error| error.reason())?, None),
     };
     let format = media.as_ref().map_or(MediaFormat::PCMU_8K, |media| media.codec.widest_format());
-    let own = OwnCall::of(exchange, config, caller.extension(), &route.taker)?;
+    let own = OwnCall::of(exchange, caller.extension(), &route.taker);
     let callback = callback_address(&route);
     let (bot, bot_end) = match route.taker {
         RouteTaker::Bot(choice) => exchange.bot(choice, format),
@@ -192,7 +190,6 @@ fn prepare(
 }
 
 /// What a call of an extension, or to one, has beside others, and holds as long as it lasts.
-#[derive(Default)]
 struct OwnCall {
     /// It goes to whom the caller dialled, and no bot stands between.
     is_direct: bool,
@@ -200,40 +197,17 @@ struct OwnCall {
     shown_outside: Option<PhoneNumber>,
     /// Its phone has a call.
     _occupation: Option<Occupation>,
-    /// It goes outside.
-    _pass: Option<TollPass>,
 }
 
 impl OwnCall {
-    /// That of a call by that extension, if it is one.
-    ///
-    /// # Errors
-    /// [`Reason::OverCapacity`] when no further call may go out.
-    fn of(
-        exchange: &Exchange,
-        config: &Config,
-        extension: Option<&Extension>,
-        taker: &RouteTaker<'_>,
-    ) -> Result<Self, Reason> {
-        let is_direct = matches!(taker, RouteTaker::Callee(_));
-        let Some(extension) = extension else { return Ok(Self { is_direct, ..Self::default() }) };
-        let pass = match taker {
-            RouteTaker::Callee(Callee::Phone(_)) => {
-                let limits = limits_of_all(&config.outbound);
-                let pass = exchange.toll.take(ALL, limits, exchange.clock.now());
-                Some(pass.map_err(|_| Reason::OverCapacity)?)
-            }
-            RouteTaker::Callee(Callee::Extension(_))
-            | RouteTaker::Bot(_)
-            | RouteTaker::ConfigApi(_)
-            | RouteTaker::Flow(_) => None,
-        };
-        Ok(Self {
-            is_direct,
-            shown_outside: extension.caller_id.as_deref().map(PhoneNumber::new),
-            _occupation: Some(exchange.occupied.begin(&extension.number)),
-            _pass: pass,
-        })
+    /// That of a call by that extension, if it is one, to that taker.
+    fn of(exchange: &Exchange, extension: Option<&Extension>, taker: &RouteTaker<'_>) -> Self {
+        Self {
+            is_direct: matches!(taker, RouteTaker::Callee(_)),
+            shown_outside: extension
+                .and_then(|extension| extension.caller_id.as_deref().map(PhoneNumber::new)),
+            _occupation: extension.map(|extension| exchange.occupied.begin(&extension.number)),
+        }
     }
 }
 

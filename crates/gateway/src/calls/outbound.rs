@@ -21,7 +21,7 @@ use super::dialled_end::DialledEnd;
 use super::exchange::{CallNames, Exchange, Parties, draw_rtp_identity};
 use super::phone_end::PhoneEnd;
 use super::registry::{CallOrder, Seat};
-use super::toll_guard::{ALL, TollLimits, TollPass, TollRefusal};
+use super::toll_guard::{ALL, TollLimits, TollPasses, TollRefusal};
 use crate::config::{Bot, Config, Outbound, OutboundFallback, RING_MAX, is_dialable};
 use crate::net::Trust;
 use crate::store::CallbackAddress;
@@ -191,7 +191,7 @@ impl Exchange {
     }
 
     /// The leave to go out, of all calls and of the first trunk that has room.
-    fn take_passes(&self, config: &Config, wish: &DialWish) -> Result<Passes, PlaceError> {
+    fn take_passes(&self, config: &Config, wish: &DialWish) -> Result<TollPasses, PlaceError> {
         let now = self.clock.now();
         let trunks: Vec<_> = rounds(self, wish).into_iter().flatten().map(|target| target.trunk).collect();
         if trunks.is_empty() {
@@ -204,9 +204,9 @@ impl Exchange {
         let of_all = self.toll.take(ALL, limits_of_all(&config.outbound), now).map_err(refused)?;
         let mut refusal = None;
         for trunk in trunks {
-            let Some(trunk) = trunk else { return Ok(Passes { _of_all: of_all, of_trunk: None }) };
+            let Some(trunk) = trunk else { return Ok(TollPasses { of_all: Some(of_all), of_trunk: None }) };
             match self.toll.take(&trunk.name, trunk.limits, now) {
-                Ok(pass) => return Ok(Passes { _of_all: of_all, of_trunk: Some(pass) }),
+                Ok(pass) => return Ok(TollPasses { of_all: Some(of_all), of_trunk: Some(pass) }),
                 Err(reason) => refusal = Some(reason),
             }
         }
@@ -256,12 +256,6 @@ impl Exchange {
     }
 }
 
-/// What a call holds of the toll guard; its first trunk's part goes to the leg.
-struct Passes {
-    _of_all: TollPass,
-    of_trunk: Option<TollPass>,
-}
-
 /// What a call is stored with, and whom that is told.
 struct Beginning {
     callback: CallbackAddress,
@@ -274,7 +268,7 @@ async fn run(
     exchange: Arc<Exchange>,
     (settings, Beginning { callback, custom_params, begun }): (CallSettings, Beginning),
     bot_end: BotEnd,
-    (wish, mut passes): (DialWish, Passes),
+    (wish, passes): (DialWish, TollPasses),
     (seat, orders): (Seat, mpsc::Receiver<CallOrder>),
 ) {
     let (page, stored) = exchange.chronicle().begin_acknowledged(&settings, callback, custom_params).await;
@@ -289,10 +283,9 @@ async fn run(
     }
     let _ = begun.send(Ok(()));
     info!(bot = %settings.bot.name, dialect = settings.bot.dialect, "call goes out");
-    let end = DialledEnd::new(wish, passes.of_trunk.take());
+    let end = DialledEnd::new(wish, passes);
     let phone = PhoneEnd::Dialled(Box::new(end));
     CallTask::new(&exchange, (settings, page), phone, bot_end, (seat, orders)).run().await;
-    drop(passes);
 }
 
 /// A number that can be dialled or shown, and nothing that means something in a URI or a header field.

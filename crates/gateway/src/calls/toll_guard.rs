@@ -37,6 +37,15 @@ pub enum TollRefusal {
     PerMinute(Duration),
 }
 
+/// What one leg holds: dropped with it.
+#[derive(Debug, Default)]
+pub struct TollPasses {
+    /// Among all that go out, whatever trunks are tried.
+    pub of_all: Option<TollPass>,
+    /// By the trunk that is tried.
+    pub of_trunk: Option<TollPass>,
+}
+
 #[derive(Debug, Default)]
 struct Gauge {
     up: usize,
@@ -87,6 +96,44 @@ impl TollPass {
     }
 }
 
+impl TollPasses {
+    /// Whether it has leave to go out by that trunk.
+    pub fn has(&self, trunk: &str) -> bool {
+        self.of_trunk.as_ref().is_some_and(|pass| pass.is_of(trunk))
+    }
+
+    /// Takes what is missing to go out by `trunk`, in the place of the trunk before; within the house nothing is.
+    ///
+    /// # Errors
+    /// [`TollRefusal`] when a bound is reached: nothing was counted then.
+    pub fn take(
+        &mut self,
+        guard: &TollGuard,
+        trunk: Option<(&str, TollLimits)>,
+        of_all: TollLimits,
+        now: Moment,
+    ) -> Result<(), TollRefusal> {
+        let left = self.of_trunk.take_if(|pass| trunk.is_none_or(|(name, _)| !pass.is_of(name)));
+        drop(left);
+        let Some((name, limits)) = trunk else { return Ok(()) };
+        let of_trunk = match self.of_trunk.take() {
+            Some(pass) => pass,
+            None => guard.take(name, limits, now)?,
+        };
+        if self.of_all.is_none() {
+            match guard.take(ALL, of_all, now) {
+                Ok(pass) => self.of_all = Some(pass),
+                Err(refusal) => {
+                    of_trunk.take_back();
+                    return Err(refusal);
+                }
+            }
+        }
+        self.of_trunk = Some(of_trunk);
+        Ok(())
+    }
+}
+
 impl Drop for TollPass {
     fn drop(&mut self) {
         if let Some(counts) = self.guard.gauges().get_mut(&self.gauge) {
@@ -117,6 +164,33 @@ mod tests {
         assert!(guard.take("b", limits, at(1)).is_ok(), "each gauge counts for itself");
         drop(first);
         assert!(guard.take("a", limits, at(1)).is_ok());
+    }
+
+    #[test]
+    fn a_leg_counts_once_among_all_and_once_by_each_trunk_that_it_tries() {
+        let (guard, limits) = (TollGuard::default(), TollLimits { calls: 9, per_minute: 2 });
+        let one = TollLimits { calls: 1, per_minute: 9 };
+        let mut leg = TollPasses::default();
+        assert_eq!(leg.take(&guard, None, one, at(0)), Ok(()));
+        assert!(leg.of_all.is_none(), "within the house nothing goes out");
+        for trunk in ["a", "a", "b"] {
+            assert_eq!(leg.take(&guard, Some((trunk, limits)), one, at(0)), Ok(()));
+            assert!(leg.has(trunk));
+        }
+        assert!(!leg.has("a"));
+        // What is refused among all is not counted by the trunk.
+        let mut other = TollPasses::default();
+        for _ in 0..3 {
+            let refused = other.take(&guard, Some(("a", limits)), one, at(1));
+            assert_eq!(refused, Err(TollRefusal::Calls));
+        }
+        drop(leg);
+        assert_eq!(other.take(&guard, Some(("a", limits)), one, at(1)), Ok(()));
+        assert_eq!(
+            guard.take("a", limits, at(1)).err(),
+            Some(TollRefusal::PerMinute(Duration::from_secs(59)))
+        );
+        assert!(guard.take("b", limits, at(1)).is_ok(), "it began there once");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::dial_routes::{self, DialWish, Shown};
 use super::dialled_leg::DialledLeg;
 use super::exchange::{Exchange, draw_rtp_identity};
 use super::sip_leg;
+use super::toll_guard::TollPasses;
 use crate::net::RtpPort;
 
 /// The legs of one call.
@@ -58,7 +59,11 @@ impl TransferLegs {
                 };
                 let is_extension = matches!(destination, dial_routes::Destination::Extension(_));
                 let (call_id, shown) = (self.call_id.clone(), Shown::IfAllowed(shown));
-                let leg = DialledLeg::dial(exchange, &DialWish { call_id, destination, shown }, None);
+                let leg = DialledLeg::dial(
+                    exchange,
+                    &DialWish { call_id, destination, shown },
+                    TollPasses::default(),
+                );
                 // Without randomness nothing is dialled: the call's own deadline ends the leg.
                 if let Ok(identity) = draw_rtp_identity() {
                     self.legs.push(TransferLeg { no, identity, leg, is_extension, was_sent: false });

@@ -111,18 +111,30 @@ impl Trunk {
         self.accept_from.iter().any(|network| network.contains(address))
     }
 
-    /// Whether `number` may be dialled by this trunk: it is one of `allow`, and what would be sent is a number. A
-    /// number with `+` is also that without.
+    /// Whether `number` may be dialled by this trunk: it is one of `allow`, and what would be sent is a number.
     pub fn may_dial(&self, number: &str) -> bool {
-        self.carrier.is_some() && is_listed(&self.rules.allow, number) && self.dialled(number).is_some()
+        self.carrier.is_some() && self.dialled(number).is_some()
     }
 
-    /// The number as the carrier gets it, after `strip` and `prefix`; `None` when it is none, or too long.
+    /// The number as the carrier gets it: as `allow` has it, after `strip` and `prefix`; `None` when `allow` does not
+    /// have it, or what would be sent is no number, or too long.
     pub fn dialled(&self, number: &str) -> Option<String> {
-        let rest = if is_number(number) { number.get(self.rules.strip..) } else { None };
-        let rest = rest.filter(|rest| !rest.is_empty())?;
+        let rest = self.allowed_form(number)?.get(self.rules.strip..).filter(|rest| !rest.is_empty())?;
         let dialled = format!("{}{rest}", self.rules.prefix);
         is_number(&dialled).then_some(dialled)
+    }
+
+    /// The number in the form that `allow` has it in: as it was given, else without its `+` where that is a number of
+    /// the trunk's country. What is allowed and what is sent are one form, so that no rule for national numbers lets
+    /// another country's out.
+    fn allowed_form<'a>(&self, number: &'a str) -> Option<&'a str> {
+        let as_given = is_number(number).then_some(number)?;
+        let of_the_country = self.country.as_ref().and_then(|country| {
+            let bare = as_given.strip_prefix('+')?;
+            bare.starts_with(country.as_str()).then_some(bare)
+        });
+        let is_allowed = |form: &&str| self.rules.allow.iter().any(|pattern| pattern.matches(form));
+        [Some(as_given), of_the_country].into_iter().flatten().find(is_allowed)
     }
 
     /// Whether `caller_id` may be shown as the caller: it is one of `caller_ids`, or the account itself.
@@ -177,7 +189,6 @@ mod tests {
         let some = trunk("allow = [\"91*\", \"1800\"]");
         for (number, may) in [
             ("919876543210", true),
-            ("+919876543210", true),
             ("1800", true),
             ("18001", false),
             ("0091", false),
@@ -201,7 +212,48 @@ mod tests {
         assert_eq!(rewriting.dialled("+919876543210").as_deref(), Some("09876543210"));
         assert_eq!(rewriting.dialled("+91"), None);
         assert!(!rewriting.may_dial("123") && rewriting.may_dial("1234"));
-        assert_eq!(trunk("").dialled("+91").as_deref(), Some("+91"));
+        assert_eq!(trunk("allow = [\"+91\"]").dialled("+91").as_deref(), Some("+91"));
+    }
+
+    #[test]
+    fn what_is_sent_is_the_form_that_was_allowed_and_a_plus_is_no_national_number() {
+        let national = "allow = [\"98*\", \"1800\"]";
+        let bare = "allow = [\"91*\"]\nstrip = 2\nprefix = \"0\"";
+        let plus = "allow = [\"+91*\"]\nstrip = 3\nprefix = \"0\"";
+        let both = "allow = [\"+91*\", \"91*\"]\nstrip = 3";
+        let any = "allow = [\"*\"]\nstrip = 2";
+        for (rules, country, number, sent) in [
+            (national, "", "9876543210", Some("9876543210")),
+            (national, "", "+989121234567", None),
+            (national, "91", "+989121234567", None),
+            (national, "91", "+919876543210", None),
+            (national, "98", "+989121234567", Some("989121234567")),
+            (national, "", "+1800", None),
+            (national, "1", "+1800", Some("1800")),
+            (national, "1", "+18001", None),
+            (bare, "", "919876543210", Some("09876543210")),
+            (bare, "", "+919876543210", None),
+            (bare, "91", "919876543210", Some("09876543210")),
+            (bare, "91", "+919876543210", Some("09876543210")),
+            (bare, "91", "++919876543210", None),
+            (bare, "44", "+919876543210", None),
+            (bare, "9", "+919876543210", Some("09876543210")),
+            (bare, "91", "+91", None),
+            (plus, "", "+919876543210", Some("09876543210")),
+            (plus, "91", "+919876543210", Some("09876543210")),
+            (plus, "", "919876543210", None),
+            (plus, "91", "919876543210", None),
+            (plus, "", "+989121234567", None),
+            (both, "91", "+919876543210", Some("9876543210")),
+            (any, "", "+4412", Some("412")),
+            (any, "44", "+4412", Some("412")),
+        ] {
+            let country_key =
+                if country.is_empty() { String::new() } else { format!("\ncountry = \"{country}\"") };
+            let trunk = trunk(&format!("{rules}{country_key}"));
+            assert_eq!(trunk.dialled(number).as_deref(), sent, "{rules} country {country:?}: {number}");
+            assert_eq!(trunk.may_dial(number), sent.is_some(), "{rules} country {country:?}: {number}");
+        }
     }
 
     #[test]

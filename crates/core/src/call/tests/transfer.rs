@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::vocabulary::{
-    DialOrder, HungUpBy, LegStatus, Transfer, TransferReport, TransferStatus, TransferTo,
+    DESTINATIONS_MAX, DialOrder, HungUpBy, LegStatus, Transfer, TransferReport, TransferStatus, TransferTo,
 };
 
 pub(super) const ONE: &str = r#"{"type":"session.transfer","destination":"09876543210"}"#;

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use crate::media::MediaFormat;
 use crate::vocabulary::{
-    CallEvent, CallFact, Cause, CommandRefusal, DialOrder, Direction, EndedStream, HungUpBy, Moment,
-    PhoneNumber, Reason,
+    CallEvent, CallFact, Cause, CommandRefusal, DESTINATIONS_MAX, DialOrder, Direction, EndedStream,
+    HungUpBy, Moment, PhoneNumber, Reason,
 };
 
 use self::agent_leg::AgentLeg;
@@ -464,9 +464,6 @@ fn length_of(clip: &[i16]) -> Duration {
 }
 
 const PENDING: (&str, &str) = ("transfer_pending", "another transfer is under way");
-
-/// Destinations of one transfer.
-pub const DESTINATIONS_MAX: usize = 10;
 
 /// Transfers of one call.
 pub const TRANSFERS_MAX: usize = 16;

@@ -1,7 +1,7 @@
 //! Where a bot may send a call: telephone numbers and the addresses of other bots, checked for their form only.
 
 use crate::dialect::json::write_string;
-use crate::vocabulary::PhoneNumber;
+use crate::vocabulary::{DESTINATIONS_MAX, PhoneNumber};
 
 /// Telephone numbers to dial, in their order.
 ///
@@ -48,9 +48,6 @@ fn dialable(text: &str) -> Option<String> {
     let numeric = keys.bytes().all(|key| key.is_ascii_digit() || matches!(key, b'*' | b'#'));
     (fits && numeric).then_some(number)
 }
-
-/// Phones in one transfer.
-const DESTINATIONS_MAX: usize = 10;
 
 /// Keys of a number to dial; E.164 has 15 digits, prefixes and codes before them come on top.
 const NUMBER_KEYS_MAX: usize = 32;

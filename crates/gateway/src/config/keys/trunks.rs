@@ -70,7 +70,7 @@ pub(super) const KEYS: &[Declaration] = &[
         "trunks[].allow",
         Kind::List,
         Absent("no dialling out"),
-        "The numbers that may be dialled by this trunk: `91*` is a beginning, `*` any number.",
+        "The numbers that may be dialled by this trunk: `91*` is a beginning, `*` any number. `+91…` is a number of `91*` only with `country = \"91\"`.",
     ),
     key(
         "trunks[].strip",

@@ -8,7 +8,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use patchcord_core::call::Order;
-use patchcord_core::vocabulary::{DialDigits, DialOrder, PhoneNumber, Reason, Transfer, TransferTo};
+use patchcord_core::vocabulary::{
+    DESTINATIONS_MAX, DialDigits, DialOrder, PhoneNumber, Reason, Transfer, TransferTo,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -53,7 +55,7 @@ pub struct Digits {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TransferWish {
-    /// A telephone number, or up to 16.
+    /// A telephone number, or up to 10.
     destination: Option<Destinations>,
     /// `simultaneous` (all ring) or `sequential` (one after the other).
     strategy: Option<Strategy>,
@@ -290,8 +292,6 @@ fn refused(error: &OrderError) -> Problem {
 
 /// How long each digit sounds.
 const TONE: Duration = Duration::from_millis(100);
-/// Numbers of one transfer.
-const DESTINATIONS_MAX: usize = 16;
 /// Characters of the name of an extension, a flow or a bot.
 const NAME_CHARS_MAX: usize = 64;
 /// Characters of a bot's address.

@@ -270,6 +270,7 @@ async fn a_wrong_order_names_its_field_and_changes_nothing() {
         ("transfer", r#"{"destination":["091","1;x=y"]}"#, "#/destination/1"),
         ("transfer", r#"{"destination":[]}"#, "#/destination"),
         ("transfer", r#"{"destination":7}"#, "#/destination"),
+        ("transfer", r#"{"destination":["1","2","3","4","5","6","7","8","9","10","11"]}"#, "#/destination"),
         ("transfer", r#"{"destination":"091","strategy":"random"}"#, "#/strategy"),
         ("transfer", r#"{"extension":"1>2"}"#, "#/extension"),
         ("transfer", r#"{"flow_id":"a\nb"}"#, "#/flow_id"),

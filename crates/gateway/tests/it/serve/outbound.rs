@@ -178,6 +178,26 @@ async fn the_next_trunk_is_tried_where_the_first_fails_and_not_where_the_phone_s
 }
 
 #[tokio::test]
+async fn a_call_that_finds_the_first_trunk_full_counts_once_by_the_second() {
+    let (mut first, mut second) = (Carrier::start().await, Carrier::start().await);
+    let full = first.trunk("first", &format!("{RULES}\n[trunks.limits]\ncalls = 1"));
+    let other = second.trunk("second", &format!("{RULES}\n[trunks.limits]\nper_minute = 2"));
+    let gateway = Gateway::start(&format!("{full}{other}")).await;
+    gateway.exchange().place_call(order("911")).await.unwrap();
+    first.next().await.ring().await;
+    for number in ["912", "913"] {
+        gateway.exchange().place_call(order(number)).await.unwrap();
+        second.next().await.ring().await;
+    }
+    let third = gateway.exchange().place_call(order("914")).await;
+    assert!(third.is_err(), "{third:?}");
+    assert_eq!((first.calls(), second.calls()), (1, 2));
+    gateway.stop_at_once().await;
+    first.stop().await;
+    second.stop().await;
+}
+
+#[tokio::test]
 async fn a_bot_that_joins_early_hears_the_phones_network_and_is_heard_from_the_answer_on() {
     let mut carrier = Carrier::start().await;
     let gateway = Gateway::start(&carrier.trunk("carrier", RULES)).await;

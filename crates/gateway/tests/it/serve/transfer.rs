@@ -141,6 +141,20 @@ async fn a_bot_on_hold_is_told_that_nobody_answered_and_of_what_may_not_be_diall
 }
 
 #[tokio::test]
+async fn transfers_count_among_all_that_goes_out() {
+    let mut stage = Stage::set_with("hold", "[outbound]\nper_minute = 1\n").await;
+    for wanted in ["transfer_failed", "too_many_calls"] {
+        stage.transfer(json!("911111486")).await;
+        let told = stage.bot.event("error").await;
+        assert_eq!(told["error"]["code"], wanted, "{told}");
+    }
+    stage.phone.hang_up().await;
+    stage.gateway.stop().await;
+    assert_eq!(stage.carrier.calls(), 1);
+    stage.carrier.stop().await;
+}
+
+#[tokio::test]
 async fn a_caller_who_leaves_while_it_rings_leaves_nobody_ringing() {
     let mut stage = Stage::set("end").await;
     stage.transfer(json!("919876543210")).await;
