@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::dialog::Dialog;
 use super::login::Pass;
 use super::{Flow, Hop, LegId, LoneId, Machine, TimerKey, TxId};
 use crate::message::Message;
@@ -37,6 +38,8 @@ enum Phase {
     Trying { resend_at: Option<Instant>, interval: Duration, until: Instant },
     /// A provisional response came.
     Proceeding { resend_at: Option<Instant>, until: Instant },
+    /// An INVITE that went elsewhere because nobody was here; whoever is there all the same is cancelled, once.
+    Abandoned { until: Instant, is_cancelled: bool, dialog: Box<Dialog> },
     /// A final response came; its repetitions are answered by the same ACK (D, M).
     Done { until: Instant, ack: Option<Bytes> },
 }
@@ -59,7 +62,7 @@ impl ClientTx {
             Phase::Trying { resend_at, until, .. } | Phase::Proceeding { resend_at, until } => {
                 resend_at.unwrap_or(until).min(until)
             }
-            Phase::Done { until, .. } => until,
+            Phase::Abandoned { until, .. } | Phase::Done { until, .. } => until,
         }
     }
 }
@@ -129,6 +132,7 @@ impl Machine {
                 self.timers.push(now + RINGING_MAX, TimerKey::Client(id));
             }
             Phase::Proceeding { .. } => {}
+            Phase::Abandoned { .. } => return self.cancel_abandoned(now, id),
             Phase::Done { .. } => return,
         }
         self.on_provisional(now, id, response);
@@ -142,6 +146,10 @@ impl Machine {
                 tx.phase = Phase::Done { until, ack: None };
                 self.timers.push(until, TimerKey::Client(id));
                 self.on_invite_success(now, id, response);
+            }
+            Phase::Abandoned { ref dialog, .. } => {
+                let over = (Dialog::clone(dialog), tx.pass.clone());
+                self.end_fork(now, over, response);
             }
             Phase::Done { .. } => self.on_invite_success_again(now, id, response),
         }
@@ -157,13 +165,14 @@ impl Machine {
             }
             return;
         }
+        let is_ours = !matches!(tx.phase, Phase::Abandoned { .. });
         let ack = ack_of_refusal(&tx.request, response).encode();
         let until = if tx.flow.transport.is_stream() { now } else { now + linger };
         tx.phase = Phase::Done { until, ack: Some(ack.clone()) };
         let (flow, reconnect) = (tx.flow, tx.reconnect.clone());
         self.timers.push(until, TimerKey::Client(id));
         self.send(flow, ack, reconnect);
-        if !self.answer_challenge(now, id, response) {
+        if is_ours && !self.answer_challenge(now, id, response) {
             self.on_invite_failure(now, id, response);
         }
     }
@@ -195,15 +204,31 @@ impl Machine {
         }
     }
 
-    /// Waits for nothing more of an INVITE that was sent elsewhere; who takes it all the same is hung up.
-    pub(super) fn abandon_invite(&mut self, now: Instant, id: TxId) {
+    /// Waits for nothing more of an INVITE that was sent elsewhere; who takes it all the same is hung up, in `dialog`,
+    /// whatever has become of the call by then.
+    pub(super) fn abandon_invite(&mut self, now: Instant, id: TxId, dialog: Dialog) {
         let until = now + self.settings.t1 * 64;
         if let Some(tx) = self.clients.get_mut(&id)
             && !matches!(tx.phase, Phase::Done { .. })
         {
-            tx.phase = Phase::Done { until, ack: None };
+            tx.phase = Phase::Abandoned { until, is_cancelled: false, dialog: Box::new(dialog) };
             self.timers.push(until, TimerKey::Client(id));
         }
+    }
+
+    /// Somebody is there after all: the first provisional response makes room for the CANCEL (§9.1), and whatever
+    /// comes of that is waited for as long as a final response may take.
+    fn cancel_abandoned(&mut self, now: Instant, id: TxId) {
+        let limit = now + self.settings.t1 * 64;
+        let Some(tx) = self.clients.get_mut(&id) else { return };
+        let Phase::Abandoned { until, is_cancelled: is_cancelled @ false, .. } = &mut tx.phase else {
+            return;
+        };
+        (*until, *is_cancelled) = (limit, true);
+        let cancel = with_fields_of(&tx.request, "CANCEL");
+        let (flow, reconnect, branch) = (tx.flow, tx.reconnect.clone(), tx.branch().to_owned());
+        self.timers.push(limit, TimerKey::Client(id));
+        self.open_client(now, flow, reconnect, branch, cancel, None);
     }
 
     /// Sends a request once more as a new transaction of the same owner, with the next CSeq number.
@@ -255,7 +280,7 @@ impl Machine {
                 *at = now + t2;
                 true
             }
-            Phase::Done { .. } => {
+            Phase::Abandoned { .. } | Phase::Done { .. } => {
                 self.forget_client(id);
                 return;
             }

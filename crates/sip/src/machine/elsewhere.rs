@@ -66,6 +66,7 @@ impl Machine {
             return false;
         };
         let is_last = alternatives.is_empty();
+        let left = dialog.clone();
         dialog.flow = flow;
         let mut invite = client.request.clone();
         // A nonce is a word between us and the place that gave it.
@@ -73,7 +74,7 @@ impl Machine {
         invite.headers.remove("Proxy-Authorization");
         invite.headers.set("Contact", dialog.contact());
         let Some(again) = self.send_again(now, tx, invite, flow) else { return false };
-        self.abandon_invite(now, tx);
+        self.abandon_invite(now, tx, left);
         if !is_last {
             self.set_patience(again, now + SILENCE_MAX);
         }

@@ -273,6 +273,44 @@ fn a_place_that_answers_after_it_was_left_is_hung_up() {
 }
 
 #[test]
+fn a_place_that_rings_after_it_was_left_is_cancelled_and_hung_up_even_after_the_call() {
+    let mut bench = Bench::new();
+    place_by(&mut bench, subscriber(), vec![elsewhere(8)]);
+    let (rings, answers) = (response(&bench, "INVITE", 180, "late"), response(&bench, "INVITE", 200, "late"));
+    let branch = bench.last().top_via().unwrap().rfc3261_branch().unwrap().to_owned();
+    bench.pass(Duration::from_secs(5));
+    bench.receive(&rings);
+    bench.receive(&rings);
+    assert_eq!(methods(&bench).iter().filter(|method| *method == "CANCEL").count(), 1);
+    let (at, cancel, _) = bench.sent.last().unwrap();
+    assert_eq!((at.peer, cancel.method()), (flow(Transport::Udp).peer, Some("CANCEL")));
+    assert_eq!(cancel.top_via().unwrap().rfc3261_branch(), Some(branch.as_str()));
+    answer(&mut bench, "CANCEL", 200);
+    assert!(bench.events.is_empty(), "the call goes on elsewhere");
+    answer(&mut bench, "INVITE", 486);
+    assert!(matches!(bench.events[..], [(_, LegEvent::Failed { code: 486, .. })]));
+    bench.receive(&answers);
+    assert_eq!(methods(&bench)[methods(&bench).len() - 2..], ["ACK", "BYE"]);
+    assert_eq!(bench.last().tag("To").as_deref(), Some("late"));
+    bench.pass(Duration::from_secs(100));
+    assert!(bench.is_empty());
+}
+
+#[test]
+fn the_refusal_of_a_place_that_was_left_is_acknowledged_and_changes_nothing() {
+    let mut bench = Bench::new();
+    place_by(&mut bench, subscriber(), vec![elsewhere(8)]);
+    let refuses = response(&bench, "INVITE", 486, "late");
+    bench.pass(Duration::from_secs(5));
+    for _ in 0..2 {
+        bench.receive(&refuses);
+        assert_eq!(bench.last().method(), Some("ACK"));
+    }
+    answer(&mut bench, "INVITE", 200);
+    assert!(matches!(bench.events[..], [(_, LegEvent::Answered { .. })]));
+}
+
+#[test]
 fn a_call_that_was_given_up_goes_nowhere_else() {
     let mut bench = Bench::new();
     let leg = place_by(&mut bench, subscriber(), vec![elsewhere(8)]);

@@ -134,7 +134,12 @@ impl Machine {
         self.send(flow, octets, reconnect);
     }
 
-    fn end_fork(&mut self, now: Instant, (mut dialog, pass): (Dialog, Option<Pass>), response: &Message) {
+    pub(super) fn end_fork(
+        &mut self,
+        now: Instant,
+        (mut dialog, pass): (Dialog, Option<Pass>),
+        response: &Message,
+    ) {
         dialog.establish(response);
         let Some((number, _)) = response.cseq() else { return };
         let user_agent = &self.settings.user_agent;

@@ -4,9 +4,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use patchcord::net::Dns;
+use patchcord_sip::digest::Account;
 use patchcord_sip::sdp::{self, CodecSpec, Direction, LocalSession, Order};
+use patchcord_sip::trunk::{LineSettings, Place};
 use patchcord_sip::{
     CallLeg, IncomingCall, Invitation, LegEvent, LegEvents, ListenAddr, Rejection, SipAgent, SipConfig,
+    Subscriber, Transport, TrunkLine,
 };
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
@@ -14,7 +18,7 @@ use tokio::time::timeout;
 
 /// A running carrier.
 pub struct Carrier {
-    agent: SipAgent,
+    agent: Arc<SipAgent>,
     address: SocketAddr,
     seen: mpsc::Receiver<Course>,
     invitations: Arc<Mutex<Vec<Invitation>>>,
@@ -60,7 +64,25 @@ impl Carrier {
                 }
             }
         });
-        Self { agent, address, seen, invitations }
+        Self { agent: agent.into(), address, seen, invitations }
+    }
+
+    /// Registers as that extension of the gateway at `house`, `host:port`, as long as the test runs.
+    pub fn register(&self, house: &str, number: &str, password: &str) {
+        let house: SocketAddr = house.parse().unwrap();
+        let (host, port) = (house.ip().to_string(), Some(house.port()));
+        let account = Account { username: number.to_owned(), password: password.to_owned() };
+        let subscriber = Subscriber { domain: host.clone(), account: Some(account), user: number.to_owned() };
+        let settings = LineSettings {
+            carrier: Place { host, port, transport: Some(Transport::Udp) },
+            proxy: None,
+            subscriber: subscriber.into(),
+            registration: Some(Duration::from_secs(600)),
+            options_interval: None,
+            is_private: false,
+        };
+        let line = TrunkLine::new(self.agent.clone(), Arc::new(Dns::system()), settings);
+        tokio::spawn(async move { line.run(std::future::pending()).await });
     }
 
     /// A trunk of ours by it, with these keys besides.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use patchcord::calls::{PlaceCall, PlacedBot};
 use patchcord_core::vocabulary::Reason;
+use patchcord_sip::{LegEvent, Rejection};
 use tokio::time::{interval, timeout};
 
 use super::carrier::Carrier;
@@ -100,6 +101,23 @@ async fn an_extension_calls_another_one_and_learns_why_it_does_not_answer() {
 }
 
 #[tokio::test]
+async fn a_phone_that_declines_for_all_leaves_a_missed_call_on_the_others() {
+    let house = Gateway::start(EXTENSIONS).await;
+    let (mut desk, mut sofa) = (Carrier::start().await, Carrier::start().await);
+    desk.register(&house.sip(), "103", "three");
+    sofa.register(&house.sip(), "103", "three");
+    until(|| house.exchange().locations.contacts("103").len() == 2).await;
+    let _caller = Phone::dial("18001234103", &house.sip(), &[pcmu()]).await;
+    let (declines, mut rings) = (desk.next().await, sofa.next().await);
+    declines.ring().await;
+    rings.ring().await;
+    declines.leg.reject(Rejection::new(603, "Decline")).await.unwrap();
+    let LegEvent::Cancelled { reason } = rings.end().await else { panic!("it was not cancelled") };
+    assert!(reason.as_ref().is_some_and(|why| why.contains("Q.850;cause=21")), "{reason:?}");
+    house.stop_at_once().await;
+}
+
+#[tokio::test]
 async fn a_number_rings_the_phones_of_its_extension_whoever_calls() {
     let house = Gateway::start(EXTENSIONS).await;
     let one = phone(&house, "101", "one", ECHO).await;
@@ -112,8 +130,8 @@ async fn a_number_rings_the_phones_of_its_extension_whoever_calls() {
     caller.hang_up().await;
     // Nobody is registered there.
     let mut absent = Phone::dial("18001234103", &house.sip(), &[pcmu()]).await;
-    let refused = absent.event(patchcord_sip::LegEvent::is_terminal).await;
-    assert!(matches!(refused, patchcord_sip::LegEvent::Failed { code: 480, .. }), "{refused:?}");
+    let refused = absent.event(LegEvent::is_terminal).await;
+    assert!(matches!(refused, LegEvent::Failed { code: 480, .. }), "{refused:?}");
     one.stop().await;
     let records = house.stop().await;
     let of = |to: &str| records.iter().find(|record| record["to"] == to).unwrap();
@@ -157,8 +175,8 @@ async fn an_extension_calls_outside_what_it_may_and_nobody_else_does() {
     dial(&one, "101", "447700900000").await;
     dial(&two, "102", "919876543210").await;
     let mut stranger = Phone::dial("919876543210", &house.sip(), &[pcmu()]).await;
-    let refused = stranger.event(patchcord_sip::LegEvent::is_terminal).await;
-    assert!(matches!(refused, patchcord_sip::LegEvent::Failed { code: 404, .. }), "{refused:?}");
+    let refused = stranger.event(LegEvent::is_terminal).await;
+    assert!(matches!(refused, LegEvent::Failed { code: 404, .. }), "{refused:?}");
     let (dialled, not_allowed) = (one.stop().await, two.stop().await);
     let status = |to: &str| dialled.iter().find(|record| record["to"] == to).unwrap()["sip_status"].clone();
     assert_eq!([status("91486"), status("91603"), status("91404")], [486, 603, 404]);
