@@ -184,14 +184,14 @@ async fn a_call_that_finds_the_first_trunk_full_counts_once_by_the_second() {
     let other = second.trunk("second", &format!("{RULES}\n[trunks.limits]\nper_minute = 2"));
     let gateway = Gateway::start(&format!("{full}{other}")).await;
     gateway.exchange().place_call(order("911")).await.unwrap();
-    first.next().await.ring().await;
+    let mut ringing = vec![first.next().await];
     for number in ["912", "913"] {
         gateway.exchange().place_call(order(number)).await.unwrap();
-        second.next().await.ring().await;
+        ringing.push(second.next().await);
     }
     let third = gateway.exchange().place_call(order("914")).await;
     assert!(third.is_err(), "{third:?}");
-    assert_eq!((first.calls(), second.calls()), (1, 2));
+    assert_eq!((first.calls(), second.calls(), ringing.len()), (1, 2, 3));
     gateway.stop_at_once().await;
     first.stop().await;
     second.stop().await;
