@@ -50,4 +50,5 @@ pub fn extensions(numbers: &[&str]) -> String {
         .collect()
 }
 
-const PASSWORD: &str = "correct-horse-battery";
+/// What every extension proves that it knows.
+pub const PASSWORD: &str = "correct-horse-battery";

@@ -24,10 +24,23 @@ pub async fn until<T>(patience: Duration, mut found: impl FnMut() -> Option<T>) 
 
 /// What the gateway answers to GET.
 pub fn get(http: SocketAddr, path: &str) -> String {
-    let mut stream = TcpStream::connect(http).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut stream = request(http, path);
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
+}
+
+/// The status of the answer to GET, whose body may be no text.
+pub fn status(http: SocketAddr, path: &str) -> u16 {
+    let mut stream = request(http, path);
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).unwrap();
+    std::str::from_utf8(&head[9..]).unwrap().parse().unwrap()
+}
+
+fn request(http: SocketAddr, path: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(http).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\n\r\n").unwrap();
+    stream
 }

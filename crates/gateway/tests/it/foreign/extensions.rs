@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::agent::{Agent, PASSWORD, extensions};
 use super::ask;
 use super::folder::Folder;
 use super::gateway::Gateway;
@@ -52,6 +53,35 @@ async fn a_real_phone_registers_with_its_password_only_and_calls() {
 }
 
 #[tokio::test]
+async fn one_real_phone_calls_another_by_its_number_and_both_hear_each_other() {
+    let folder = Folder::new("extension-to-extension");
+    let gateway = Gateway::start(folder.path(), &extensions(&["101", "102"])).await;
+    let called =
+        Agent::register(&gateway, &folder, ("called", "102"), &["--hangup-by", "them", "--seconds", "30"])
+            .await;
+    let heard = folder.file("caller.wav");
+    let options = ["--registrar", &gateway.sip.to_string(), "--password", PASSWORD];
+    let options = options.map(str::to_owned).to_vec();
+    let dial = Dial { from: "101", options, ..Dial::new(gateway.sip_uri("102"), 8.0, &heard) };
+    let call = phone::call("caller", &dial, folder.path()).await;
+    assert_eq!(call.summary["ok"], true, "{} {:?}", call.summary, call.events);
+    let (told, called_heard) = called.finish().await;
+    assert_eq!(told["ok"], true, "{told}");
+    let rang = call.unix_ms("ringing").expect("the caller's phone rings");
+    assert!(call.unix_ms("established").unwrap() - rang >= 1_500, "answered when the other one answers");
+    for heard in [&heard, &called_heard] {
+        let judged = sound::judge(heard, 1.0, Some(6.0)).await;
+        assert!(judged.correlation() > 0.99, "{heard}: {judged:?}");
+    }
+    let [record] = gateway.records_when(1).await.try_into().unwrap();
+    assert_eq!(
+        (&record["from"], &record["to"], &record["bot"]),
+        (&"101".into(), &"102".into(), &"dial:extension".into())
+    );
+    assert!(gateway.stop().await.success());
+}
+
+#[tokio::test]
 async fn nonces_counts_replays_unknown_numbers_contacts_and_forged_byes_are_judged_by_a_foreign_hand() {
     let folder = Folder::new("extension-by-hand");
     let gateway = Gateway::start(folder.path(), EXTENSION).await;
@@ -63,5 +93,4 @@ async fn nonces_counts_replays_unknown_numbers_contacts_and_forged_byes_are_judg
     assert!(gateway.stop().await.success());
 }
 
-const PASSWORD: &str = "correct-horse-battery";
 const EXTENSION: &str = "[[extensions]]\nnumber = \"101\"\npassword = \"correct-horse-battery\"\n";

@@ -26,7 +26,7 @@ struct Stage {
 }
 
 impl Stage {
-    /// A bot that says `command` after two seconds, a carrier that gets `calls`, and extensions 101 and 102.
+    /// A bot that says `command` after four seconds, a carrier that gets `calls`, and extensions 101 and 102.
     async fn set(name: &str, command: &Value, calls: usize, on_transfer: &str) -> Self {
         let folder = Folder::new(name);
         let arguments = [calls.to_string(), "90".to_owned()];
@@ -34,7 +34,7 @@ impl Stage {
         let port = carrier.line_after("LISTENING", Duration::from_secs(10)).await;
         let (receiver, callbacks) = start_receiver(&folder).await;
         let say = command.to_string();
-        let options = ["--behaviour", "say-after=2", "--say", &say];
+        let options = ["--behaviour", "say-after=4", "--say", &say];
         let bot =
             Bot::start("desk", "ivr-solutions", &options, &folder.file("desk.wav"), folder.path()).await;
         let settings = format!(
@@ -111,7 +111,7 @@ async fn the_second_of_three_who_ring_at_once_has_the_call_and_everything_tells_
     let rings = Agent::register(gateway, folder, ("rings", "102"), &patient).await;
     let agent =
         Agent::register(gateway, folder, ("agent", "101"), &["--hangup-by", "them", "--seconds", "40"]).await;
-    let (_, heard) = stage.call(17.0, false).await;
+    let (_, heard) = stage.call(20.0, false).await;
     let (agent, agent_heard) = agent.finish().await;
     assert_eq!((&agent["established"], &agent["ok"]), (&json!(true), &json!(true)), "{agent}");
     assert_eq!(rings.finish().await.0["established"], false, "who was slower is let go");
@@ -121,7 +121,7 @@ async fn the_second_of_three_who_ring_at_once_has_the_call_and_everything_tells_
     assert_eq!(verdict["ok"], true, "{verdict}");
 
     let (by_agent, by_caller) =
-        (sound::judge(&agent_heard, 1.0, Some(10.0)).await, sound::judge(&heard, 7.0, Some(15.0)).await);
+        (sound::judge(&agent_heard, 1.0, Some(10.0)).await, sound::judge(&heard, 9.0, Some(17.0)).await);
     assert!(by_agent.correlation() > 0.99, "the agent: {by_agent:?}");
     assert!(by_caller.correlation() > 0.99, "the caller: {by_caller:?}");
 
@@ -141,14 +141,26 @@ async fn the_second_of_three_who_ring_at_once_has_the_call_and_everything_tells_
         (&json!("completed"), &json!("101"))
     );
     assert_eq!(body["transfer_to"], "102,101,9109000001", "{body}");
+    let mut told = body;
+    while told["full_recording_url"].is_null() {
+        // The whole call's file is ready when the call is over.
+        let got = stage.receiver.json_after("GOT ", Duration::from_secs(20)).await;
+        assert_eq!((&got["event"], &got["bad"]), (&json!("call.recording"), &json!([])), "{got}");
+        told = got["body"].clone();
+    }
+    for link in ["recording_url", "full_recording_url"] {
+        let link = told[link].as_str().unwrap_or_else(|| panic!("no {link}: {told}"));
+        let path = &link[link.find("/calls/").unwrap()..];
+        assert_eq!(ask::status(stage.gateway.http, path), 200, "{link}");
+    }
 
     let [caller, played] = stage.channels("call").await;
     let (said, agent) =
-        (sound::judge(&caller, 0.0, Some(15.0)).await, sound::judge(&played, 7.0, Some(15.0)).await);
+        (sound::judge(&caller, 0.0, Some(15.0)).await, sound::judge(&played, 9.0, Some(17.0)).await);
     assert!(said.correlation() > 0.9 && agent.correlation() > 0.9, "{said:?} {agent:?}");
     let [caller, played] = stage.channels("bot").await;
     let (said, bot) =
-        (sound::judge(&caller, 0.0, Some(2.0)).await, sound::judge(&played, 0.5, Some(2.0)).await);
+        (sound::judge(&caller, 0.0, Some(3.5)).await, sound::judge(&played, 0.5, Some(3.5)).await);
     assert!(said.correlation() > 0.9 && bot.correlation() > 0.9, "{said:?} {bot:?}");
     assert!(stage.gateway.stop().await.success());
 }
@@ -162,7 +174,7 @@ async fn one_after_the_other_is_called_until_somebody_answers() {
     let agent = Agent::register(&stage.gateway, &stage.folder, ("agent", "101"), &options).await;
     let (_, heard) = stage.call(40.0, true).await;
     assert_eq!(agent.finish().await.0["ok"], true);
-    assert!(sound::judge(&heard, 7.0, Some(9.0)).await.correlation() > 0.99);
+    assert!(sound::judge(&heard, 8.0, Some(10.5)).await.correlation() > 0.99);
     let counts = stage.carrier.json_after("", Duration::from_secs(60)).await;
     assert_eq!([&counts["calls"], &counts["busy"], &counts["away"]], [2, 1, 1], "{counts}");
     let [record] = stage.gateway.records_when(1).await.try_into().unwrap();
@@ -181,8 +193,31 @@ async fn one_after_the_other_is_called_until_somebody_answers() {
 }
 
 #[tokio::test]
+async fn an_extension_that_a_bot_gives_its_call_to_talks_with_the_caller() {
+    let command = json!({"type": "session.transfer_extension", "extension": "101"});
+    let mut stage = Stage::set("transfer-extension", &command, 1, "end").await;
+    let options = ["--hangup-by", "us", "--seconds", "6"];
+    let agent = Agent::register(&stage.gateway, &stage.folder, ("agent", "101"), &options).await;
+    let (_, heard) = stage.call(40.0, true).await;
+    let (agent, agent_heard) = agent.finish().await;
+    assert_eq!(agent["ok"], true, "{agent}");
+    assert!(sound::judge(&heard, 8.0, Some(11.0)).await.correlation() > 0.99);
+    assert!(sound::judge(&agent_heard, 1.0, Some(5.0)).await.correlation() > 0.99);
+    let [record] = stage.gateway.records_when(1).await.try_into().unwrap();
+    let legs = stage.legs(record["call_id"].as_str().unwrap());
+    assert_eq!(statuses(&legs), [("101", "completed", true)], "{legs:?}");
+    let body = stage.told().await;
+    assert_eq!(
+        (&body["transfer_status"], &body["transfer_to"]),
+        (&json!("handed_off"), &json!("101")),
+        "{body}"
+    );
+    assert!(stage.gateway.stop().await.success());
+}
+
+#[tokio::test]
 async fn when_nobody_answers_a_bot_that_waited_talks_on_and_otherwise_the_caller_hears_the_fallback() {
-    for (on_transfer, by_them, seconds) in [("hold", false, 8.0), ("end", true, 40.0)] {
+    for (on_transfer, by_them, seconds) in [("hold", false, 10.0), ("end", true, 40.0)] {
         let command = json!({"type": "session.transfer", "destination": ["9103000001", "9104000002"]});
         let mut stage = Stage::set(&format!("transfer-vain-{on_transfer}"), &command, 2, on_transfer).await;
         let (_, heard) = stage.call(seconds, by_them).await;
@@ -196,7 +231,7 @@ async fn when_nobody_answers_a_bot_that_waited_talks_on_and_otherwise_the_caller
         assert_eq!(statuses(&legs), wanted, "{legs:?}");
         assert_eq!(stage.told().await["transfer_status"], "failed");
         if !by_them {
-            let echo = sound::judge(&heard, 4.0, Some(7.0)).await;
+            let echo = sound::judge(&heard, 6.0, Some(9.0)).await;
             assert!(echo.correlation() > 0.99, "the bot talks on: {echo:?}");
         }
         assert!(stage.gateway.stop().await.success());
