@@ -38,7 +38,7 @@ impl Stage {
         let bot =
             Bot::start("desk", "ivr-solutions", &options, &folder.file("desk.wav"), folder.path()).await;
         let settings = format!(
-            "{}[callbacks]\nsecret = \"{SECRET}\"\n\
+            "{}[egress]\nallow_private = true\n[callbacks]\nsecret = \"{SECRET}\"\n\
              [[trunks]]\nname = \"carrier\"\nhost = \"127.0.0.1\"\nport = {port}\ntransport = \"udp\"\n\
              options_interval = \"0s\"\nallow = [\"91*\"]\ncaller_ids = [\"7415100898\"]\n\
              [[numbers]]\nnumber = \"18001234567\"\nbot = \"desk\"\nrecording = true\n\
@@ -212,6 +212,24 @@ async fn an_extension_that_a_bot_gives_its_call_to_talks_with_the_caller() {
         (&json!("handed_off"), &json!("101")),
         "{body}"
     );
+    assert!(stage.gateway.stop().await.success());
+}
+
+#[tokio::test]
+async fn a_bot_that_follows_another_is_heard_without_a_frame_between_them() {
+    let folder = Folder::new("transfer-ws-next");
+    let mut next = Bot::start("next", "ivr-solutions", &[], &folder.file("next.wav"), folder.path()).await;
+    let command = json!({"type": "session.transfer_ws", "url": next.url});
+    let mut stage = Stage::set("transfer-ws", &command, 1, "end").await;
+    let (_, heard) = stage.call(14.0, false).await;
+    for bot in [&mut stage.bot, &mut next] {
+        let verdict = bot.verdict(Duration::from_secs(10)).await;
+        assert_eq!(verdict["ok"], true, "{verdict}");
+    }
+    let echo = sound::judge(&heard, 1.0, Some(12.0)).await;
+    assert!(echo.correlation() > 0.99, "{echo:?}");
+    let silent_ms = echo.silent() / 100.0 * 11_000.0;
+    assert!(silent_ms <= 25.0, "{silent_ms} ms between them: {echo:?}");
     assert!(stage.gateway.stop().await.success());
 }
 
