@@ -279,6 +279,56 @@ pub struct CallsTransferArgs {
     pub server: CallsServer,
 }
 
+/// `patchcord callbacks`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    before_help = "Example:\n  patchcord callbacks list --state dead\n  patchcord callbacks replay evt_0123456789abcdef"
+)]
+pub struct CallbacksArgs {
+    /// What to do with the callbacks of a server that runs
+    #[command(subcommand)]
+    pub action: CallbacksAction,
+}
+
+/// What `patchcord callbacks` does.
+#[derive(Debug, Clone, Subcommand)]
+pub enum CallbacksAction {
+    /// List callbacks, newest first
+    #[command(before_help = "Example:\n  patchcord callbacks list --state dead")]
+    List(CallbacksListArgs),
+    /// Send one again, under its own id
+    #[command(before_help = "Example:\n  patchcord callbacks replay evt_0123456789abcdef")]
+    Replay(CallbacksReplayArgs),
+}
+
+/// `patchcord callbacks list`.
+#[derive(Debug, Clone, Args)]
+pub struct CallbacksListArgs {
+    /// In that state: pending, delivered, dead
+    #[arg(long, value_name = "STATE")]
+    pub state: Option<String>,
+    /// Of that call
+    #[arg(long, value_name = "CALL")]
+    pub call: Option<String>,
+    /// How many
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub limit: u32,
+    /// Which server, and how to print
+    #[command(flatten)]
+    pub server: CallsServer,
+}
+
+/// `patchcord callbacks replay`.
+#[derive(Debug, Clone, Args)]
+pub struct CallbacksReplayArgs {
+    /// The event's id
+    #[arg(value_name = "EVENT")]
+    pub event: String,
+    /// Which server, and how to print
+    #[command(flatten)]
+    pub server: CallsServer,
+}
+
 impl CallsTransferArgs {
     /// What the API is told.
     pub fn wish(&self) -> serde_json::Value {

@@ -1,199 +1,47 @@
 //! `patchcord calls`: the calls of a server that runs, through its API.
 
-use std::fmt::Write as _;
-
-use http::Method;
 use serde_json::{Value, json};
 
-use super::args::{CallsAction, CallsArgs, CallsServer};
+use super::args::{CallsAction, CallsArgs, CallsListArgs};
 use super::exit::Exit;
-use super::terminal::{Ink, data, paint, talk, tell_problems, tell_refusal};
-use crate::config::{Environment, Secret, WebUrl, load};
-use crate::net::{Egress, OwnServer};
-use crate::tasks::Tasks;
+use super::remote::{Question, converse, escaped, fields, list_table};
 
 /// Runs `patchcord calls`.
 pub fn run(args: &CallsArgs) -> Exit {
     let (wanted, question) = match &args.action {
-        CallsAction::List(list) => (&list.server, Question::list(list)),
-        CallsAction::Show(show) => (&show.server, Question::get(format!("calls/{}", plain(&show.call)))),
+        CallsAction::List(list) => (&list.server, search(list)),
+        CallsAction::Show(show) => (&show.server, Question::get(format!("calls/{}", escaped(&show.call)))),
         CallsAction::Hangup(end) => {
-            (&end.server, Question::post(format!("calls/{}/hangup", plain(&end.call)), json!({})))
+            (&end.server, Question::post(format!("calls/{}/hangup", escaped(&end.call)), &json!({})))
         }
         CallsAction::Transfer(transfer) => {
-            let path = format!("calls/{}/transfer", plain(&transfer.call));
-            (&transfer.server, Question::post(path, transfer.wish()))
+            let path = format!("calls/{}/transfer", escaped(&transfer.call));
+            (&transfer.server, Question::post(path, &transfer.wish()))
         }
     };
-    let server = match find(wanted) {
-        Ok(server) => server,
-        Err(exit) => return exit,
-    };
-    match ask(&server, &question) {
-        Ok((200..=299, body)) => {
-            let shown = if wanted.json { format!("{body:#}\n") } else { as_table(&args.action, &body) };
-            data(&shown);
-            Exit::Ok
-        }
-        Ok((status, body)) => {
-            if wanted.json {
-                data(&format!("{body:#}\n"));
-            }
-            let why = body["detail"].as_str().unwrap_or("the server does not say why");
-            talk(&paint(&format!("{status}: {why}"), Ink::Red));
-            if matches!(status, 401 | 403) { Exit::Denied } else { Exit::Failed }
-        }
-        Err(why) => {
-            talk(&paint(&format!("{}: {why}", server.url), Ink::Red));
-            talk("start a server, or name where it runs with --server URL");
-            Exit::Unreachable
-        }
-    }
+    converse(wanted, &question, |body| as_table(&args.action, body))
 }
 
-/// What is asked of the server.
-struct Question {
-    method: Method,
-    path: String,
-    body: Option<String>,
-}
-
-impl Question {
-    fn get(path: String) -> Self {
-        Self { method: Method::GET, path, body: None }
-    }
-
-    fn post(path: String, body: Value) -> Self {
-        Self { method: Method::POST, path, body: Some(body.to_string()) }
-    }
-
-    fn list(args: &super::args::CallsListArgs) -> Self {
-        let mut path = format!("calls?limit={}", args.limit);
-        let named = [
-            ("status", &args.status),
-            ("from", &args.from),
-            ("to", &args.to),
-            ("bot", &args.bot),
-            ("since", &args.since),
-        ];
-        for (name, value) in named {
-            if let Some(value) = value {
-                let _ = write!(path, "&{name}={}", escaped(value));
-            }
-        }
-        Self::get(path)
-    }
-}
-
-/// The server that is meant: the one that is named, or that of the configuration.
-fn find(wanted: &CallsServer) -> Result<OwnServer, Exit> {
-    let environment = Environment::of_process();
-    let named = wanted.server.as_deref().map(WebUrl::parse).transpose().map_err(|refusal| {
-        tell_refusal(&refusal);
-        Exit::Usage
-    })?;
-    let mut key = wanted.key.clone().map(Secret::new);
-    let url = match named {
-        Some(url) => url,
-        None => {
-            let loaded = load(wanted.config.as_deref(), &environment).map_err(|problems| {
-                tell_problems(&problems);
-                Exit::Failed
-            })?;
-            let http = &loaded.config.http;
-            // The file that holds the keys is the operator's own.
-            let strongest = http.keys.iter().max_by_key(|key| key.role);
-            key = key.or_else(|| strongest.map(|key| key.key.clone()));
-            http.local_url().ok_or_else(|| {
-                talk("http.listen draws its port at the start: name it with --server URL");
-                Exit::Usage
-            })?
-        }
-    };
-    Ok(OwnServer { url, key })
-}
-
-fn ask(server: &OwnServer, question: &Question) -> Result<(u16, Value), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| error.to_string())?;
-    let answer = runtime.block_on(async {
-        let (tasks, threads) = Tasks::start(1).map_err(|error| error.to_string())?;
-        let Question { method, path, body } = question;
-        let answer = server.ask(&Egress::new(tasks), method.clone(), path, body.clone()).await;
-        threads.join();
-        answer
-    });
-    // A name that is still being resolved holds nobody up.
-    runtime.shutdown_background();
-    answer.map(|(status, body)| (status, serde_json::from_slice(&body).unwrap_or_default()))
-}
-
-/// An id as it may stand in a path.
-fn plain(call_id: &str) -> String {
-    escaped(call_id)
-}
-
-/// Percent-encodes what is no letter, digit or one of `-._~` (RFC 3986 §2.3).
-fn escaped(text: &str) -> String {
-    let mut escaped = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            let _ = write!(escaped, "%{byte:02X}");
-        }
-    }
-    escaped
+fn search(args: &CallsListArgs) -> Question {
+    let named = [
+        ("status", &args.status),
+        ("from", &args.from),
+        ("to", &args.to),
+        ("bot", &args.bot),
+        ("since", &args.since),
+    ];
+    Question::search("calls", args.limit, &named)
 }
 
 fn as_table(action: &CallsAction, body: &Value) -> String {
     match action {
-        CallsAction::List(_) => list_table(body),
+        CallsAction::List(_) => list_table(
+            body,
+            ["status", "direction", "from", "to", "bot", "duration", "started_at", "call_id"],
+        ),
         CallsAction::Show(_) => fields(body),
         CallsAction::Hangup(_) | CallsAction::Transfer(_) => {
             format!("{}  accepted\n", body["call_id"].as_str().unwrap_or("?"))
         }
     }
-}
-
-fn list_table(body: &Value) -> String {
-    let names = ["status", "direction", "from", "to", "bot", "duration", "started_at", "call_id"];
-    let mut rows = vec![names.map(str::to_owned)];
-    for call in body["data"].as_array().map(Vec::as_slice).unwrap_or_default() {
-        rows.push(names.map(|name| text(&call[name])));
-    }
-    let mut table = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for (column, cell) in row.iter().enumerate() {
-            let width = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
-            let _ = write!(line, "{cell:<width$}  ", width = width.unwrap_or(0));
-        }
-        let _ = writeln!(table, "{}", line.trim_end());
-    }
-    if body["next_cursor"].is_string() {
-        talk("there are more: narrow the search, or raise --limit (200 at most)");
-    }
-    table
-}
-
-/// A line for each field.
-fn fields(body: &Value) -> String {
-    let mut shown = String::new();
-    let fields = body.as_object().map(|fields| fields.iter().collect::<Vec<_>>()).unwrap_or_default();
-    let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    for (name, value) in fields {
-        let _ = writeln!(shown, "{name:<width$}  {}", text(value));
-    }
-    shown
-}
-
-/// A value for people, on one line and without what a terminal would obey.
-fn text(value: &Value) -> String {
-    let text = match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

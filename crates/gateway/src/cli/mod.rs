@@ -7,11 +7,13 @@ pub mod args;
 mod bench;
 mod bot;
 mod call;
+mod callbacks;
 mod calls;
 mod config;
 mod dialects;
 mod doctor;
 mod exit;
+mod remote;
 mod serve;
 pub mod terminal;
 
@@ -47,6 +49,8 @@ pub enum Command {
     Call(args::CallArgs),
     /// List, show, end and transfer the calls of a server that runs
     Calls(args::CallsArgs),
+    /// List the callbacks of a server that runs, and send them again
+    Callbacks(args::CallbacksArgs),
     /// Measure this program under load, on this machine
     Bench(args::BenchArgs),
     /// Check or print the configuration
@@ -77,6 +81,7 @@ fn dispatch(line: CommandLine) -> Exit {
         Command::Bot(args) => bot::run(&args),
         Command::Call(args) => call::run(&args),
         Command::Calls(args) => calls::run(&args),
+        Command::Callbacks(args) => callbacks::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Doctor(args) => doctor::run(&args),

@@ -4,13 +4,19 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use super::client::until;
+use crate::callbacks::receiver::{Answer, Receiver};
 use crate::serve::Gateway;
 use crate::serve::phone::Phone;
 
 /// Exit code, stdout and stderr of `patchcord calls …`.
 async fn calls(gateway: &Gateway, words: &[&str], key: &str) -> (i32, String, String) {
+    run(gateway, "calls", words, key).await
+}
+
+/// The same of `patchcord NAME …`.
+async fn run(gateway: &Gateway, name: &str, words: &[&str], key: &str) -> (i32, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_patchcord"));
-    command.arg("calls").args(words).args(["--server", &format!("http://{}", gateway.http())]);
+    command.arg(name).args(words).args(["--server", &format!("http://{}", gateway.http())]);
     command.env("NO_COLOR", "1").env("PATCHCORD_KEY", key).kill_on_drop(true);
     let done = command.output().await.unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -61,4 +67,29 @@ async fn nobody_there_is_exit_code_three_and_a_transfer_to_nobody_is_two() {
     assert_eq!(exit(&["list", "--server", "http://127.0.0.1:1"]).await, Some(3));
     assert_eq!(exit(&["transfer", "call_1", "--server", "http://127.0.0.1:1"]).await, Some(2));
     assert_eq!(exit(&["list", "--server", "nowhere"]).await, Some(2));
+}
+
+#[tokio::test]
+async fn what_nobody_took_is_listed_and_sent_again_by_command() {
+    let mut receiver =
+        Receiver::start(|seen, _| if seen == 0 { Answer::Status(410) } else { Answer::Status(200) }).await;
+    let settings = format!("{}[callbacks]\nurl = \"{}\"\n", super::keys::KEYS, receiver.url("/"));
+    let gateway = Gateway::start(&settings).await;
+    Phone::call("echo", &gateway.sip()).await.hang_up().await;
+    receiver.take(4).await;
+    let admin = "admin-0123456789";
+    let dead = until(async || {
+        let (code, data, talk) =
+            run(&gateway, "callbacks", &["list", "--state", "dead", "--json"], admin).await;
+        assert_eq!(code, 0, "{talk}");
+        let page: Value = serde_json::from_str(&data).unwrap();
+        page["data"][0]["event_id"].as_str().map(str::to_owned)
+    })
+    .await;
+    let (code, ..) = run(&gateway, "callbacks", &["replay", &dead], "operator-0123456789").await;
+    assert_eq!(code, 4);
+    let (code, data, _) = run(&gateway, "callbacks", &["replay", &dead], admin).await;
+    assert_eq!((code, data), (0, format!("{dead}  on its way\n")));
+    assert_eq!(receiver.take(1).await[0].header("webhook-id"), dead);
+    gateway.stop_at_once().await;
 }
