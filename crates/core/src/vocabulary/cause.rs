@@ -332,7 +332,7 @@ pub const REASONS: [ReasonRow; 46] = {
     [
         row(R::CallerHungUp, "caller_hung_up", DONE_BY_CALLER, NORMAL, 487, "NORMAL_CLEARING", "CANCELED"),
         row(R::BotHungUp, "bot_hung_up", DONE_BY_BOT, NORMAL, 603, "NORMAL_CLEARING", "FAILED"),
-        row(R::AgentHungUp, "agent_hung_up", DONE_BY_AGENT, NORMAL, 480, "NORMAL_CLEARING", "FAILED"),
+        row(R::AgentHungUp, "agent_hung_up", DONE_BY_AGENT, NORMAL, 480, "NORMAL_CLEARING", "CANCELED"),
         row(R::Asked, "asked", DONE_BY_SYSTEM, NORMAL, 480, "NORMAL_CLEARING", "CANCELED"),
         row(R::Canceled, "canceled", CALLER, NORMAL, 487, "ORIGINATOR_CANCEL", "CANCELED"),
         row(R::NoAck, "no_ack", CALLER_BY_SYSTEM, TIMER, 408, "NORMAL_CLEARING", "FAILED"),

@@ -1,6 +1,6 @@
 //! A call is given to people: phones and extensions are called, the first that answers is joined to the caller.
 //!
-//! Who takes it is the [`race`](self::race)'s to decide; here stands what the caller hears meanwhile and what becomes of
+//! Who takes it is the [`race`]'s to decide; here stands what the caller hears meanwhile and what becomes of
 //! the bot. Source: seed 000 §7. Docs: `docs/transfers.md`.
 
 mod agent_leg;
