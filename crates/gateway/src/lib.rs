@@ -8,6 +8,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod doctor;
+mod hex;
 pub mod http;
 pub mod jobs;
 mod logging;

@@ -17,6 +17,7 @@ use super::api::Api;
 use super::calls::unavailable;
 use super::problem::Problem;
 use crate::clock::unix_ms;
+use crate::hex::hex;
 use crate::store::KeyClaim;
 
 /// What was done: a status, and a JSON body.
@@ -113,7 +114,7 @@ fn fingerprint(request: &[&[u8]]) -> String {
         digest.update((part.len() as u64).to_be_bytes());
         digest.update(part);
     }
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&digest.finalize())
 }
 
 /// When old keys were forgotten last, ms since 1970.

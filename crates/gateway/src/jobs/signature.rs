@@ -3,8 +3,6 @@
 //! Both are HMAC-SHA256. `X-Signature` covers the body, in lower-case hexadecimal. `webhook-signature` covers
 //! `id.timestamp.body` in Base64, so that a copy of an old message can be told from a new one.
 
-use std::fmt::Write;
-
 use base64_simd::STANDARD;
 use hmac::{Hmac, Mac};
 use http::HeaderMap;
@@ -12,6 +10,7 @@ use http::header::{HeaderName, HeaderValue};
 use sha2::Sha256;
 
 use crate::config::Secret;
+use crate::hex::hex;
 
 /// One message to sign.
 #[derive(Debug, Clone, Copy)]
@@ -67,14 +66,6 @@ fn mac(key: &[u8], parts: &[&str]) -> [u8; 32] {
     };
     parts.iter().for_each(|part| mac.update(part.as_bytes()));
     mac.finalize().into_bytes().into()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use crate::config::{CurrentConfig, WebUrl};
+use crate::hex::hex;
 use crate::store::StoredCall;
 
 /// What links are signed with.
@@ -67,7 +68,7 @@ impl Links {
     /// The path with its signature, good until `expires_s` (seconds since 1970).
     pub fn sign(&self, path: &str, expires_s: u64) -> String {
         let signature = self.code(path, expires_s).finalize().into_bytes();
-        let hex: String = signature.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex(&signature);
         format!("{path}?expires={expires_s}&signature={hex}")
     }
 

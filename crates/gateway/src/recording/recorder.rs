@@ -21,6 +21,7 @@ use super::sink::{NO_END, Sink, Take};
 use super::tape_file::TapeFile;
 use super::{Folders, day_of};
 use crate::config::RecordingFormat;
+use crate::hex::hex;
 use crate::tasks::spawn_thread;
 
 /// The way to the recorder; clones share it.
@@ -374,7 +375,7 @@ fn finish(take: &Arc<Take>, growing: &std::path::Path, part: Part, (frames, byte
 fn file_name(call_id: &str, take: u32, part: Part, format: RecordingFormat) -> io::Result<String> {
     let mut random = [0; RANDOM_CHARS / 2];
     getrandom::fill(&mut random).map_err(|_| io::Error::other("the system gives no random numbers"))?;
-    let random: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    let random = hex(&random);
     Ok(format!("{call_id}-{take}-{}-{random}.{}", part.word(), format.extension()))
 }
 

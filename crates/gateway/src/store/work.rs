@@ -1,5 +1,6 @@
 //! What can be written, and what comes back of it.
 
+use crate::hex::hex;
 use std::collections::{BTreeMap, HashMap};
 
 use sha2::{Digest, Sha256};
@@ -220,7 +221,7 @@ async fn insert_event(link: &mut Link, call_id: &str, event: &NewEvent) -> Resul
 /// Nobody guesses it who does not know the call's id.
 fn event_id(call_id: &str, name: EventName, ordinal: u64) -> String {
     let digest = Sha256::digest(format!("{call_id} {} {ordinal}", name.word()));
-    let hex: String = digest.iter().take(EVENT_ID_BYTES).map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(digest.get(..EVENT_ID_BYTES).unwrap_or(&digest));
     format!("evt_{hex}")
 }
 

@@ -1,0 +1,12 @@
+//! Bytes in lower-case hexadecimal: signatures, fingerprints and drawn names.
+
+use std::fmt::Write;
+
+/// Two digits a byte.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
