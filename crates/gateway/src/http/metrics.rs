@@ -243,6 +243,7 @@ impl Page {
         for (name, help, level) in [
             ("connections", "SIP connections that are open.", sip.connections_open),
             ("transactions", "SIP transactions that exist.", machine.transactions),
+            ("legs", "SIP dialogs that exist, those that are being made or ended included.", machine.legs),
         ] {
             let name = format!("patchcord_sip_{name}");
             self.head(&name, "gauge", help);

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// The first thing that `found` finds, asked again and again; `None` at the deadline.
@@ -24,10 +25,22 @@ pub async fn until<T>(patience: Duration, mut found: impl FnMut() -> Option<T>) 
 
 /// What the gateway answers to GET.
 pub fn get(http: SocketAddr, path: &str) -> String {
-    let mut stream = request(http, path);
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    answer(request(http, path))
+}
+
+/// The JSON that the gateway answers to GET.
+pub fn json(http: SocketAddr, path: &str) -> Value {
+    body(&get(http, path))
+}
+
+/// The status and the JSON that the gateway answers to POST.
+pub fn post(http: SocketAddr, path: &str, wish: &Value) -> (u16, Value) {
+    let wish = wish.to_string();
+    let fields = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", wish.len());
+    let mut stream = send(http, &format!("POST {path}"), &fields);
+    stream.write_all(wish.as_bytes()).unwrap();
+    let answer = answer(stream);
+    (answer[9..12].parse().unwrap(), body(&answer))
 }
 
 /// The status of the answer to GET, whose body may be no text.
@@ -39,8 +52,23 @@ pub fn status(http: SocketAddr, path: &str) -> u16 {
 }
 
 fn request(http: SocketAddr, path: &str) -> TcpStream {
+    send(http, &format!("GET {path}"), "")
+}
+
+fn send(http: SocketAddr, what: &str, fields: &str) -> TcpStream {
     let mut stream = TcpStream::connect(http).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\n\r\n").unwrap();
+    write!(stream, "{what} HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\n{fields}\r\n").unwrap();
     stream
+}
+
+fn answer(mut stream: TcpStream) -> String {
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn body(answer: &str) -> Value {
+    let body = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer}")).1;
+    serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
 }

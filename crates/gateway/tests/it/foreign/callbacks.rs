@@ -47,21 +47,35 @@ async fn a_foreign_receiver_gets_every_event_signed_in_order_and_under_one_id_ho
     assert!(gateway.stop().await.success());
 }
 
+/// The retries of the requirement document: six attempts within 31 s outlast 30 s of nobody there.
 #[tokio::test]
 async fn a_receiver_that_was_down_gets_all_it_missed_in_order_and_once_by_id() {
-    let long = is_long();
-    let down_for = Duration::from_secs(if long { 30 } else { 6 });
-    let folder = Folder::new("callbacks-down");
+    let down_s = if is_long() { 30 } else { 6 };
+    miss_and_catch_up("seed", Duration::from_secs(down_s), Duration::from_secs(40)).await;
+}
+
+/// The long profile's third wait is 5 minutes and its fourth 30: what was missed in 10 minutes has come after 36.
+#[tokio::test]
+async fn with_the_profile_of_days_ten_minutes_without_a_receiver_lose_nothing() {
+    let (down_s, patience_s) = if is_long() { (600, 2_400) } else { (4, 40) };
+    miss_and_catch_up("days", Duration::from_secs(down_s), Duration::from_secs(patience_s)).await;
+}
+
+/// Calls while nobody takes their callbacks for `down_for`; then every event comes, each within `patience` of the one
+/// before it.
+async fn miss_and_catch_up(profile: &str, down_for: Duration, patience: Duration) {
+    let folder = Folder::new(&format!("callbacks-down-{profile}"));
     let down = folder.file("down");
     File::create(&down).unwrap();
     let mut receiver = start_receiver(&folder).await;
-    let gateway = Gateway::start(folder.path(), &settings(&receiver.1)).await;
+    let of_profile = settings(&receiver.1).replacen('\n', &format!("\nprofile = \"{profile}\"\n"), 1);
+    let gateway = Gateway::start(folder.path(), &of_profile).await;
     let back = async {
         let waited = tokio::time::timeout(down_for, std::future::pending::<()>()).await;
         std::fs::remove_file(&down).unwrap();
         waited
     };
-    let count = if long { 40 } else { 10 };
+    let count = if is_long() { 40 } else { 10 };
     let calls = count.to_string();
     let user = number(0);
     let options = [&*calls, "10", "300"];
@@ -69,10 +83,11 @@ async fn a_receiver_that_was_down_gets_all_it_missed_in_order_and_once_by_id() {
     let _ = tokio::join!(back, call);
     let mut got = Vec::new();
     while got.len() < count * COURSE.len() {
-        got.push(receiver.0.json_after("GOT ", Duration::from_secs(40)).await);
+        got.push(receiver.0.json_after("GOT ", patience).await);
     }
     let row = judge(&("ok", 1, f64::INFINITY), &got);
-    conclude("callbacks after an outage", &["attempts", "events"], &[row], &gateway.log());
+    let name = format!("callbacks after an outage, {profile}");
+    conclude(&name, &["attempts", "events"], &[row], &gateway.log());
     assert!(gateway.stop().await.success());
 }
 

@@ -1,6 +1,8 @@
 //! The real binary, serving a configuration of the test on free ports.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -102,6 +104,30 @@ impl Gateway {
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
+    /// The ports for RTP and RTCP that it holds, as the system knows them.
+    pub fn rtp_ports(&self) -> Vec<u16> {
+        let process = format!("/proc/{}", self.program.id());
+        let links = std::fs::read_dir(format!("{process}/fd")).unwrap().flatten();
+        let held: BTreeSet<_> = links
+            .filter_map(|link| Some(std::fs::read_link(link.path()).ok()?.display().to_string()))
+            .filter_map(|name| Some(name.strip_prefix("socket:[")?.trim_end_matches(']').to_owned()))
+            .collect();
+        let table = std::fs::read_to_string(format!("{process}/net/udp")).unwrap();
+        let sockets = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
+        sockets
+            .filter(|columns| held.contains(columns[9]))
+            .map(|columns| u16::from_str_radix(columns[1].split_once(':').unwrap().1, 16).unwrap())
+            .filter(|port| RTP_PORTS.contains(port))
+            .collect()
+    }
+
+    /// The value of a metric without labels.
+    pub fn metric(&self, name: &str) -> f64 {
+        let page = ask::get(self.http, "/metrics");
+        let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name}: {page}")).parse().unwrap()
+    }
+
     /// Sends SIGTERM.
     pub fn terminate(&self) {
         self.program.terminate();
@@ -137,6 +163,7 @@ const OWN: &str = "\
 [http]\nlisten = \"127.0.0.1:0\"\n\
 [sip]\nrtp_ports = \"30000-39999\"\n";
 
+const RTP_PORTS: RangeInclusive<u16> = 30_000..=39_999;
 const START_MAX: Duration = Duration::from_secs(20);
 const STOP_MAX: Duration = Duration::from_secs(20);
 const RECORD_MAX: Duration = Duration::from_secs(10);

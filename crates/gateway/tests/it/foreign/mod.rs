@@ -31,6 +31,7 @@ mod phones_meet_bots;
 mod plain_socket;
 mod postgresql;
 mod program;
+mod race;
 mod recordings;
 mod report;
 mod seed_messages;

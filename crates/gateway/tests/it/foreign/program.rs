@@ -104,6 +104,11 @@ impl Program {
         }
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.group
+    }
+
     /// What it said on stderr, the last of it.
     pub fn talk(&self) -> String {
         let talk = std::fs::read_to_string(&self.talk).unwrap_or_default();
