@@ -176,7 +176,11 @@ fn answer_of_phone(command: &CallCommand) -> Option<CallEvent> {
             assert!((1..=64).contains(&dial.steps().len()), "{} keys at once", dial.steps().len());
             None
         }
-        CallCommand::Answer | CallCommand::HangUp(_) | CallCommand::Flow(_) | CallCommand::Unknown(_) => None,
+        CallCommand::Answer
+        | CallCommand::HangUp(_)
+        | CallCommand::Flow(_)
+        | CallCommand::Speech(_)
+        | CallCommand::Unknown(_) => None,
     }
 }
 
@@ -191,7 +195,11 @@ fn answer_of_bot(event: &CallEvent) -> Option<CallCommand> {
         CallEvent::Mark { name, .. } => Some(CallCommand::Mark { name: name.clone() }),
         CallEvent::Refused(_) => Some(CallCommand::Clear),
         CallEvent::Ended(_) => Some(CallCommand::HangUp(HangUpWhen::Now)),
-        CallEvent::Cleared | CallEvent::Record(_) | CallEvent::Flow(_) | CallEvent::Unknown(_) => None,
+        CallEvent::Cleared
+        | CallEvent::Record(_)
+        | CallEvent::Flow(_)
+        | CallEvent::Speech(_)
+        | CallEvent::Unknown(_) => None,
     }
 }
 

@@ -179,6 +179,7 @@ impl Call {
             CallCommand::HangUp(when) => self.bot_hangs_up(*when, now),
             CallCommand::Flow(command) => self.obey_flow(command, now),
             CallCommand::Invalid(refusal) => self.refuse(refusal, now),
+            CallCommand::Speech(_) => {}
             CallCommand::Unknown(_) => self.counters.unknown_messages += 1,
         }
     }
@@ -290,7 +291,7 @@ impl Call {
             }
             CallEvent::Ended(_) => self.vendor_ended(now),
             CallEvent::Record(_) => self.vendor_recorded(),
-            CallEvent::Flow(_) => {}
+            CallEvent::Flow(_) | CallEvent::Speech(_) => {}
             CallEvent::Unknown(_) => self.counters.unknown_messages += 1,
         }
     }

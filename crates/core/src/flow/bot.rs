@@ -247,7 +247,11 @@ impl Dialect for FlowBot {
             CallEvent::Refused(_) => self.refused(now, out),
             CallEvent::Flow(event) => self.hear_of_queue(event, now, out),
             CallEvent::Ended(_) => self.part(now, out),
-            CallEvent::Started(_) | CallEvent::Cleared | CallEvent::Record(_) | CallEvent::Unknown(_) => {}
+            CallEvent::Started(_)
+            | CallEvent::Cleared
+            | CallEvent::Record(_)
+            | CallEvent::Speech(_)
+            | CallEvent::Unknown(_) => {}
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Digit, FlowCommand, PhoneNumber, RawMessage};
+use super::{Digit, FlowCommand, PhoneNumber, RawMessage, SpeechCommand};
 
 /// What a bot asks of a phone.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +24,8 @@ pub enum CallCommand {
     HangUp(HangUpWhen),
     /// What only flows ask for; no wire carries it.
     Flow(FlowCommand),
+    /// What it says of the conversation; wires without words for it leave it out.
+    Speech(SpeechCommand),
     /// A command that was understood but cannot be carried out; the bot is told.
     Invalid(super::CommandRefusal),
     /// A message that this dialect does not know, kept and counted.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{CallRecord, CallStart, Cause, Digit, FlowEvent};
+use super::{CallRecord, CallStart, Cause, Digit, FlowEvent, SpeechEvent};
 
 /// What a phone tells a bot.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +28,8 @@ pub enum CallEvent {
     Record(Box<CallRecord>),
     /// What only flows are told; no wire carries it.
     Flow(FlowEvent),
+    /// What it is told of the conversation; wires without words for it leave it out.
+    Speech(SpeechEvent),
     /// A message that this dialect does not know, kept and counted.
     Unknown(RawMessage),
 }

@@ -1,6 +1,6 @@
 //! What a call tells the store while it lives. That it began, the shell knows first; how it ended stands in its record.
 
-use super::TransferReport;
+use super::{TransferReport, Utterance};
 
 /// One thing that became of a call and that outlives it.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,4 +11,10 @@ pub enum CallFact {
     InProgress,
     /// A transfer to people began, or changed.
     Transfer(Box<TransferReport>),
+    /// The speech engine can be talked to.
+    EngineConnected,
+    /// Somebody said something, and it is over.
+    Utterance(Box<Utterance>),
+    /// The bot noted what it learned: a JSON object as text.
+    Fields(Box<str>),
 }

@@ -16,6 +16,7 @@ mod phone;
 mod q850;
 mod quality;
 mod record;
+mod speech;
 mod transfer_report;
 
 pub use crate::media::{Digit, DigitError};
@@ -39,4 +40,8 @@ pub use quality::{
     ToPhone, UNDERRUN_MAX,
 };
 pub use record::{BotSession, CallRecord, Counters};
+pub use speech::{
+    HeardPart, LineStage, Role, SpeechCommand, SpeechEdge, SpeechEvent, ToolCall, ToolResult, TranscriptLine,
+    Utterance,
+};
 pub use transfer_report::{LegReport, LegStatus, TransferReport, TransferStatus};

@@ -109,6 +109,7 @@ impl Dialect for Dtmf {
             | CallEvent::Refused(_)
             | CallEvent::Record(_)
             | CallEvent::Flow(_)
+            | CallEvent::Speech(_)
             | CallEvent::Unknown(_) => {}
         }
     }

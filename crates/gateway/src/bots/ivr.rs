@@ -111,7 +111,11 @@ impl Dialect for Ivr {
                 }
             }
             CallEvent::Ended(_) => self.state = State::Leaving,
-            CallEvent::Cleared | CallEvent::Record(_) | CallEvent::Flow(_) | CallEvent::Unknown(_) => {}
+            CallEvent::Cleared
+            | CallEvent::Record(_)
+            | CallEvent::Flow(_)
+            | CallEvent::Speech(_)
+            | CallEvent::Unknown(_) => {}
         }
     }
 

@@ -105,6 +105,7 @@ impl Dialect for Parrot {
             | CallEvent::Ended(_)
             | CallEvent::Record(_)
             | CallEvent::Flow(_)
+            | CallEvent::Speech(_)
             | CallEvent::Unknown(_) => {}
         }
     }

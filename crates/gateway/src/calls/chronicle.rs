@@ -154,6 +154,7 @@ impl CallPage {
             CallFact::Ringing => Fact::Ringing,
             CallFact::InProgress => Fact::InProgress,
             CallFact::Transfer(report) => Fact::Transfer(Box::new(since_1970(report, self.clock))),
+            CallFact::EngineConnected | CallFact::Utterance(_) | CallFact::Fields(_) => return,
         };
         self.tell(fact, at);
     }

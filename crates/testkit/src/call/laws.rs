@@ -189,7 +189,10 @@ impl Witness {
         let earlier: &[Option<CallFact>] = match fact {
             CallFact::Ringing => &[None],
             CallFact::InProgress => &[None, Some(CallFact::Ringing)],
-            CallFact::Transfer(_) => return,
+            CallFact::Transfer(_)
+            | CallFact::EngineConnected
+            | CallFact::Utterance(_)
+            | CallFact::Fields(_) => return,
         };
         assert!(earlier.contains(&self.told), "{fact:?} after {:?}", self.told);
         self.told = Some(fact.clone());

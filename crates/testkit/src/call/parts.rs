@@ -209,6 +209,7 @@ impl Dialect for Menu {
             | CallEvent::Ended(_)
             | CallEvent::Record(_)
             | CallEvent::Flow(_)
+            | CallEvent::Speech(_)
             | CallEvent::Unknown(_) => {}
         }
     }

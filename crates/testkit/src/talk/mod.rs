@@ -4,6 +4,7 @@
 
 mod replay;
 mod sound;
+mod speech;
 mod vocabulary;
 mod words;
 

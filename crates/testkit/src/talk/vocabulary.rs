@@ -9,6 +9,7 @@ use patchcord_core::vocabulary::{
     PhoneNumber, Quality, REASONS, RawMessage, Reason, StreamId, Transfer, TransferTo, WallClock,
 };
 
+use super::speech;
 use super::words::{quote, split};
 
 /// What the text of a talk leaves unsaid.
@@ -58,7 +59,10 @@ impl Word for CallEvent {
             ["record", call, from, "->", to, names @ ..] => {
                 Self::Record(Box::new(parse_record(call, from, to, names, scene)?))
             }
-            _ => return Err(format!("`{text}` is no event")),
+            words => match speech::parse_event(words) {
+                Some(event) => Self::Speech(event?),
+                None => return Err(format!("`{text}` is no event")),
+            },
         })
     }
 
@@ -77,6 +81,7 @@ impl Word for CallEvent {
             Self::Ended(EndedStream::CallEnded(cause)) => format!("ended {}", cause.row().word),
             Self::Record(record) => format_record(record, scene),
             Self::Flow(event) => format!("flow {event:?}"),
+            Self::Speech(event) => speech::format_event(event),
             Self::Unknown(raw) => format!("unknown {}", raw.as_str()),
         }
     }
@@ -103,7 +108,10 @@ impl Word for CallCommand {
             ["hangup", "after-playout"] => Self::HangUp(HangUpWhen::AfterPlayout),
             ["hangup", "now"] => Self::HangUp(HangUpWhen::Now),
             ["invalid", code, command, message] => Self::Invalid(refusal(code, command, message)),
-            _ => return Err(format!("`{text}` is no command")),
+            words => match speech::parse_command(words) {
+                Some(command) => Self::Speech(command?),
+                None => return Err(format!("`{text}` is no command")),
+            },
         })
     }
 
@@ -122,6 +130,7 @@ impl Word for CallCommand {
             Self::HangUp(HangUpWhen::AfterPlayout) => "hangup after-playout".to_owned(),
             Self::HangUp(HangUpWhen::Now) => "hangup now".to_owned(),
             Self::Flow(command) => format!("flow {command:?}"),
+            Self::Speech(command) => speech::format_command(command),
             Self::Invalid(refusal) => format!("invalid {}", format_refusal(refusal)),
             Self::Unknown(raw) => format!("unknown {}", raw.as_str()),
         }

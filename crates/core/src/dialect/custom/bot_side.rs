@@ -124,6 +124,7 @@ impl Dialect for CustomBotSide {
             | CallEvent::Refused(_)
             | CallEvent::Record(_)
             | CallEvent::Flow(_)
+            | CallEvent::Speech(_)
             | CallEvent::Unknown(_) => {}
         }
     }

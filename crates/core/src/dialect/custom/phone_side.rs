@@ -196,6 +196,7 @@ impl Dialect for CustomPhoneSide {
             CallCommand::Answer
             | CallCommand::Flow(_)
             | CallCommand::Invalid(_)
+            | CallCommand::Speech(_)
             | CallCommand::Unknown(_) => {}
         }
     }

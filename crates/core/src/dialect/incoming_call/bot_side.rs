@@ -107,6 +107,7 @@ impl Dialect for IncomingCallBotSide {
             | CallEvent::Cleared
             | CallEvent::Refused(_)
             | CallEvent::Flow(_)
+            | CallEvent::Speech(_)
             | CallEvent::Unknown(_) => {}
         }
     }

@@ -140,6 +140,7 @@ impl Dialect for IncomingCallPhoneSide {
             | CallCommand::Transfer(_)
             | CallCommand::Invalid(_)
             | CallCommand::Flow(_)
+            | CallCommand::Speech(_)
             | CallCommand::Unknown(_) => {}
         }
     }

@@ -193,7 +193,7 @@ impl Dialect for IvrBotSide {
             CallEvent::Cleared => self.cleared(out),
             CallEvent::Refused(refusal) => self.refused(refusal, out),
             CallEvent::Ended(ended) => self.stop(*ended, out),
-            CallEvent::Record(_) | CallEvent::Flow(_) | CallEvent::Unknown(_) => {}
+            CallEvent::Record(_) | CallEvent::Flow(_) | CallEvent::Speech(_) | CallEvent::Unknown(_) => {}
         }
     }
 

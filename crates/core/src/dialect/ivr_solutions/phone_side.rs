@@ -192,6 +192,7 @@ impl Dialect for IvrPhoneSide {
             CallCommand::Answer
             | CallCommand::Flow(_)
             | CallCommand::Invalid(_)
+            | CallCommand::Speech(_)
             | CallCommand::Unknown(_) => {}
         }
     }

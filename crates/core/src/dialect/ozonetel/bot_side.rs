@@ -74,6 +74,7 @@ impl Dialect for OzonetelBotSide {
             | CallEvent::Refused(_)
             | CallEvent::Record(_)
             | CallEvent::Flow(_)
+            | CallEvent::Speech(_)
             | CallEvent::Unknown(_) => {}
         }
     }

@@ -124,6 +124,7 @@ impl Dialect for OzonetelPhoneSide {
             | CallCommand::Transfer(_)
             | CallCommand::Invalid(_)
             | CallCommand::Flow(_)
+            | CallCommand::Speech(_)
             | CallCommand::Unknown(_) => return,
         };
         out.text(WireClass::Control, |to| to.extend_from_slice(command));
