@@ -282,6 +282,16 @@ fn every_example_is_a_good_configuration_and_a_vendor_by_mapping_takes_thirty_li
 }
 
 #[test]
+fn the_settings_that_a_server_in_the_world_begins_with_are_good() {
+    let file = root().join("deploy/patchcord.toml");
+    let secrets = ["VENDOR_TOKEN", "PATCHCORD_KEY", "TRUNK_PASSWORD"].map(|name| (name, "0123456789abcdef"));
+    let config = load(Some(&file), &Environment::of(secrets)).unwrap().config;
+    assert!(config.trunks.len() == 1 && config.numbers.len() == 1);
+    let problems = load(Some(&file), &Environment::default()).unwrap_err().to_string();
+    assert!(problems.contains("VENDOR_TOKEN") && problems.contains("TRUNK_PASSWORD"), "{problems}");
+}
+
+#[test]
 fn the_documentation_of_keys_is_the_table_of_declarations() {
     let path = root().join("docs/config.md");
     let expected = documentation();

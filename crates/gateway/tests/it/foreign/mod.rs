@@ -19,6 +19,7 @@ mod extensions;
 mod failing_bots;
 mod flows;
 mod folder;
+mod front_proxy;
 mod gateway;
 mod impairment;
 mod kill9;
