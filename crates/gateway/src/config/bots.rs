@@ -6,6 +6,7 @@ use http::HeaderMap;
 use patchcord_core::call::OnTransfer;
 use patchcord_core::dialect::{Mapping, WireAudio};
 
+use super::agent::AgentSettings;
 use super::audio;
 use super::config_api::CONFIG_API_BOT;
 use super::dialect_names::DialectName;
@@ -16,7 +17,7 @@ use super::section::{Section, Setting};
 use super::url::BotUrl;
 
 /// One of `[bots.NAME]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Bot {
     /// The name in the file.
     pub name: String,
@@ -38,6 +39,8 @@ pub struct Bot {
     pub on_transfer: OnTransfer,
     /// custom: which messages mean what.
     pub mapping: Option<Arc<Mapping>>,
+    /// openai-realtime: what makes it an agent of ours.
+    pub agent: Option<Arc<AgentSettings>>,
 }
 
 /// A bot that needs no address: it lives in this program.
@@ -81,13 +84,17 @@ impl Bot {
     pub(super) fn read(name: &str, section: &Section<'_>) -> Option<Bot> {
         check_name(name, section);
         let (url, dialect) = (section.value("url"), section.value::<DialectName>("dialect"));
-        let headers = headers::read(section, "headers");
+        let mut headers = headers::read(section, "headers");
         let audio = dialect.and_then(|dialect| audio::read(&section.section("audio"), dialect));
         let display_name = section.value("name");
         let cdr = section.value_or("cdr", true);
         let quiet = section.value_or("quiet", false);
         let on_transfer = section.value_or("on_transfer", OnTransfer::End);
         let mapping = mapping::read(section, dialect);
+        let agent = AgentSettings::read(section, dialect);
+        if let Some(agent) = &agent {
+            agent.engine.add_headers(&mut headers);
+        }
         if let Some(dialect) = dialect {
             check_owner(section, dialect, "cdr", "incoming-call");
             check_owner(section, dialect, "quiet", "ivr-solutions");
@@ -95,7 +102,10 @@ impl Bot {
         Some(Bot {
             name: name.to_owned(),
             display_name,
-            url: url?,
+            url: match &agent {
+                Some(agent) => agent.engine.address(url?),
+                None => url?,
+            },
             dialect: dialect?,
             headers,
             audio: audio?,
@@ -103,6 +113,7 @@ impl Bot {
             quiet: quiet?,
             on_transfer: on_transfer?,
             mapping,
+            agent: agent.map(Arc::new),
         })
     }
 }

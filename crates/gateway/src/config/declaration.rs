@@ -40,6 +40,8 @@ pub enum Kind {
     Flag,
     /// A whole number.
     Whole,
+    /// A number that may have a fraction.
+    Number,
     /// A length of time as a string: `250ms`, `30s`, `5m`, `4h`.
     Duration,
     /// A list of strings.
@@ -52,6 +54,8 @@ pub enum Kind {
     Steps,
     /// `true` or `false`, or a table that says more.
     FlagOrTable,
+    /// A string, or a table that says more.
+    TextOrTable,
     /// A key whose feature this version does not have: using it is an error.
     Later,
 }
@@ -63,12 +67,14 @@ impl Kind {
             Kind::Text => "string",
             Kind::Flag => "true or false",
             Kind::Whole => "whole number",
+            Kind::Number => "number",
             Kind::Duration => "duration",
             Kind::List => "list of strings",
             Kind::Map => "table of strings",
             Kind::Table => "table",
             Kind::Steps => "list of steps",
             Kind::FlagOrTable => "true, false or a table",
+            Kind::TextOrTable => "string or table",
             Kind::Later => "not in this version",
         }
     }

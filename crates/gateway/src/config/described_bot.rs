@@ -65,6 +65,7 @@ impl DescribedBot {
             quiet: false,
             on_transfer: OnTransfer::End,
             mapping: self.mapping(dialect)?,
+            agent: None,
         })
     }
 

@@ -138,13 +138,19 @@ impl Target<'_> {
                 let words = self.value.split(',').map(str::trim).filter(|word| !word.is_empty());
                 Value::List(words.map(|word| self.node(Value::Text(word.to_owned()))).collect())
             }
+            Kind::Number => {
+                self.value.parse().map_or_else(|_| Value::Text(self.value.to_owned()), Value::Fraction)
+            }
+            Kind::TextOrTable if !self.value.trim_start().starts_with('{') => {
+                Value::Text(self.value.to_owned())
+            }
             Kind::Map => {
                 return Err(Refusal::new(
                     "a table needs the name of its key",
                     format!("{}__NAME=…", self.name),
                 ));
             }
-            Kind::Table | Kind::FlagOrTable => match serde_json::from_str(self.value) {
+            Kind::Table | Kind::FlagOrTable | Kind::TextOrTable => match serde_json::from_str(self.value) {
                 Ok(object) => return Ok(from_json(&object, self.place)),
                 Err(_) => return Err(Refusal::new("this is not JSON", "write the table as a JSON object")),
             },
@@ -210,11 +216,5 @@ mod tests {
         let problems = apply([("PATCHCORD_HTTP__LISTN", "127.0.0.1:1")]).1.unwrap();
         assert!(problems.contains("$PATCHCORD_HTTP__LISTN"), "{problems}");
         assert!(problems.contains("did you mean \"PATCHCORD_HTTP__LISTEN\""), "{problems}");
-    }
-
-    #[test]
-    fn an_override_of_an_unbuilt_feature_is_refused() {
-        let problems = apply([("PATCHCORD_BOTS__A__MODEL", "x")]).1.unwrap();
-        assert!(problems.contains("not in this version"), "{problems}");
     }
 }

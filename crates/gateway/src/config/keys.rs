@@ -3,6 +3,7 @@
 //! The reader takes its defaults from here, an unknown key is one that stands not here, and the example file,
 //! `docs/config.md` and `config print` are checked against or made from this table.
 
+mod agent;
 mod extensions;
 mod http;
 mod outbound;
@@ -58,6 +59,8 @@ const TABLES: &[&[Declaration]] = &[
     outbound::KEYS,
     transfers::KEYS,
     AFTER_EXTENSIONS,
+    agent::KEYS,
+    AFTER_BOTS,
     recording::KEYS,
 ];
 
@@ -362,13 +365,10 @@ const AFTER_EXTENSIONS: &[Declaration] = &[
         Absent("nothing"),
         "custom: which messages mean what, shown as it is (secrets belong into headers): [its keys](../crates/core/src/dialect/custom/README.md).",
     ),
-    later("bots.*.api_key", "The key of a speech engine."),
-    later("bots.*.model", "The model of a speech engine."),
-    later("bots.*.voice", "The voice of a speech engine."),
-    later("bots.*.instructions", "What a speech engine is told to do."),
-    later("bots.*.greeting", "What a speech engine says first."),
-    later("bots.*.extract", "Fields that are taken from the transcript."),
-    later("bots.*.webhook", "Where the result of a call is posted."),
+];
+
+/// What stands after the bots.
+const AFTER_BOTS: &[Declaration] = &[
     key("listeners[].listen", Kind::Text, Required, "The address of a port for vendors that dial us.")
         .at_restart(),
     key("listeners[].dialect", Kind::Text, Required, "The language the vendor speaks."),

@@ -39,7 +39,7 @@ fn check_below(value: &Value, pattern: &str, path: &str, report: &Report) {
             }
         }
         // Another kind than declared: the reader of the section says so.
-        Value::Text(_) | Value::Whole(_) | Value::Flag(_) | Value::Foreign(_) => {}
+        Value::Text(_) | Value::Whole(_) | Value::Fraction(_) | Value::Flag(_) | Value::Foreign(_) => {}
     }
 }
 

@@ -59,10 +59,12 @@ fn refuse(section: &Section<'_>, entries: &[(&str, &Node)], path: &str, problem:
     section.report.refuse(&join(path, &key), &place, Refusal::new(what, cure));
 }
 
-fn json(node: &Node) -> Json {
+/// What was written, as JSON.
+pub(super) fn json(node: &Node) -> Json {
     match &node.value {
         Value::Text(text) => text.as_str().into(),
         Value::Whole(number) => (*number).into(),
+        Value::Fraction(number) => (*number).into(),
         Value::Flag(flag) => (*flag).into(),
         Value::List(items) => items.iter().map(json).collect(),
         Value::Table(table) => table.0.iter().map(|entry| (entry.key.clone(), json(&entry.node))).collect(),

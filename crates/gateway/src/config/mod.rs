@@ -6,6 +6,7 @@
 //! environment or holds settings in globals.
 
 mod addresses;
+mod agent;
 mod audio;
 mod bots;
 mod callbacks;
@@ -60,6 +61,10 @@ use std::sync::Arc;
 
 use patchcord_core::flow::FlowBook;
 
+pub use agent::{
+    Abilities, AgentLimits, AgentSettings, Eagerness, EngineWish, Extract, HttpTool, OPENAI_REALTIME,
+    ObjectSchema, TurnDetection, Webhook,
+};
 pub use bots::{Bot, BuiltInBot};
 pub use callbacks::{Callbacks, RetryProfile};
 pub use changes::Changes;
@@ -111,7 +116,7 @@ use substitute::Lookup;
 use tree::Table;
 
 /// A whole configuration, checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Who this server is.
     pub server: Server,
@@ -152,7 +157,7 @@ pub struct Config {
 }
 
 /// A bot that a name leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum BotChoice<'a> {
     /// One of this program's own.
     BuiltIn(BuiltInBot),

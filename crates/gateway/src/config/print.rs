@@ -169,6 +169,7 @@ pub(super) fn to_json(value: &Value, secret: bool) -> serde_json::Value {
         _ if secret => MASK.into(),
         Value::Text(text) => text.as_str().into(),
         Value::Whole(number) => (*number).into(),
+        Value::Fraction(number) => (*number).into(),
         Value::Flag(flag) => (*flag).into(),
         Value::List(items) => items.iter().map(|item| to_json(&item.value, secret)).collect(),
         Value::Foreign(kind) => (*kind).into(),

@@ -71,6 +71,8 @@ fn value(key: &Declaration) -> Value {
         Kind::Duration => json!({ "type": "string", "pattern": DURATION }),
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::Whole => json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }),
+        Kind::Number => json!({ "type": "number", "minimum": 0 }),
+        Kind::TextOrTable => json!({ "type": ["string", "object"] }),
         Kind::List => json!({ "type": "array", "items": { "type": "string", "minLength": 1 } }),
         Kind::Map => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         Kind::Table => {

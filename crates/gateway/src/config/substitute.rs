@@ -38,7 +38,7 @@ impl Lookup<'_> {
                 }
             }
             Value::Table(table) => self.apply(table, path, report),
-            Value::Text(_) | Value::Whole(_) | Value::Flag(_) | Value::Foreign(_) => {}
+            Value::Text(_) | Value::Whole(_) | Value::Fraction(_) | Value::Flag(_) | Value::Foreign(_) => {}
         }
     }
 

@@ -27,13 +27,15 @@ pub enum Value {
     Text(String),
     /// An integer.
     Whole(i64),
+    /// A number with a fraction.
+    Fraction(f64),
     /// `true` or `false`.
     Flag(bool),
     /// An array.
     List(Vec<Node>),
     /// A table.
     Table(Table),
-    /// A kind of value that no key takes: a float, a date, an integer beyond 64 bits.
+    /// A kind of value that no key takes: a date, no number at all, an integer beyond 64 bits.
     Foreign(&'static str),
 }
 
@@ -43,6 +45,7 @@ impl Value {
         match self {
             Value::Text(_) => "a string",
             Value::Whole(_) => "a whole number",
+            Value::Fraction(_) => "a fraction",
             Value::Flag(_) => "true or false",
             Value::List(_) => "a list",
             Value::Table(_) => "a table",
@@ -135,7 +138,8 @@ pub fn from_json(value: &serde_json::Value, place: &Place) -> Node {
         serde_json::Value::Null => Value::Foreign("null"),
         serde_json::Value::Bool(flag) => Value::Flag(*flag),
         serde_json::Value::Number(number) => {
-            number.as_i64().map_or(Value::Foreign("a fraction"), Value::Whole)
+            let fraction = || number.as_f64().map_or(Value::Foreign("a number"), Value::Fraction);
+            number.as_i64().map_or_else(fraction, Value::Whole)
         }
         serde_json::Value::String(text) => Value::Text(text.clone()),
         serde_json::Value::Array(items) => {
@@ -167,7 +171,7 @@ impl Node {
                     entry.node.settle(place);
                 }
             }
-            Value::Text(_) | Value::Whole(_) | Value::Flag(_) | Value::Foreign(_) => {}
+            Value::Text(_) | Value::Whole(_) | Value::Fraction(_) | Value::Flag(_) | Value::Foreign(_) => {}
         }
     }
 }
@@ -209,13 +213,18 @@ impl Source<'_> {
             DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
                 .map_or(Value::Foreign("a number beyond 64 bits"), Value::Whole),
             DeValue::Boolean(flag) => Value::Flag(*flag),
-            DeValue::Float(_) => Value::Foreign("a fraction"),
+            DeValue::Float(number) => fraction(number.as_str()),
             DeValue::Datetime(_) => Value::Foreign("a date"),
             DeValue::Array(items) => Value::List(items.iter().map(|item| self.node(item)).collect()),
             DeValue::Table(table) => Value::Table(self.table(table)),
         };
         Node { place, value }
     }
+}
+
+fn fraction(text: &str) -> Value {
+    let number = text.replace('_', "").parse::<f64>().ok().filter(|number| number.is_finite());
+    number.map_or(Value::Foreign("no number"), Value::Fraction)
 }
 
 fn line_starts(text: &str) -> Vec<usize> {

@@ -361,8 +361,13 @@ fn documentation() -> String {
         let (kind, sentence) = (key.kind.word(), key.sentence);
         let _ = writeln!(text, "| `{name}` | {kind} | {default} | {sentence}{secret}{restart} |");
     }
-    text.push_str("\n## Known, but not in this version\n\nUsing one of these is an error that says so.\n\n");
-    for key in KEYS.iter().filter(|key| key.kind == Kind::Later) {
+    let later: Vec<_> = KEYS.iter().filter(|key| key.kind == Kind::Later).collect();
+    if !later.is_empty() {
+        text.push_str(
+            "\n## Known, but not in this version\n\nUsing one of these is an error that says so.\n\n",
+        );
+    }
+    for key in later {
         let _ = writeln!(text, "- `{}`: {}", key.path.replace('*', "NAME"), key.sentence);
     }
     text

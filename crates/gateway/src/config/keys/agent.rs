@@ -1,0 +1,218 @@
+//! The keys of `[bots.NAME]` that only a voice agent has (dialect `openai-realtime`), and `[[bots.NAME.tools]]`.
+
+use super::super::declaration::{Declaration, Kind, key, secret};
+use super::Default::{Absent, Required};
+
+/// Every key of them, in the order of the file.
+pub(super) const KEYS: &[Declaration] = &[
+    secret(
+        "bots.*.api_key",
+        Kind::Text,
+        Absent("no key is sent"),
+        "openai-realtime: the key of the speech engine.",
+    ),
+    key(
+        "bots.*.model",
+        Kind::Text,
+        Absent("the engine's own"),
+        "openai-realtime: the model, such as `gpt-realtime`.",
+    ),
+    key(
+        "bots.*.voice",
+        Kind::Text,
+        Absent("the engine's own"),
+        "openai-realtime: the voice, such as `marin`.",
+    ),
+    key(
+        "bots.*.instructions",
+        Kind::Text,
+        Absent("the engine's own"),
+        "openai-realtime: what the agent is told to be and to do, as in `${file:prompts/dealer.md}`.",
+    ),
+    key(
+        "bots.*.greeting",
+        Kind::Text,
+        Absent("the caller speaks first"),
+        "openai-realtime: what the agent is told to say first, without waiting for the caller.",
+    ),
+    key(
+        "bots.*.language",
+        Kind::Text,
+        Absent("any"),
+        "openai-realtime: the caller's language, such as `hi`, as a hint.",
+    ),
+    key(
+        "bots.*.temperature",
+        Kind::Number,
+        Absent("the engine's own"),
+        "openai-realtime: with `beta`, from 0.6 to 1.2.",
+    ),
+    key(
+        "bots.*.speed",
+        Kind::Number,
+        Absent("`1`"),
+        "openai-realtime: how fast the agent speaks, from 0.25 to 1.5.",
+    ),
+    key(
+        "bots.*.transcription",
+        Kind::Text,
+        Absent("`whisper-1`"),
+        "openai-realtime: the model that writes down what the caller says; `none` for no transcript of the caller.",
+    ),
+    key("bots.*.beta", Kind::Flag, Absent("`false`"), "openai-realtime: speaks the beta's messages."),
+    key(
+        "bots.*.azure",
+        Kind::Flag,
+        Absent("`false`"),
+        "openai-realtime: sends the key as Azure wants it (`api-key`); `url` names the deployment.",
+    ),
+    key(
+        "bots.*.turn_detection.kind",
+        Kind::Text,
+        Absent("`server_vad`"),
+        "Who finds the end of the caller's turn: `server_vad` by silence, `semantic_vad` by sense, `none`.",
+    ),
+    key(
+        "bots.*.turn_detection.threshold",
+        Kind::Number,
+        Absent("the engine's own"),
+        "server_vad: how loud speech is, from 0 to 1.",
+    ),
+    key(
+        "bots.*.turn_detection.prefix_padding",
+        Kind::Duration,
+        Absent("the engine's own"),
+        "server_vad: audio before the beginning that belongs to the turn.",
+    ),
+    key(
+        "bots.*.turn_detection.silence",
+        Kind::Duration,
+        Absent("the engine's own"),
+        "server_vad: the silence that ends a turn.",
+    ),
+    key(
+        "bots.*.turn_detection.eagerness",
+        Kind::Text,
+        Absent("the engine's own"),
+        "semantic_vad: `low`, `medium`, `high` or `auto`.",
+    ),
+    key(
+        "bots.*.turn_detection.idle_timeout",
+        Kind::Duration,
+        Absent("never"),
+        "server_vad: the silence after which the agent speaks by itself.",
+    ),
+    key(
+        "bots.*.turn_detection.interrupt",
+        Kind::Flag,
+        Absent("`true`"),
+        "Whether the caller's speech cuts the agent off.",
+    ),
+    secret(
+        "bots.*.webhook",
+        Kind::TextOrTable,
+        Absent("nothing is posted"),
+        "openai-realtime: where the result of each call is posted: a URL, or `{ url = …, secret = … }` to have it signed.",
+    ),
+    key(
+        "bots.*.extract.url",
+        Kind::Text,
+        Required,
+        "The chat completions endpoint that fills in the fields.",
+    ),
+    key("bots.*.extract.model", Kind::Text, Required, "Its model."),
+    key(
+        "bots.*.extract.schema",
+        Kind::TextOrTable,
+        Required,
+        "The JSON Schema of an object: the fields that are taken from the conversation, as in `${file:dealer.schema.json}`.",
+    ),
+    secret("bots.*.extract.api_key", Kind::Text, Absent("the agent's `api_key`"), "Its key."),
+    key(
+        "bots.*.extract.live",
+        Kind::Flag,
+        Absent("`true`"),
+        "Whether fields are filled in during the call, after each turn of the caller, and not only at its end.",
+    ),
+    key(
+        "bots.*.limits.duration",
+        Kind::Duration,
+        Absent("the call's own"),
+        "The longest call; then the agent takes its leave.",
+    ),
+    key(
+        "bots.*.limits.silence",
+        Kind::Duration,
+        Absent("never"),
+        "How long nobody may say a word before the call is ended.",
+    ),
+    key(
+        "bots.*.limits.seconds_per_day",
+        Kind::Whole,
+        Absent("any"),
+        "Seconds of calls within a day (UTC), all calls of this agent together; then calls get the fallback.",
+    ),
+    key(
+        "bots.*.limits.session",
+        Kind::Duration,
+        Absent("`55m`"),
+        "The age at which a session of the engine is replaced by a new one, in a pause and with the conversation so far.",
+    ),
+    key(
+        "bots.*.may.hang_up",
+        Kind::Flag,
+        Absent("`true`"),
+        "Whether the agent may end the call, by its tool `hang_up`.",
+    ),
+    key(
+        "bots.*.may.transfer",
+        Kind::Map,
+        Absent("nowhere"),
+        "Where the agent may give the call by its tool `transfer`: a name each, and a number, `extension:101`, `flow:NAME` or `bot:NAME`.",
+    ),
+    key(
+        "bots.*.may.send_digits",
+        Kind::Flag,
+        Absent("`false`"),
+        "Whether the agent may press keys, by its tool `send_digits`.",
+    ),
+    key(
+        "bots.*.may.save_fields",
+        Kind::Flag,
+        Absent("`false`"),
+        "Whether the agent may note fields of the call by itself, by its tool `save_fields`.",
+    ),
+    key(
+        "bots.*.tools[].name",
+        Kind::Text,
+        Required,
+        "A tool of the agent: letters, digits, `_` and `-`, at most 64.",
+    ),
+    key("bots.*.tools[].description", Kind::Text, Required, "What it is good for, told to the model."),
+    key(
+        "bots.*.tools[].parameters",
+        Kind::TextOrTable,
+        Absent("no arguments"),
+        "The JSON Schema of its arguments: an object, as JSON or as a table.",
+    ),
+    key("bots.*.tools[].url", Kind::Text, Required, "Where its calls are posted as JSON."),
+    key("bots.*.tools[].method", Kind::Text, Absent("`POST`"), "`POST`, `PUT` or `PATCH`."),
+    secret(
+        "bots.*.tools[].headers",
+        Kind::Map,
+        Absent("none"),
+        "Headers of the request, such as Authorization.",
+    ),
+    key(
+        "bots.*.tools[].timeout",
+        Kind::Duration,
+        Absent("`10s`"),
+        "How long an answer may take, at most `60s`.",
+    ),
+    key(
+        "bots.*.tools[].thinking",
+        Kind::Flag,
+        Absent("`true`"),
+        "Whether the caller hears a soft sound while it takes longer than 700 ms.",
+    ),
+];
