@@ -117,7 +117,8 @@ impl Gateway {
         sockets
             .filter(|columns| held.contains(columns[9]))
             .map(|columns| u16::from_str_radix(columns[1].split_once(':').unwrap().1, 16).unwrap())
-            .filter(|port| RTP_PORTS.contains(port))
+            // The system's choice for SIP may lie among them.
+            .filter(|port| RTP_PORTS.contains(port) && *port != self.sip.port())
             .collect()
     }
 
