@@ -4,14 +4,16 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::time::Duration;
 
-use patchcord_core::call::{CallSettings, PhoneSettings, RefusedCall};
-use patchcord_core::vocabulary::{CallFact, CallId, CallRecord, Direction, Moment, PhoneNumber, WallClock};
+use patchcord_core::call::{CallSettings, PhoneSettings, RefusedCall, refused_record};
+use patchcord_core::vocabulary::{
+    CallFact, CallId, CallRecord, Direction, Moment, PhoneNumber, Reason, WallClock,
+};
 use tracing::warn;
 
 use super::exchange::SIP;
 use super::records::Records;
+use super::registry::Seat;
 use crate::store::{
     CallbackAddress, EndedCall, Fact, NewCall, Store, StoreError, StoredCause, StoredParties, since_1970,
 };
@@ -42,32 +44,11 @@ impl Chronicle {
         self.store.takes_calls()
     }
 
-    /// Begins the page of a call and waits until it is durable, but not longer than [`BEGIN_PATIENCE`]: then the call
-    /// goes on and its row follows. A vendor's parties are told later, by [`CallPage::parties`].
+    /// Begins the page of a call, with what goes along in its callbacks, and waits until it is durable: before, nobody
+    /// is told that there is a call. A vendor's parties are told later, by [`CallPage::parties`].
+    ///
+    /// The page is to be ended also when it could not be begun in time, by [`CallPage::give_up`]: it may be begun later.
     pub fn begin(
-        &self,
-        settings: &CallSettings,
-        callback: CallbackAddress,
-    ) -> impl Future<Output = CallPage> + Send + 'static {
-        let page = self.page((&settings.call_id, settings.clock));
-        let new = new_call(settings, callback);
-        async move {
-            let (store, at_ms) = (&page.chronicle.store, new.started_ms);
-            match tokio::time::timeout(BEGIN_PATIENCE, store.begin_call(new, at_ms)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(StoreError::Behind)) | Err(_) => {
-                    store.count_unawaited();
-                    warn!("the call goes on before it is stored: the database is slow");
-                }
-                Ok(Err(error)) => warn!(%error, "the call is not stored"),
-            }
-            page
-        }
-    }
-
-    /// Begins the page of a call that somebody waits for, with what goes along in its callbacks. The page is to be ended
-    /// also when it could not be begun in time: it may be begun later.
-    pub fn begin_acknowledged(
         &self,
         settings: &CallSettings,
         callback: CallbackAddress,
@@ -164,6 +145,14 @@ impl CallPage {
         self.chronicle.store.tell(self.call_id.as_str(), fact, self.clock.unix_ms(at));
     }
 
+    /// The call could not be stored: it is refused, and its seat is free.
+    pub fn give_up(&self, settings: &CallSettings, seat: Seat, error: &StoreError, now: Moment) {
+        let record = refused_record(what_is_known(settings, now), Reason::StorageBehind);
+        warn!(%error, cause = %record.cause, "the call cannot be stored and is refused");
+        seat.end(&record);
+        self.end(&record);
+    }
+
     /// The call is over.
     pub fn end(&self, record: &CallRecord) {
         let line = self.chronicle.records.line(record);
@@ -224,6 +213,3 @@ fn parties(record: &CallRecord) -> StoredParties {
         phone_leg_id: record.phone_leg_id.clone(),
     }
 }
-
-/// How long a call waits at most until its row is durable.
-pub const BEGIN_PATIENCE: Duration = Duration::from_millis(500);

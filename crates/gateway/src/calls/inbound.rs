@@ -1,5 +1,6 @@
 //! Phones that call us by SIP: each INVITE finds its bot and its session, or is refused with a reason.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Once};
@@ -92,7 +93,11 @@ async fn run(
         settings.transfers.confirm = None;
     }
     let format = recording.map_or(config.recording.settings.format, |recording| recording.format);
-    let page = exchange.chronicle().begin(&settings, callback).await;
+    let (page, stored) = exchange.chronicle().begin(&settings, callback, BTreeMap::new()).await;
+    if let Err(error) = stored {
+        page.give_up(&settings, seat, &error, exchange.clock.now());
+        return refuse(leg, Reason::StorageBehind).await;
+    }
     let end = SipEnd::new((leg, events), rtp, session, description, media);
     let task =
         CallTask::new(&exchange, (settings, page), PhoneEnd::Sip(Box::new(end)), bot_end, (seat, orders));

@@ -35,7 +35,7 @@ mod trunk_lines;
 pub mod vendor;
 pub mod wire_log;
 
-pub use chronicle::{BEGIN_PATIENCE, CallPage, Chronicle};
+pub use chronicle::{CallPage, Chronicle};
 pub use config_api_meter::{ConfigApiMeter, Outcome};
 pub use dial_routes::{Destination, DialWish, Shown};
 pub use dialled_leg::DialledLeg;

@@ -7,15 +7,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use patchcord_core::call::{BotJoins, CallSettings, Fallback, PhoneSettings, refused_record};
+use patchcord_core::call::{BotJoins, CallSettings, Fallback, PhoneSettings};
 use patchcord_core::media::MediaFormat;
 use patchcord_core::vocabulary::{CallId, Direction, PhoneNumber, Reason};
 use tokio::sync::{mpsc, oneshot};
-use tracing::{Instrument, info, info_span, warn};
+use tracing::{Instrument, info, info_span};
 
 use super::bot_end::BotEnd;
 use super::call_task::CallTask;
-use super::chronicle::what_is_known;
 use super::dial_routes::{Destination, DialWish, Shown, rounds};
 use super::dialled_end::DialledEnd;
 use super::exchange::{CallNames, Exchange, Parties, draw_rtp_identity};
@@ -271,12 +270,9 @@ async fn run(
     (wish, passes): (DialWish, TollPasses),
     (seat, orders): (Seat, mpsc::Receiver<CallOrder>),
 ) {
-    let (page, stored) = exchange.chronicle().begin_acknowledged(&settings, callback, custom_params).await;
+    let (page, stored) = exchange.chronicle().begin(&settings, callback, custom_params).await;
     if let Err(error) = stored {
-        warn!(%error, "a call was not placed");
-        let record = refused_record(what_is_known(&settings, exchange.clock.now()), Reason::StorageBehind);
-        seat.end(&record);
-        page.end(&record);
+        page.give_up(&settings, seat, &error, exchange.clock.now());
         // Whoever asked may have left.
         let _ = begun.send(Err(PlaceError::StorageBehind));
         return;

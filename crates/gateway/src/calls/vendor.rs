@@ -1,6 +1,7 @@
 //! Vendors that dial us: a WebSocket that brings a call becomes one, joined to a bot.
 
-use std::future::Future;
+use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +13,10 @@ use patchcord_core::vocabulary::Reason;
 use tracing::{Instrument, info, info_span, warn};
 
 use super::call_task::CallTask;
+use super::ends::CLOSE_TIMEOUT;
 use super::exchange::{Exchange, Parties, random};
 use super::phone_end::PhoneEnd;
+use crate::clock::Clock;
 use crate::config::{BotChoice, CountryCode};
 use crate::net::{WsLink, WsSocket};
 use crate::store::CallbackAddress;
@@ -82,8 +85,12 @@ pub fn take(
         let phone = PhoneSettings::Vendor { dialect: row.name, side, audio };
         let settings = exchange.settings(names, parties, phone, bot, Fallback::default());
         let callback = CallbackAddress::known(exchange.config().callbacks.url.as_ref());
-        let page = exchange.chronicle().begin(&settings, callback).await;
         let link = WsLink::new(socket, row.message_audio(audio.frame), exchange.clock.now());
+        let (page, stored) = exchange.chronicle().begin(&settings, callback, BTreeMap::new()).await;
+        if let Err(error) = stored {
+            page.give_up(&settings, seat, &error, exchange.clock.now());
+            return turn_away(link, &exchange.clock).await;
+        }
         CallTask::new(&exchange, (settings, page), PhoneEnd::vendor(link, row.name), bot_end, (seat, orders))
             .run()
             .await;
@@ -91,6 +98,17 @@ pub fn take(
     tasks.spawn_call(call.instrument(span));
     Ok(())
 }
+
+/// Closes the socket of a call that cannot be taken at this moment.
+async fn turn_away(mut link: WsLink, clock: &Clock) {
+    link.close(TRY_AGAIN_LATER);
+    let closed = poll_fn(|cx| link.poll_closed(cx, clock.now()));
+    // A vendor that does not answer the close frame loses the connection.
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, closed).await;
+}
+
+/// The close code of a server that is too busy (IANA's registry of RFC 6455 §11.7).
+const TRY_AGAIN_LATER: u16 = 1_013;
 
 /// How long the answer to the handshake may take to leave.
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(5);

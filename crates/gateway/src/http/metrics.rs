@@ -278,7 +278,7 @@ impl Page {
             ("failures", "Commits that failed and were tried again.", store.failures),
             ("refused", "Writes that the database refuses for ever.", store.refused),
             ("skipped", "Refused calls for which there was no room; calls.jsonl has them.", store.skipped),
-            ("unawaited", "Calls that went on before they were stored.", store.unawaited),
+            ("strays", "Facts of calls that are not stored.", store.strays),
         ] {
             self.counter(&format!("patchcord_storage_{name}_total"), help, count as f64);
         }

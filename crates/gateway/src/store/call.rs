@@ -6,6 +6,7 @@ use patchcord_core::vocabulary::{CallOutcome, Direction, TransferReport};
 use serde::{Deserialize, Serialize};
 
 use super::engine::{Query, Row};
+use super::rows::tuples;
 use super::transfers;
 use super::{CallStatus, StoreError};
 use crate::config::WebUrl;
@@ -187,21 +188,22 @@ impl StoredCall {
         }
     }
 
-    /// The statement that writes it where it is not written yet.
-    pub(super) fn insert(&self) -> Query {
-        let fixed = Query::new(INSERT)
+    /// The statement that writes so many calls: new ones, and what can change of the others.
+    pub(super) fn write_all<'a>(calls: impl Iterator<Item = &'a Self>, count: usize) -> Query {
+        let columns = COLUMNS.split(", ").count();
+        let rows = tuples(count, columns, 1);
+        let query = Query::composed(format!("INSERT INTO calls ({COLUMNS}) VALUES {rows} {ON_CONFLICT}"));
+        calls.fold(query, |query, call| call.with_changing(call.with_fixed(query)))
+    }
+
+    fn with_fixed(&self, query: Query) -> Query {
+        query
             .text(&self.call_id)
             .text(&self.server)
             .text(direction_word(self.direction))
             .text(&self.phone_dialect)
             .whole(self.started_ms)
-            .text(&json(&self.custom_params));
-        self.with_changing(fixed)
-    }
-
-    /// The statement that writes what can change.
-    pub(super) fn update(&self) -> Query {
-        self.with_changing(Query::new(UPDATE).text(&self.call_id))
+            .text(&json(&self.custom_params))
     }
 
     fn with_changing(&self, query: Query) -> Query {
@@ -301,13 +303,11 @@ pub(super) const COLUMNS: &str = "call_id, server, direction, phone_dialect, sta
     cause_class, cause_reason, q850, hung_up_by, callback_url, callback_known, transfers, bot_recording, \
     full_recording, record";
 
-const INSERT: &str = "INSERT INTO calls (call_id, server, direction, phone_dialect, started_ms, custom_params, \
-    stream_id, phone_leg_id, from_number, to_number, status, bot, bot_dialect, parties_known, ringing_ms, answered_ms, \
-    ended_ms, cause_class, cause_reason, q850, hung_up_by, callback_url, callback_known, transfers, bot_recording, \
-    full_recording, record) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, \
-    $19, $20, $21, $22, $23, $24, $25, $26, $27) ON CONFLICT (call_id) DO NOTHING";
-
-const UPDATE: &str = "UPDATE calls SET stream_id = $2, phone_leg_id = $3, from_number = $4, to_number = $5, \
-    status = $6, bot = $7, bot_dialect = $8, parties_known = $9, ringing_ms = $10, answered_ms = $11, ended_ms = $12, \
-    cause_class = $13, cause_reason = $14, q850 = $15, hung_up_by = $16, callback_url = $17, callback_known = $18, \
-    transfers = $19, bot_recording = $20, full_recording = $21, record = $22 WHERE call_id = $1";
+const ON_CONFLICT: &str = "ON CONFLICT (call_id) DO UPDATE SET stream_id = excluded.stream_id, \
+    phone_leg_id = excluded.phone_leg_id, from_number = excluded.from_number, to_number = excluded.to_number, \
+    status = excluded.status, bot = excluded.bot, bot_dialect = excluded.bot_dialect, \
+    parties_known = excluded.parties_known, ringing_ms = excluded.ringing_ms, answered_ms = excluded.answered_ms, \
+    ended_ms = excluded.ended_ms, cause_class = excluded.cause_class, cause_reason = excluded.cause_reason, \
+    q850 = excluded.q850, hung_up_by = excluded.hung_up_by, callback_url = excluded.callback_url, \
+    callback_known = excluded.callback_known, transfers = excluded.transfers, \
+    bot_recording = excluded.bot_recording, full_recording = excluded.full_recording, record = excluded.record";

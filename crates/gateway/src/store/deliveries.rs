@@ -3,10 +3,11 @@
 //! A call's deliveries stand in line: only the first that is neither delivered nor dead has a time at which it is
 //! due; the one behind it gets its own when that one is gone.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::call::StoredCall;
 use super::engine::{Link, Query, Readers, Row};
+use super::rows::{pieces, tuples};
 use super::{EventName, StoreError};
 
 /// A delivery that is due.
@@ -109,49 +110,74 @@ impl DeliveryState {
     }
 }
 
-/// Gives every event of the call that has none a delivery to `url`.
-pub(super) async fn order(link: &mut Link, call: &StoredCall, url: &str) -> Result<(), StoreError> {
-    Query::new(
-        "INSERT INTO deliveries (seq, event_id, call_id, server, url, receiver, state, attempts) \
-         SELECT e.seq, e.event_id, e.call_id, $2, $3, $4, 'pending', 0 FROM events e \
-         WHERE e.call_id = $1 AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.seq = e.seq)",
-    )
-    .text(&call.call_id)
-    .text(&call.server)
-    .text(url)
-    .text(receiver(url))
-    .execute(link)
-    .await?;
-    release_next(link, &call.call_id, 0).await
+/// An attempt that is over.
+pub(super) struct Attempted<'a> {
+    /// The event's id.
+    pub(super) event_id: &'a str,
+    pub(super) outcome: &'a AttemptOutcome,
+    /// When it is tried next, if it is.
+    pub(super) next_at_ms: Option<u64>,
+    pub(super) at_ms: u64,
 }
 
-/// Takes down what became of an attempt; `next_at_ms` counts while it is still tried.
-pub(super) async fn attempted(
-    link: &mut Link,
-    event_id: &str,
-    outcome: &AttemptOutcome,
-    next_at_ms: Option<u64>,
-    at_ms: u64,
-) -> Result<bool, StoreError> {
-    let pending = outcome.state == DeliveryState::Pending;
-    let row = Query::new(
-        "UPDATE deliveries SET state = $2, attempts = attempts + 1, next_at_ms = $3, last_at_ms = $4, \
-         last_status = $5, last_error = $6 WHERE event_id = $1 AND state = 'pending' RETURNING call_id",
-    )
-    .text(event_id)
-    .text(outcome.state.word())
-    .maybe_whole(if pending { next_at_ms.or(Some(at_ms)) } else { None })
-    .whole(at_ms)
-    .maybe_whole(outcome.status.map(u64::from))
-    .maybe_text(outcome.error.as_deref())
-    .row(link)
-    .await?;
-    let Some(mut row) = row else { return Ok(false) };
-    if !pending {
-        let call_id = row.text()?;
-        release_next(link, &call_id, at_ms).await?;
+/// Gives every event of these calls that has none a delivery to the call's address, if the call has one.
+pub(super) async fn order(link: &mut Link, calls: &[&StoredCall]) -> Result<(), StoreError> {
+    let told =
+        |call: &&StoredCall| Some((call.call_id.clone(), call.server.clone(), call.callback_url.clone()?));
+    let told: Vec<_> = calls.iter().filter_map(told).collect();
+    for piece in pieces(&told) {
+        let rows = tuples(piece.len(), 4, 1);
+        let query = Query::composed(format!(
+            "WITH v (id, owner, address, origin) AS (VALUES {rows}) \
+             INSERT INTO deliveries (seq, event_id, call_id, server, url, receiver, state, attempts) \
+             SELECT e.seq, e.event_id, e.call_id, v.owner, v.address, v.origin, 'pending', 0 \
+             FROM v JOIN events e ON e.call_id = v.id WHERE true ON CONFLICT DO NOTHING"
+        ));
+        let query = piece.iter().fold(query, |query, (call_id, server, url)| {
+            query.text(call_id).text(server).text(url).text(receiver(url))
+        });
+        query.execute(link).await?;
     }
-    Ok(true)
+    let ids: Vec<_> = told.iter().map(|(call_id, ..)| call_id.as_str()).collect();
+    release_next(link, &ids, 0).await
+}
+
+/// Takes down what became of attempts; of each, whether such a delivery was under way.
+pub(super) async fn attempted(link: &mut Link, attempts: &[Attempted<'_>]) -> Result<Vec<bool>, StoreError> {
+    let mut calls: HashMap<String, String> = HashMap::new();
+    for piece in pieces(attempts) {
+        let rows = tuples(piece.len(), 6, 1);
+        let query = Query::composed(format!(
+            "WITH v (id, becomes, due, tried, http, why) AS (VALUES {rows}) \
+             UPDATE deliveries SET state = v.becomes, attempts = attempts + 1, next_at_ms = v.due, \
+             last_at_ms = v.tried, last_status = v.http, last_error = v.why \
+             FROM v WHERE event_id = v.id AND {STILL_TRIED} RETURNING event_id, call_id"
+        ));
+        let query = piece.iter().fold(query, Attempted::add_to);
+        for mut row in query.rows(link).await? {
+            calls.insert(row.text()?, row.text()?);
+        }
+    }
+    let over = attempts.iter().filter(|attempt| attempt.outcome.state != DeliveryState::Pending);
+    let ids: Vec<_> = over.filter_map(|attempt| calls.get(attempt.event_id)).map(String::as_str).collect();
+    let last_ms = attempts.iter().map(|attempt| attempt.at_ms).max().unwrap_or(0);
+    release_next(link, &ids, last_ms).await?;
+    Ok(attempts.iter().map(|attempt| calls.contains_key(attempt.event_id)).collect())
+}
+
+impl Attempted<'_> {
+    /// Adds its row of values.
+    fn add_to(query: Query, attempt: &Self) -> Query {
+        let Self { event_id, outcome, next_at_ms, at_ms } = attempt;
+        let pending = outcome.state == DeliveryState::Pending;
+        query
+            .text(event_id)
+            .text(outcome.state.word())
+            .maybe_whole(if pending { next_at_ms.or(Some(*at_ms)) } else { None })
+            .whole(*at_ms)
+            .maybe_whole(outcome.status.map(u64::from))
+            .maybe_text(outcome.error.as_deref())
+    }
 }
 
 /// Has a delivery that is over tried again from the beginning, at once.
@@ -163,16 +189,20 @@ pub(super) async fn replay(link: &mut Link, event_id: &str, at_ms: u64) -> Resul
     Ok(changed.text(event_id).whole(at_ms).execute(link).await? > 0)
 }
 
-async fn release_next(link: &mut Link, call_id: &str, at_ms: u64) -> Result<(), StoreError> {
-    Query::new(
-        "UPDATE deliveries SET next_at_ms = $2 WHERE next_at_ms IS NULL AND seq = \
-         (SELECT MIN(seq) FROM deliveries WHERE call_id = $1 AND state = 'pending')",
-    )
-    .text(call_id)
-    .whole(at_ms)
-    .execute(link)
-    .await
-    .map(|_| ())
+/// Has the first delivery of each call that is still tried, and waits for none before it, tried at `at_ms`.
+async fn release_next(link: &mut Link, call_ids: &[&str], at_ms: u64) -> Result<(), StoreError> {
+    for piece in pieces(call_ids) {
+        // One by one, so that each is a look into the index of its call and not into all that is pending.
+        let first = |number: usize| {
+            format!("(SELECT MIN(d.seq) FROM deliveries d WHERE d.call_id = ${number} AND {STILL_TRIED})")
+        };
+        let firsts = (2..2 + piece.len()).map(first).collect::<Vec<_>>().join(", ");
+        let query = Query::composed(format!(
+            "UPDATE deliveries SET next_at_ms = $1 WHERE next_at_ms IS NULL AND seq IN ({firsts})"
+        ));
+        piece.iter().fold(query.whole(at_ms), |query, id| query.text(id)).execute(link).await?;
+    }
+    Ok(())
 }
 
 /// Deliveries of `server` that are due, longest due first, none to `busy` receivers.
@@ -283,6 +313,9 @@ fn receiver(url: &str) -> &str {
     let to = url.get(from..).and_then(|rest| rest.find(['/', '?', '#'])).map_or(url.len(), |at| from + at);
     url.get(..to).unwrap_or(url)
 }
+
+/// Pending, in words for which no database reads its list of everything pending.
+const STILL_TRIED: &str = "state <> 'delivered' AND state <> 'dead'";
 
 const LIST: &str = "SELECT d.seq, d.event_id, d.call_id, e.name, d.url, d.state, d.attempts, d.next_at_ms, \
     d.last_at_ms, d.last_status, d.last_error, e.at_ms FROM deliveries d JOIN events e ON e.seq = d.seq";

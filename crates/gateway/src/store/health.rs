@@ -24,8 +24,8 @@ pub struct StoreFigures {
     pub refused: u64,
     /// Facts of refused calls for which there was no room; they stand in `calls.jsonl`.
     pub skipped: u64,
-    /// Calls that went on before their row was durable.
-    pub unawaited: u64,
+    /// Facts of calls that have no row.
+    pub strays: u64,
     /// Time in commits, all of them.
     pub commit_time: Duration,
     /// Commits that took at most the bound of [`COMMIT_BOUNDS_MS`] of the same index, and no smaller one.
@@ -41,7 +41,7 @@ pub(super) struct Health {
     failures: AtomicU64,
     refused: AtomicU64,
     skipped: AtomicU64,
-    unawaited: AtomicU64,
+    strays: AtomicU64,
     commit_nanos: AtomicU64,
     commits_within: [AtomicU64; COMMIT_BOUNDS_MS.len()],
     /// Since when the writer has been at its present batch.
@@ -83,8 +83,8 @@ impl Health {
         self.skipped.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn unawaited(&self) {
-        self.unawaited.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn stray(&self) {
+        self.strays.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn figures(&self, waiting: usize, oldest: Duration) -> StoreFigures {
@@ -98,7 +98,7 @@ impl Health {
             failures: count(&self.failures),
             refused: count(&self.refused),
             skipped: count(&self.skipped),
-            unawaited: count(&self.unawaited),
+            strays: count(&self.strays),
             commit_time: Duration::from_nanos(count(&self.commit_nanos)),
             commits_within: std::array::from_fn(|at| self.commits_within.get(at).map_or(0, count)),
         }

@@ -7,12 +7,14 @@ mod call;
 mod calls;
 mod course;
 mod deliveries;
+mod drafts;
 mod engine;
 mod error;
 mod health;
 mod keys;
 mod open;
 mod queue;
+mod rows;
 mod schema;
 mod status;
 mod transfers;
@@ -117,11 +119,6 @@ impl Store {
     /// Changes after every commit: look into the tables then.
     pub fn commits(&self) -> watch::Receiver<u64> {
         self.committed.clone()
-    }
-
-    /// Counts a call that went on before its row was durable.
-    pub fn count_unawaited(&self) {
-        self.queue.health.unawaited();
     }
 
     /// Counts a refused call for which there was no room.

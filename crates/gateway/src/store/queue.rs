@@ -1,11 +1,12 @@
 //! The line of writes that wait for the one writer. Whoever stands in it never waits for the disk to get in.
 //!
-//! Beginnings of calls go ahead: a caller waits for them, and no fact of a call can stand before its beginning.
+//! Beginnings of calls go ahead: a caller waits for them. Facts of a call whose beginning still waits there stand behind
+//! it, so that none is written before it.
 //!
 //! It is bounded by who may come in: admission is refused while it is long, and each admitted call has few facts to
 //! tell, so none of them is ever dropped.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,8 +36,10 @@ pub(super) struct Queue {
 
 #[derive(Default)]
 struct Line {
-    /// Beginnings that somebody waits for.
+    /// Beginnings that somebody waits for, and what their calls tell meanwhile.
     ahead: VecDeque<Entry>,
+    /// The calls whose beginning stands there.
+    beginning: HashSet<Box<str>>,
     waiting: VecDeque<Entry>,
     /// Whether the last batch was of those that go ahead: then it is the turn of the others.
     was_ahead: bool,
@@ -57,7 +60,14 @@ impl Queue {
     pub(super) fn push(&self, entry: Entry) {
         {
             let mut line = self.line();
-            let goes_ahead = entry.done.is_some() && matches!(entry.work, Work::Begin(_));
+            let goes_ahead = match &entry.work {
+                Work::Begin(new) if entry.done.is_some() => {
+                    line.beginning.insert(new.call_id.clone());
+                    true
+                }
+                Work::Fact(call_id, _) => line.beginning.contains(call_id),
+                _ => false,
+            };
             if goes_ahead { &mut line.ahead } else { &mut line.waiting }.push_back(entry);
         }
         self.arrived.notify_one();
@@ -154,6 +164,11 @@ impl Line {
         let mut batch = Vec::new();
         if take_ahead {
             batch.extend(self.ahead.drain(..self.ahead.len().min(BATCH_MAX)));
+            for entry in &batch {
+                if let Work::Begin(new) = &entry.work {
+                    self.beginning.remove(&new.call_id);
+                }
+            }
         }
         self.was_ahead = !batch.is_empty() && !take_others;
         if take_others {
@@ -223,6 +238,17 @@ mod tests {
         queue.push(begin(3));
         assert_eq!(batches(&queue, 3).await, [(0, 128), (1, 0), (0, 44)]);
         assert_eq!(queue.figures(), queue.health.figures(0, Duration::ZERO));
+    }
+
+    #[tokio::test]
+    async fn no_fact_is_written_before_the_beginning_of_its_call_however_many_wait() {
+        let queue = Queue::default();
+        (0..200).for_each(|n| queue.push(begin(n)));
+        (1_000..1_100).for_each(|n| queue.push(fact(n)));
+        queue.push(fact(150));
+        assert_eq!(batches(&queue, 3).await, [(128, 0), (0, 100), (72, 1)]);
+        queue.push(fact(150));
+        assert_eq!(batches(&queue, 1).await, [(0, 1)]);
     }
 
     #[tokio::test]

@@ -20,7 +20,7 @@ use super::engine::Link;
 use super::open::Door;
 use super::queue::{Entry, Queue};
 use super::schema;
-use super::work::{Done, Scribe};
+use super::work::{Done, Scribe, Work};
 use crate::tasks::spawn_thread;
 
 /// The thread that writes, joined at the very end.
@@ -90,6 +90,10 @@ impl Writer {
                 // Whoever hears of the commit finds it done with.
                 self.queue.put_away();
                 for (entry, done) in batch.into_iter().zip(done) {
+                    if let (Work::Fact(call_id, _), Done::Found(false)) = (&entry.work, &done) {
+                        self.queue.health.stray();
+                        warn!(call = %call_id, "a fact of a call that is not stored is lost");
+                    }
                     acknowledge(entry, Ok(done));
                 }
             }

@@ -49,7 +49,6 @@ async fn lives_and_deaths(folder: &Folder, database: &Database, settings: &str) 
     // Nobody takes the callbacks: every delivery stays where it is.
     let settings = format!("{settings}[callbacks]\nurl = \"http://127.0.0.1:9/\"\n");
     let answered = Arc::<Mutex<BTreeSet<String>>>::default();
-    let mut unawaited = 0;
     for life in 0..lives {
         let gateway = Gateway::start(folder.path(), &settings).await;
         // A different moment each time, in the midst of things.
@@ -61,9 +60,6 @@ async fn lives_and_deaths(folder: &Folder, database: &Database, settings: &str) 
         sleep_until(Instant::now() + moment).await;
         gateway.kill().await;
         callers.shutdown().await;
-        // On a machine that is too busy calls go on after half a second, and are told of.
-        let log = std::fs::read_to_string(folder.file("gateway.err")).unwrap();
-        unawaited += log.matches("the call goes on before it is stored").count();
     }
     let gateway = Gateway::start(folder.path(), &settings).await;
     let records = gateway.records();
@@ -73,11 +69,7 @@ async fn lives_and_deaths(folder: &Folder, database: &Database, settings: &str) 
     let open = ground.open_as("patchcord").await;
     let calls = all_calls(&open).await;
     let answered = answered.lock().unwrap().clone();
-    eprintln!(
-        "{lives} lives, {} calls; {} were seen answered, {unawaited} went on unstored",
-        calls.len(),
-        answered.len()
-    );
+    eprintln!("{lives} lives, {} calls; {} were seen answered", calls.len(), answered.len());
     assert!(answered.len() >= lives as usize * calls_up as usize / 2, "too few calls to judge by");
     let mut lines: BTreeMap<&str, usize> = BTreeMap::new();
     for record in &records {
@@ -95,8 +87,8 @@ async fn lives_and_deaths(folder: &Folder, database: &Database, settings: &str) 
     assert!(restarted >= lives as usize, "{restarted} calls were up when the process died");
     let froms: BTreeSet<_> = calls.iter().map(|call| call.from.as_str()).collect();
     assert_eq!(froms.len(), calls.len(), "each call has a number of its own");
-    let missing = answered.iter().filter(|from| !froms.contains(from.as_str())).count();
-    assert!(missing <= unawaited, "{missing} answered calls have no row, {unawaited} went on unstored");
+    let missing: Vec<_> = answered.iter().filter(|from| !froms.contains(from.as_str())).collect();
+    assert!(missing.is_empty(), "answered calls without a row: {missing:?}");
     open.close().await;
 }
 

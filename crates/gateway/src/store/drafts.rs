@@ -1,0 +1,161 @@
+//! The calls that a batch of writes touches: read together, changed here, written together.
+
+use std::collections::{HashMap, HashSet};
+
+use sha2::{Digest, Sha256};
+
+use super::call::{self, StoredCall};
+use super::course::{self, Fact};
+use super::deliveries;
+use super::engine::{Link, Query};
+use super::rows::{list, pieces, tuples};
+use super::{EventBody, EventName, StoreError};
+use crate::hex::hex;
+
+/// The calls of a batch, in the order in which they were touched.
+#[derive(Default)]
+pub(super) struct Drafts {
+    /// Those that are stored and were not touched.
+    known: HashMap<String, StoredCall>,
+    places: HashMap<String, usize>,
+    drafts: Vec<Draft>,
+}
+
+/// A call that the batch has touched.
+struct Draft {
+    call: StoredCall,
+    told: Vec<NewEvent>,
+    /// Whether events of earlier batches may want a delivery.
+    address_came: bool,
+}
+
+struct NewEvent {
+    name: EventName,
+    at_ms: u64,
+    body: String,
+}
+
+impl Drafts {
+    /// For a batch that writes about the calls of these ids, repeated ones among them.
+    pub(super) async fn of(link: &mut Link, ids: impl Iterator<Item = &str>) -> Result<Self, StoreError> {
+        let ids: HashSet<_> = ids.collect();
+        let known = stored_calls(link, &ids.into_iter().collect::<Vec<_>>()).await?;
+        Ok(Self { known, ..Self::default() })
+    }
+
+    /// A call begins; one that did so before goes on.
+    pub(super) fn begin(&mut self, call: StoredCall, body: &EventBody) {
+        if self.places.contains_key(&call.call_id) || self.known.contains_key(&call.call_id) {
+            return;
+        }
+        let told = course::begin(&call);
+        self.keep(call).tell(told, body);
+    }
+
+    /// Something became of a call. Returns whether there is such a call.
+    pub(super) fn change(&mut self, call_id: &str, fact: &Fact, at_ms: u64, body: &EventBody) -> bool {
+        let Some(draft) = self.draft(call_id) else { return false };
+        let knew_address = draft.call.callback_known;
+        let told = course::apply(&mut draft.call, fact, at_ms);
+        draft.address_came |= draft.call.callback_known != knew_address;
+        draft.tell(told, body);
+        true
+    }
+
+    fn draft(&mut self, call_id: &str) -> Option<&mut Draft> {
+        match self.places.get(call_id) {
+            Some(place) => self.drafts.get_mut(*place),
+            None => self.known.remove(call_id).map(|call| self.keep(call)),
+        }
+    }
+
+    fn keep(&mut self, call: StoredCall) -> &mut Draft {
+        let place = self.drafts.len();
+        self.places.insert(call.call_id.clone(), place);
+        self.drafts.push(Draft { call, told: Vec::new(), address_came: false });
+        &mut self.drafts[place]
+    }
+
+    /// Writes everything.
+    pub(super) async fn flush(self, link: &mut Link) -> Result<(), StoreError> {
+        for piece in pieces(&self.drafts) {
+            StoredCall::write_all(piece.iter().map(|draft| &draft.call), piece.len()).execute(link).await?;
+        }
+        let mut events = Vec::new();
+        for draft in &self.drafts {
+            for (at, event) in draft.told.iter().enumerate() {
+                let call_id = &draft.call.call_id;
+                let before = draft.told.iter().take(at).filter(|earlier| earlier.name == event.name).count();
+                let ordinal = ordinal(link, call_id, event.name).await? + before as u64;
+                events.push((event_id(call_id, event.name, ordinal), call_id, event));
+            }
+        }
+        for piece in pieces(&events) {
+            insert_events(link, piece).await?;
+        }
+        let wanting = self.drafts.iter().filter(|draft| draft.wants_delivery()).map(|draft| &draft.call);
+        deliveries::order(link, &wanting.collect::<Vec<_>>()).await
+    }
+}
+
+impl Draft {
+    fn tell(&mut self, told: course::Told, body: &EventBody) {
+        for (name, at_ms) in told {
+            let body = body(&self.call, name, at_ms);
+            self.told.push(NewEvent { name, at_ms, body });
+        }
+    }
+
+    fn wants_delivery(&self) -> bool {
+        self.call.callback_known && (self.address_came || !self.told.is_empty())
+    }
+}
+
+async fn stored_calls(link: &mut Link, ids: &[&str]) -> Result<HashMap<String, StoredCall>, StoreError> {
+    let mut known = HashMap::new();
+    for piece in pieces(ids) {
+        let columns = call::COLUMNS;
+        let places = list(piece.len(), 1);
+        let query = Query::composed(format!("SELECT {columns} FROM calls WHERE call_id IN ({places})"));
+        for row in piece.iter().fold(query, |query, id| query.text(id)).rows(link).await? {
+            let call = StoredCall::read(row)?;
+            known.insert(call.call_id.clone(), call);
+        }
+    }
+    Ok(known)
+}
+
+/// How many events of that name a call has.
+async fn ordinal(link: &mut Link, call_id: &str, name: EventName) -> Result<u64, StoreError> {
+    match name {
+        EventName::Transferring | EventName::Recording => {
+            let known = Query::new("SELECT COUNT(*) FROM events WHERE call_id = $1 AND name = $2");
+            let row = known.text(call_id).text(name.word()).row(link).await?;
+            Ok(row.map(|mut row| row.whole()).transpose()?.unwrap_or(0))
+        }
+        // Of the others a call has one each.
+        EventName::Initiated | EventName::Ringing | EventName::InProgress | EventName::Ended(_) => Ok(0),
+    }
+}
+
+async fn insert_events(link: &mut Link, events: &[(String, &String, &NewEvent)]) -> Result<(), StoreError> {
+    let rows = tuples(events.len(), 5, 1);
+    let query = Query::composed(format!(
+        "INSERT INTO events (event_id, call_id, name, at_ms, body) VALUES {rows} ON CONFLICT (event_id) DO NOTHING"
+    ));
+    let query = events.iter().fold(query, |query, (event_id, call_id, event)| {
+        query.text(event_id).text(call_id).text(event.name.word()).whole(event.at_ms).text(&event.body)
+    });
+    query.execute(link).await.map(|_| ())
+}
+
+/// The id of the event of that name that has `ordinal` before it on its call: the same however often it is made.
+/// Nobody guesses it who does not know the call's id.
+fn event_id(call_id: &str, name: EventName, ordinal: u64) -> String {
+    let digest = Sha256::digest(format!("{call_id} {} {ordinal}", name.word()));
+    let hex = hex(digest.get(..EVENT_ID_BYTES).unwrap_or(&digest));
+    format!("evt_{hex}")
+}
+
+/// Random-looking bytes of an event's id.
+const EVENT_ID_BYTES: usize = 16;
