@@ -20,18 +20,22 @@ else
   TEST_FOREIGN := $(CARGO) test $(LOCKED) --workspace --tests --no-fail-fast -- --test-threads 1 foreign::
 endif
 
-.PHONY: help run build test check bench fuzz soak audit fmt cargo
+# Without npm the dashboard is left out, and the program says so.
+.PHONY: help run build web test check bench fuzz soak audit fmt cargo
 
 help:
 	@sed -n 's/^#   //p' Makefile
-	@echo 'more: build bench fuzz soak audit fmt'
+	@echo 'more: build web bench fuzz soak audit fmt'
 
 cargo:
 	@command -v $(CARGO) >/dev/null || { \
 	  echo 'Patchcord is built with Rust, and cargo is not on this machine (or not in PATH).'; \
 	  echo 'Get it from https://rustup.rs, open a new shell, and type `make run` again.'; exit 1; }
 
-build: cargo
+web:
+	scripts/web.sh
+
+build: cargo web
 	$(CARGO) build --release $(LOCKED) -p patchcord
 
 run: build
@@ -48,6 +52,7 @@ check: cargo
 
 test:
 	scripts/setup-tests.sh
+	scripts/web.sh check
 	$(MAKE) --no-print-directory check
 	$(MAKE) --no-print-directory build
 	scripts/first-minutes.sh $(BINARY)

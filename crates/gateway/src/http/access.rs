@@ -1,14 +1,15 @@
 //! Who may use the API: keys with roles, and without keys this machine's own programs alone.
 //!
 //! A missing key and a wrong one get the same answer in the same time: what is presented is hashed, and the hash is
-//! compared with that of every key.
+//! compared with that of every key. A browser shows its session's cookie instead of a key; what such a request changes
+//! must come from a page of ours.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::connect_info::ConnectInfo;
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
+use axum::http::header::{AUTHORIZATION, HOST, ORIGIN, UPGRADE};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -18,6 +19,7 @@ use subtle::ConstantTimeEq;
 use super::api::Api;
 use super::limits::Asker;
 use super::problem::Problem;
+use crate::clock::unix_ms;
 use crate::config::{ApiKey, Config, Role};
 
 /// Lets a request through to a resource that asks for a role.
@@ -43,11 +45,17 @@ fn admit(api: &Api, role: Role, request: &Request) -> Result<Caller, Problem> {
         api.rates.take(Asker::Address(address))?;
         return Ok(Caller(Arc::default()));
     }
-    let Some(key) = find(&config.http.keys, bearer(request.headers()).unwrap_or_default()) else {
+    let session = || api.sessions.find(&config, request.headers(), unix_ms()).map(|(key, _)| key);
+    let shown = bearer(request.headers());
+    let is_session = shown.is_none();
+    let Some(key) = shown.map_or_else(session, |key| find(&config.http.keys, key)) else {
         api.rates.take(Asker::Stranger(address))?;
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "key_required", "the key is missing or wrong")
             .with_header("www-authenticate", "Bearer"));
     };
+    if is_session && !(request.method().is_safe() && !request.headers().contains_key(UPGRADE)) {
+        check_own_page(&config, request.headers())?;
+    }
     let name = Arc::<str>::from(key.name.as_str());
     api.rates.take(Asker::Key(name.clone()))?;
     if key.role < role {
@@ -58,7 +66,7 @@ fn admit(api: &Api, role: Role, request: &Request) -> Result<Caller, Problem> {
 }
 
 /// The key that was presented, compared with all of them whatever was found before.
-fn find<'a>(keys: &'a [ApiKey], presented: &str) -> Option<&'a ApiKey> {
+pub fn find<'a>(keys: &'a [ApiKey], presented: &str) -> Option<&'a ApiKey> {
     let presented = Sha256::digest(presented.as_bytes());
     let mut found = None;
     for key in keys {
@@ -77,13 +85,40 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// Without keys a page of the web must not act through the browser of somebody on this machine: neither from another
 /// origin, nor under a name that the page's owner lets point here.
-fn check_is_no_page(headers: &HeaderMap) -> Result<(), Problem> {
+///
+/// # Errors
+/// 403.
+pub fn check_is_no_page(headers: &HeaderMap) -> Result<(), Problem> {
     let Some(code) = foreignness(headers) else { return Ok(()) };
     let detail = match code {
         FOREIGN_HOST => "without [[http.keys]] the API answers to localhost and to addresses only",
         _ => "without [[http.keys]] no page of another origin may use the API",
     };
     Err(Problem::new(StatusCode::FORBIDDEN, code, detail))
+}
+
+/// What comes with a cookie and changes something must come from a page of this server: a browser says which page sent
+/// it (`Origin`, RFC 6454 §7), and one that does not say is not believed.
+///
+/// # Errors
+/// 403.
+pub fn check_own_page(config: &Config, headers: &HeaderMap) -> Result<(), Problem> {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let is_named = |origin: &str| {
+        let place = origin.split_once("://").map(|(_, place)| place);
+        let forwarded = text("x-forwarded-host").filter(|_| config.http.behind_proxy);
+        let own = [text("host"), forwarded].into_iter().flatten().any(|host| Some(host) == place);
+        own || config.http.public_url.as_ref().is_some_and(|url| url.origin() == origin)
+    };
+    let is_own = match text("origin") {
+        Some(origin) => is_named(origin),
+        None => text("sec-fetch-site") == Some("same-origin"),
+    };
+    if is_own {
+        return Ok(());
+    }
+    let detail = "a session is used by this server's own pages only: show a key instead";
+    Err(Problem::new(StatusCode::FORBIDDEN, "foreign_origin", detail))
 }
 
 /// What is foreign about a request that a page of the web may have sent, as the code of a refusal.
@@ -134,6 +169,34 @@ mod tests {
         for wrong in ["", "0123456789abcde", "0123456789abcdef ", "0123456789ABCDEF"] {
             assert_eq!(find(&keys, wrong), None, "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn what_a_session_changes_comes_from_a_page_of_this_server() {
+        let judged = |lines: &[(&'static str, &str)], behind_proxy: bool| {
+            let mut config = Config::default_serve();
+            config.http.behind_proxy = behind_proxy;
+            config.http.public_url = Some(crate::config::WebUrl::parse("https://voice.example.com").unwrap());
+            let line = |(name, value): &(&'static str, &str)| {
+                (axum::http::HeaderName::from_static(name), value.parse().unwrap())
+            };
+            check_own_page(&config, &lines.iter().map(line).collect()).is_ok()
+        };
+        let host = ("host", "10.0.0.1:8080");
+        assert!(judged(&[host, ("origin", "http://10.0.0.1:8080")], false));
+        assert!(judged(&[host, ("origin", "https://voice.example.com")], false));
+        assert!(judged(&[host, ("sec-fetch-site", "same-origin")], false));
+        let forwarded = [host, ("origin", "https://pbx.example"), ("x-forwarded-host", "pbx.example")];
+        assert!(judged(&forwarded, true) && !judged(&forwarded, false));
+        for origin in
+            ["https://evil.example", "null", "", "http://10.0.0.1", "http://10.0.0.1:8080.evil.example"]
+        {
+            assert!(
+                !judged(&[host, ("origin", origin), ("sec-fetch-site", "same-origin")], true),
+                "{origin:?}"
+            );
+        }
+        assert!(!judged(&[host], false) && !judged(&[host, ("sec-fetch-site", "same-site")], false));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::events;
 use super::idempotency::Forgetting;
 use super::limits::{RateLimits, RequestCounts};
 use super::router::SipView;
+use super::sessions::Sessions;
 use crate::calls::Exchange;
 
 /// The state of the main port; clones share it.
@@ -20,6 +21,8 @@ pub struct Api {
     pub sip: SipView,
     /// Who asked how often.
     pub rates: Arc<RateLimits>,
+    /// Which browsers are logged in.
+    pub sessions: Arc<Sessions>,
     /// What was answered.
     pub requests: Arc<RequestCounts>,
     /// The room for those who follow the events.
@@ -35,6 +38,7 @@ impl Api {
             exchange,
             sip,
             rates: Arc::default(),
+            sessions: Arc::default(),
             requests: Arc::default(),
             followers: events::followers(),
             forgetting: Arc::default(),

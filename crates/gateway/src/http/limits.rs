@@ -142,11 +142,12 @@ pub async fn observe(State(api): State<Api>, request: Request, next: Next) -> Re
 }
 
 /// The kinds of resources, with the first words of their paths; the last one is everything else.
-const ROUTES: [(&str, &[&str]); 8] = [
+const ROUTES: [(&str, &[&str]); 9] = [
     ("calls", &["calls"]),
     ("events", &["events"]),
     ("callbacks", &["callbacks"]),
     ("configuration", &["bots", "numbers", "trunks", "extensions"]),
+    ("dashboard", &["session", "overview", "live", "assets", "theme.js", "favicon.svg", "talk"]),
     ("watch", &["", "health", "ready", "metrics"]),
     ("documentation", &["docs", "openapi.json"]),
     ("vendors", &["ws"]),

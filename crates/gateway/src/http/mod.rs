@@ -1,4 +1,4 @@
-//! HTTP: the API with its keys and its description, health, metrics, and the doors of vendors' WebSockets.
+//! HTTP: the API with its keys and its description, the dashboard, health, metrics, and the doors of vendors' WebSockets.
 //!
 //! One file a resource. A handler reads snapshots and the store or sends an order through a `CallHandle`; it never
 //! holds a call.
@@ -9,6 +9,7 @@ mod body;
 mod bots;
 mod callbacks;
 mod calls;
+mod dashboard;
 mod events;
 mod explorer;
 mod extensions;
@@ -22,6 +23,7 @@ mod query;
 mod recordings;
 mod router;
 mod server;
+mod sessions;
 mod time;
 mod tls_door;
 mod trunks;

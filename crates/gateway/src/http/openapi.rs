@@ -11,14 +11,15 @@ use utoipa_axum::routes;
 use super::api::Api;
 use super::calls::{commands, list, place, show};
 use super::problem::{FieldError, ProblemBody};
-use super::{access, bots, callbacks, events, extensions, numbers, recordings, trunks, watch};
+use super::{access, bots, callbacks, events, extensions, numbers, recordings, sessions, trunks, watch};
 use crate::config::Role;
 
 /// All resources behind their guards, and their description.
 pub fn resources(api: &Api) -> (Router<Api>, Document) {
     let open = OpenApiRouter::with_openapi(Heading::openapi())
         .routes(routes!(watch::health))
-        .routes(routes!(watch::ready));
+        .routes(routes!(watch::ready))
+        .routes(routes!(sessions::show, sessions::log_in, sessions::log_out));
     open.merge(guarded(api, Role::Reader, reading()))
         .merge(guarded(api, Role::Operator, operating()))
         .merge(recordings::resources(api))
@@ -84,6 +85,27 @@ pub enum KeyProblems {
     /// Too many requests in a short time; `Retry-After` says when to come again
     #[response(status = 429, content_type = "application/problem+json")]
     TooMany(ProblemBody),
+}
+
+/// What can be wrong with a body.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "it describes answers that are made elsewhere")]
+pub enum BodyProblems {
+    /// A field is wrong; `errors` says which
+    #[response(status = 400, content_type = "application/problem+json")]
+    BadRequest(ProblemBody),
+    /// The body took longer than 10 s
+    #[response(status = 408, content_type = "application/problem+json")]
+    TooSlow(ProblemBody),
+    /// The body is larger than 64 KiB
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(ProblemBody),
+    /// The body is not `application/json`
+    #[response(status = 415, content_type = "application/problem+json")]
+    NotJson(ProblemBody),
+    /// The system gives no random numbers
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(ProblemBody),
 }
 
 /// What else can be wrong with a question.

@@ -12,7 +12,7 @@ use super::api::Api;
 use super::openapi;
 use super::problem::Problem;
 use super::vendors::{self, ListenerPort};
-use super::{explorer, limits, watch};
+use super::{dashboard, explorer, limits};
 use crate::calls::Exchange;
 use crate::config::Listener;
 
@@ -30,11 +30,11 @@ pub fn main_router(exchange: Arc<Exchange>, sip: SipView) -> Router {
     let api = Api::new(exchange, sip);
     let (resources, document) = openapi::resources(&api);
     Router::new()
-        .route("/", get(watch::front_page))
         .route("/ws", get(vendors::default_vendor))
         .route("/ws/{dialect}/{bot}", get(vendors::any_vendor))
         .merge(resources)
         .merge(explorer::router(&document))
+        .merge(dashboard::router())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(api.clone(), limits::observe))

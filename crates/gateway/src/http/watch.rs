@@ -1,7 +1,5 @@
 //! Who looks whether the server lives: the front page, health, readiness, metrics.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -66,8 +64,8 @@ impl TrunkCounts {
     }
 }
 
-/// What to dial and where to look, as text.
-pub async fn front_page(State(exchange): State<Arc<Exchange>>) -> Response {
+/// What to dial and where to look, as text; `hint` says where the dashboard is.
+pub fn front_page(exchange: &Exchange, hint: &str) -> Response {
     let config = exchange.config();
     let http = config.http.listen;
     let sip = config.sip.listen.first().map_or_else(String::new, |socket| match socket.address.port() {
@@ -79,6 +77,7 @@ pub async fn front_page(State(exchange): State<Arc<Exchange>>) -> Response {
          Call sip:echo@{sip} from any SIP phone: you hear yourself.\n\
          Other built-in bots: sip:parrot@{sip}, sip:ivr@{sip}, sip:dtmf@{sip}, sip:tone@{sip}.\n\
          Vendors connect to ws://{http}/ws or ws://{http}/ws/DIALECT/BOT.\n\n\
+         {hint}\n\n\
          /docs     the API, to look at and to try\n\
          /health   alive\n/ready    takes calls\n/metrics  for Prometheus\n",
         version = env!("CARGO_PKG_VERSION"),

@@ -1,0 +1,28 @@
+/** Every screen with its address, and which of them stand in the navigation. A screen is loaded when it is first opened. */
+import type { IconName } from "./components/Icon.svelte";
+import type { Route } from "./lib/router.svelte";
+
+/** The first that fits is shown. */
+export const routes: readonly Route[] = [
+  { path: "/", title: "Bots", load: () => import("./screens/Bots.svelte") },
+  { path: "/bots", title: "Bots", load: () => import("./screens/Bots.svelte") },
+  { path: "/numbers", title: "Numbers and trunks", load: () => import("./screens/Numbers.svelte") },
+  { path: "/deliveries", title: "Deliveries", load: () => import("./screens/Deliveries.svelte") },
+];
+
+export interface NavigationItem {
+  readonly path: string;
+  readonly text: string;
+  readonly icon: IconName;
+  /** The second key behind `g`. */
+  readonly key: string;
+}
+
+/** The navigation, in groups. */
+export const navigation: readonly (readonly NavigationItem[])[] = [
+  [
+    { path: "/bots", text: "Bots", icon: "bots", key: "b" },
+    { path: "/numbers", text: "Numbers and trunks", icon: "numbers", key: "n" },
+    { path: "/deliveries", text: "Deliveries", icon: "deliveries", key: "d" },
+  ],
+];

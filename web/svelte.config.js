@@ -1,0 +1,4 @@
+/** What the dashboard is written in: Svelte 5 with runes everywhere. */
+export default {
+  compilerOptions: { runes: true },
+};
