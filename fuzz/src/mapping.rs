@@ -44,7 +44,7 @@ fn play(mapping: &Arc<Mapping>, messages: &[&[u8]]) {
     let settings = PhoneSideSettings { audio, seed: 1, clock: CLOCK, mapping: mapping.clone() };
     let mut phone = (row.phone_side)(&settings);
     let (record, refusals) = (RecordWish::Send, RefusalWish::Tell);
-    let mut bot = (row.bot_side)(&BotSideSettings { audio, record, refusals, mapping });
+    let mut bot = (row.bot_side)(&BotSideSettings { audio, record, refusals, mapping, engine: None });
     let (mut said, mut ear) = (Out::new(), Out::new());
     bot.encode(&CallEvent::Started(Box::new(start())), Moment::START, &mut said);
     bot.encode_audio(&[0x5a; 320], Moment::START, &mut said);

@@ -52,6 +52,11 @@ impl BotLeg {
         }
     }
 
+    /// When its dialect wants to be woken; one that nobody is connected to has nothing to say.
+    pub(super) fn poll_timeout(&self) -> Option<Moment> {
+        self.side.poll_timeout().filter(|_| self.link == BotLink::Open)
+    }
+
     pub(super) fn can(&self, capability: Capability) -> bool {
         self.side.capabilities().contains(&capability)
     }

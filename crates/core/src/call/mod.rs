@@ -296,7 +296,7 @@ impl Call {
             _ => {}
         }
         if !matches!(self.state, State::Ended) {
-            consider(self.bot.side.poll_timeout());
+            consider(self.bot.poll_timeout());
             if let PhoneLeg::Vendor(_) = &self.phone {
                 consider(self.phone.poll_timeout());
             }
@@ -394,13 +394,13 @@ impl Call {
 
     fn wake_dialects(&mut self, now: Moment) {
         let due = |timeout: Option<Moment>| timeout.is_some_and(|at| at <= now);
-        if due(self.bot.side.poll_timeout()) {
+        if due(self.bot.poll_timeout()) {
             let mut out = std::mem::take(&mut self.bot.out);
             self.bot.side.handle_timeout(now, &mut out);
             self.carry_out(out, now);
         }
         let PhoneLeg::Vendor(leg) = &mut self.phone else { return };
-        if due(leg.side.poll_timeout()) {
+        if due(leg.poll_timeout()) {
             let mut out = std::mem::take(&mut leg.out);
             leg.side.handle_timeout(now, &mut out);
             self.take_from_vendor(out, now);

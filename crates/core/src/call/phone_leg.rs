@@ -73,13 +73,18 @@ impl VendorLeg {
         let arrivals = Arrivals::default();
         Self { dialect, side, frame, id, presence, arrivals, recorded, out }
     }
+
+    /// When its dialect wants to be woken; one whose socket is gone has nothing to say.
+    pub(super) fn poll_timeout(&self) -> Option<Moment> {
+        self.side.poll_timeout().filter(|_| self.presence < Presence::Gone)
+    }
 }
 
 impl PhoneLeg {
     pub(super) fn poll_timeout(&self) -> Option<Moment> {
         match self {
             Self::Rtp(leg) => leg.poll_timeout(),
-            Self::Vendor(leg) => leg.side.poll_timeout(),
+            Self::Vendor(leg) => leg.poll_timeout(),
         }
     }
 

@@ -10,7 +10,7 @@ use super::bot_leg::BotLink;
 use super::output::{Leg, Outputs, PlainOutput};
 use super::phone_leg::{PhoneLeg, Presence};
 use super::state::State;
-use super::{BotPlace, BotWish, Call, Destination, OnTransfer};
+use super::{BotPlace, BotWish, Call, Destination, OnTransfer, SocketEnd};
 
 impl Call {
     /// Tells the bot something; what a built-in bot says to it is carried out at once.
@@ -75,9 +75,7 @@ impl Call {
         if self.bot.place == BotPlace::Remote {
             self.counters.bot_messages_out += send(&out, Leg::Bot, &mut self.outputs);
         }
-        if let Some(code) = out.close_code() {
-            self.outputs.plain(PlainOutput::CloseBot(code));
-        }
+        let close = out.close_code();
         let heard = out.take_heard();
         for item in &heard {
             match item {
@@ -88,6 +86,10 @@ impl Call {
         out.return_heard(heard);
         out.clear();
         self.bot.out = out;
+        if let Some(code) = close {
+            // A dialect that gives its bot up does not wait for the answer to its close.
+            self.bot_closed(SocketEnd::Closed(code), now);
+        }
     }
 
     /// Sends what the vendor's dialect wrote and passes on what it heard; gives the buffers back.

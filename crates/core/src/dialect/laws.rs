@@ -31,7 +31,13 @@ pub(super) fn ends(row: &DialectRow, audio: WireAudio) -> (Box<BotSide>, Box<Pho
     let clock = WallClock::new(1_707_204_900_000, Moment::START);
     let mapping = Some(Arc::new(Mapping::example()));
     let phone_side = PhoneSideSettings { audio, seed: 1, clock, mapping: mapping.clone() };
-    let bot_side = BotSideSettings { audio, record: RecordWish::Send, refusals: RefusalWish::Tell, mapping };
+    let bot_side = BotSideSettings {
+        audio,
+        record: RecordWish::Send,
+        refusals: RefusalWish::Tell,
+        mapping,
+        engine: None,
+    };
     ((row.bot_side)(&bot_side), (row.phone_side)(&phone_side))
 }
 

@@ -11,18 +11,23 @@ mod ivr_solutions;
 pub mod json;
 #[cfg(test)]
 mod laws;
+mod openai_realtime;
 mod out;
 mod ozonetel;
 pub mod registry;
 mod smartpbx;
 
 pub use custom::{MAPPING_EXAMPLE, MAPPING_KEYS, Mapping, MappingProblem};
+pub use openai_realtime::{
+    BargeIn, DEFAULT_MODEL, DEFAULT_TRANSCRIBER, DigitWish, Eagerness, EngineSettings, Hundredths, Naming,
+    NoiseReduction, ServerVad, ToolSpec, Transcription, TurnAnswer, TurnDetection, Turns,
+};
 pub use out::{AudioSpan, Heard, OUT_BUFFER_BYTES_KEPT_MAX, Out, Wire, WireClass};
 
 use std::time::Duration;
 
 use crate::media::MediaFormat;
-use crate::vocabulary::{CallCommand, CallEvent, Moment};
+use crate::vocabulary::{CallCommand, CallEvent, Moment, TranscriptLine};
 
 /// One end of a dialect: translates what is said to the wire and what comes from the wire to what is heard.
 pub trait Dialect: Send {
@@ -53,6 +58,10 @@ pub trait Dialect: Send {
 
     /// The moment of [`Dialect::poll_timeout`] has come.
     fn handle_timeout(&mut self, _now: Moment, _out: &mut Out<Self::Hear>) {}
+
+    /// What was said before, for a session that takes a conversation over; told to the other end before anything else.
+    /// Wires without words for it forget it.
+    fn remember(&mut self, _history: &[TranscriptLine]) {}
 
     /// What this wire can carry; the call machine does the rest itself.
     fn capabilities(&self) -> &[Capability];
@@ -118,4 +127,7 @@ pub enum Malformed {
     /// The message cannot come at this point, or from this side.
     #[error("`{0}` cannot come at this point")]
     Unexpected(&'static str),
+    /// The other end refused a message of ours, or we one of its own, by a code.
+    #[error("refused: {0}")]
+    Refused(&'static str),
 }

@@ -104,12 +104,25 @@ impl<T> Out<T> {
     /// # Errors
     /// Passes the error of `decode` on.
     pub fn hear_audio<E>(&mut self, decode: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<(), E> {
+        self.hear_audio_of(decode, || None)
+    }
+
+    /// Hears audio as [`Out::hear_audio`] does, behind the item that it belongs to, if that is to be said.
+    ///
+    /// # Errors
+    /// Passes the error of `decode` on; then the item is not heard either.
+    pub fn hear_audio_of<E>(
+        &mut self,
+        decode: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+        of: impl FnOnce() -> Option<T>,
+    ) -> Result<(), E> {
         let start = self.audio.len();
         if let Err(error) = decode(&mut self.audio) {
             self.audio.truncate(start);
             return Err(error);
         }
         if self.audio.len() > start {
+            self.heard.extend(of().map(Heard::Item));
             self.heard.push(Heard::Audio(AudioSpan(start..self.audio.len())));
         }
         Ok(())
@@ -147,6 +160,11 @@ impl<T> Out<T> {
         if self.heard.is_empty() {
             self.heard = heard;
         }
+    }
+
+    /// How many bytes of audio were heard.
+    pub fn audio_bytes(&self) -> usize {
+        self.audio.len()
     }
 
     /// The bytes of heard audio.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{BotSide, Capability, Mapping, PhoneSide, WireAudio};
+use super::{BotSide, Capability, EngineSettings, Mapping, PhoneSide, WireAudio};
+use crate::media::MediaFormat;
 
 /// All dialects, in the order in which they are shown.
 pub const DIALECTS: &[&DialectRow] = &[
@@ -12,6 +13,7 @@ pub const DIALECTS: &[&DialectRow] = &[
     &super::incoming_call::ROW,
     &super::ozonetel::ROW,
     &super::custom::ROW,
+    &super::openai_realtime::ROW,
 ];
 
 /// One dialect: its name, its audio and how to make its two ends.
@@ -25,6 +27,8 @@ pub struct DialectRow {
     pub default_audio: WireAudio,
     /// How much audio one message carries where the wire fixes it, whatever the frame.
     pub message_audio: Option<Duration>,
+    /// Where the wire takes several formats alike, the one for a phone's audio when nothing is configured.
+    pub audio_for_phone: Option<fn(MediaFormat) -> MediaFormat>,
     /// What the wire can carry.
     pub capabilities: &'static [Capability],
     /// Its messages: who sends them, what they are called, what they mean.
@@ -73,6 +77,9 @@ pub struct BotSideSettings {
     pub refusals: RefusalWish,
     /// `custom`: which messages mean what; without one, raw binary audio. Other dialects have none.
     pub mapping: Option<Arc<Mapping>>,
+    /// `openai-realtime`: what the engine is to be; without one, an engine that is left as it is. Other dialects have
+    /// none.
+    pub engine: Option<Arc<EngineSettings>>,
 }
 
 /// What the end that faces a vendor has to know.

@@ -44,6 +44,7 @@ pub fn bot_side(row: &DialectRow) -> Box<BotSide> {
         record: RecordWish::Send,
         refusals: RefusalWish::Tell,
         mapping: mapping(),
+        engine: None,
     };
     (row.bot_side)(&settings)
 }

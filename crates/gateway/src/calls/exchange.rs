@@ -302,6 +302,7 @@ impl Exchange {
             record: if bot.cdr { RecordWish::Send } else { RecordWish::Omit },
             refusals: if bot.quiet { RefusalWish::Quiet } else { RefusalWish::Tell },
             mapping: bot.mapping.clone(),
+            engine: None,
         });
         let name = bot.name.as_str().into();
         let (place, on_transfer) = (BotPlace::Remote, bot.on_transfer);

@@ -134,7 +134,13 @@ pub fn stranger_address() -> SocketAddr {
 fn remote(row: &DialectRow) -> BotSettings {
     let audio = row.default_audio;
     let mapping = Some(Arc::new(Mapping::example()));
-    let settings = BotSideSettings { audio, record: RecordWish::Send, refusals: RefusalWish::Tell, mapping };
+    let settings = BotSideSettings {
+        audio,
+        record: RecordWish::Send,
+        refusals: RefusalWish::Tell,
+        mapping,
+        engine: None,
+    };
     let side = (row.bot_side)(&settings);
     let (place, on_transfer) = (BotPlace::Remote, OnTransfer::End);
     BotSettings { name: row.name.into(), dialect: row.name, side, audio, place, on_transfer }

@@ -2,6 +2,7 @@
 //!
 //! Reading is here, doing in `replay`. The files stand beside their dialect; core's tests replay all of them.
 
+mod engine;
 mod replay;
 mod sound;
 mod speech;
@@ -17,8 +18,8 @@ use std::time::Duration;
 use patchcord_core::dialect::registry::{
     self, AudioWish, BotSideSettings, DialectRow, PhoneSideSettings, RecordWish, RefusalWish,
 };
-use patchcord_core::dialect::{Mapping, MappingProblem};
-use patchcord_core::vocabulary::{Moment, WallClock};
+use patchcord_core::dialect::{EngineSettings, Mapping, MappingProblem};
+use patchcord_core::vocabulary::{Moment, SpeechCommand, TranscriptLine, WallClock};
 
 /// Which end of the dialect the talk plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub struct Talk {
     record: RecordWish,
     refusals: RefusalWish,
     mapping: Option<Arc<Mapping>>,
+    engine: Option<Arc<EngineSettings>>,
+    history: Vec<TranscriptLine>,
     seed: u64,
     clock: WallClock,
     lines: Vec<Line>,
@@ -138,6 +141,8 @@ impl Talk {
             record: RecordWish::Send,
             refusals: RefusalWish::Tell,
             mapping: None,
+            engine: None,
+            history: Vec::new(),
             seed: 1,
             clock: WallClock::new(CLOCK_WHEN_LEFT_OUT, Moment::START),
             lines: Vec::new(),
@@ -200,6 +205,8 @@ impl Talk {
                 self.clock = WallClock::new(unix_ms, Moment::START);
             }
             ["mapping", ..] => self.mapping = Some(mapping(line)?),
+            ["history", ..] => self.history.push(history(line)?),
+            ["engine", ..] => self.engine = Some(engine::parse(line)?),
             _ => return Ok(false),
         }
         Ok(true)
@@ -219,6 +226,7 @@ impl Talk {
             record: self.record,
             refusals: self.refusals,
             mapping: self.mapping.clone(),
+            engine: self.engine.clone(),
         })
     }
 
@@ -261,6 +269,16 @@ fn mapping(line: &str) -> Result<Arc<Mapping>, String> {
         problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     };
     Mapping::from_json(&keys).map(Arc::new).map_err(problems)
+}
+
+/// Reads `history line …`, something that was said before.
+fn history(line: &str) -> Result<TranscriptLine, String> {
+    let words = words::split(line.trim().strip_prefix("history").unwrap_or_default())?;
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match speech::parse_command(&words) {
+        Some(Ok(SpeechCommand::Line(line))) => Ok(line),
+        _ => Err("history is a line: `history line ROLE final ITEM TEXT`".to_owned()),
+    }
 }
 
 fn is_silent(line: &str) -> bool {

@@ -44,7 +44,9 @@ impl Talk {
         let steps = match self.role {
             Role::BotSide => {
                 let settings = self.bot_side_settings().map_err(failed)?;
-                self.steps(&mut *(self.row.bot_side)(&settings))?
+                let mut side = (self.row.bot_side)(&settings);
+                side.remember(&self.history);
+                self.steps(&mut *side)?
             }
             Role::PhoneSide => {
                 let settings = self.phone_side_settings().map_err(failed)?;

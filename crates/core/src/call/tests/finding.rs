@@ -51,6 +51,7 @@ fn a_bot_of_another_format_and_one_in_this_process_are_found_as_well() {
         record: RecordWish::Send,
         refusals: RefusalWish::Tell,
         mapping: None,
+        engine: None,
     };
     wide.side = (row.bot_side)(&settings);
     let mut desk = unknown(Fallback::Sorry);

@@ -379,8 +379,13 @@ fn media() -> PhoneMedia {
 fn remote(dialect: &str) -> BotSettings {
     let row = registry::find(dialect).unwrap();
     let audio = row.default_audio;
-    let settings =
-        BotSideSettings { audio, record: RecordWish::Send, refusals: RefusalWish::Tell, mapping: None };
+    let settings = BotSideSettings {
+        audio,
+        record: RecordWish::Send,
+        refusals: RefusalWish::Tell,
+        mapping: None,
+        engine: None,
+    };
     BotSettings {
         name: "bot".into(),
         dialect: row.name,

@@ -24,6 +24,7 @@ pub const ROW: DialectRow = DialectRow {
     summary: "any WebSocket schema by a mapping: templates for what is sent, paths for what is read",
     default_audio: audio::DEFAULT,
     message_audio: None,
+    audio_for_phone: None,
     capabilities: CAPABILITIES,
     messages: MESSAGES,
     audio: audio::audio,

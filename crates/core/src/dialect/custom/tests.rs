@@ -30,7 +30,10 @@ fn ends(mapping: &Arc<Mapping>) -> (Box<BotSide>, Box<PhoneSide>) {
     let clock = WallClock::new(1_707_204_900_000, Moment::START);
     let (record, refusals) = (RecordWish::Send, RefusalWish::Tell);
     let phone_side = PhoneSideSettings { audio, seed: 1, clock, mapping: mapping.clone() };
-    ((ROW.bot_side)(&BotSideSettings { audio, record, refusals, mapping }), (ROW.phone_side)(&phone_side))
+    (
+        (ROW.bot_side)(&BotSideSettings { audio, record, refusals, mapping, engine: None }),
+        (ROW.phone_side)(&phone_side),
+    )
 }
 
 #[test]

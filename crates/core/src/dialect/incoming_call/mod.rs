@@ -29,6 +29,7 @@ pub const ROW: DialectRow = DialectRow {
     summary: "incoming_call / answer / cdr (seeds 002 and 003): binary 16-bit audio at 8 kHz, answer gate",
     default_audio: WireAudio { format: FORMAT, frame: FRAME },
     message_audio: None,
+    audio_for_phone: None,
     capabilities: CAPABILITIES,
     messages: &[
         MessageRow { to_bot: true, name: "incoming_call", meaning: "a call rings" },

@@ -23,6 +23,7 @@ pub const ROW: DialectRow = DialectRow {
     summary: "IVR Solutions WSS bridge and Exotel-shaped bots: JSON events, base64 or binary audio, marks, transfers",
     default_audio: audio::DEFAULT,
     message_audio: None,
+    audio_for_phone: None,
     capabilities: CAPABILITIES,
     messages: MESSAGES,
     audio: audio::audio,

@@ -173,6 +173,7 @@ fn a_bot_that_wants_quiet_is_not_told_of_refusals() {
         record: RecordWish::Send,
         refusals: RefusalWish::Quiet,
         mapping: None,
+        engine: None,
     };
     let mut bot_side = (ROW.bot_side)(&settings);
     let mut out = Out::new();

@@ -29,6 +29,7 @@ pub const ROW: DialectRow = DialectRow {
     summary: "Ozonetel / KooKoo streaming (seed 001): JSON with lists of 16-bit samples, 8 kHz, 10 ms",
     default_audio: WireAudio { format: FORMAT, frame: PACKET },
     message_audio: Some(PACKET),
+    audio_for_phone: None,
     capabilities: CAPABILITIES,
     messages: &[
         MessageRow { to_bot: true, name: "start", meaning: "the call is there; `ucid` names it" },

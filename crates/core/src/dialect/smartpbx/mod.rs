@@ -26,6 +26,7 @@ pub const ROW: DialectRow = DialectRow {
     summary: "SmartPBX / FonoUC AI Provider: four JSON events, base64 audio at 24000 (pcm16), 8000 (g711_ulaw) or 48000 (opus)",
     default_audio: WireAudio { format: PCM16, frame: Duration::from_millis(20) },
     message_audio: None,
+    audio_for_phone: None,
     capabilities: CAPABILITIES,
     messages: MESSAGES,
     audio,

@@ -1,0 +1,321 @@
+//! The end of `openai-realtime` that holds the phone: configures the session, lets the engine greet, tells it what the
+//! caller says and heard.
+
+mod hear;
+mod keys;
+pub(super) mod progress;
+mod session;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::keys::Keys;
+use self::progress::Progress;
+use super::settings::{BargeIn, DigitWish, EngineSettings, Naming};
+use crate::dialect::json::{write_base64, write_string, write_u64};
+use crate::dialect::registry::BotSideSettings;
+use crate::dialect::{Capability, Dialect, Malformed, Out, Wire, WireClass};
+use crate::media::MediaFormat;
+use crate::vocabulary::{CallCommand, CallEvent, Moment, Role, SpeechEvent, ToolResult, TranscriptLine};
+
+/// Translates one call for its engine.
+#[derive(Debug)]
+pub struct EngineBotSide {
+    settings: Arc<EngineSettings>,
+    format: MediaFormat,
+    phase: Phase,
+    /// What was said before this session; told before anything else.
+    history: Vec<TranscriptLine>,
+    /// Audio of the caller that came before the session was ready, at most [`HELD_AUDIO_MAX`] of it.
+    held: Vec<u8>,
+    progress: Progress,
+    keys: Keys,
+    /// A response failed: whether the engine is asked again, and when.
+    retry: Retry,
+}
+
+/// How far the session is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The call has not started; whether the engine has said that the session is there.
+    Waiting { created: bool },
+    /// The session is to be there by then.
+    Creating { until: Moment },
+    /// The session is to be as we want it by then.
+    Configuring { until: Moment },
+    /// Both talk.
+    Open,
+    /// The call is over, or the engine has given up.
+    Over,
+}
+
+/// What follows a response that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Retry {
+    /// None has.
+    Unneeded,
+    /// One has; the engine is asked again then.
+    At(Moment),
+    /// It was asked again.
+    Tried,
+}
+
+impl EngineBotSide {
+    /// An end that waits for its start.
+    pub fn new(settings: &BotSideSettings) -> Self {
+        Self {
+            settings: settings.engine.clone().unwrap_or_default(),
+            format: settings.audio.format,
+            phase: Phase::Waiting { created: false },
+            history: Vec::new(),
+            held: Vec::new(),
+            progress: Progress::default(),
+            keys: Keys::default(),
+            retry: Retry::Unneeded,
+        }
+    }
+
+    fn start(&mut self, now: Moment, out: &mut Out<CallCommand>) {
+        match self.phase {
+            Phase::Waiting { created: true } => self.configure(now, out),
+            Phase::Waiting { created: false } => {
+                self.phase = Phase::Creating { until: now + SESSION_TIMEOUT }
+            }
+            Phase::Creating { .. } | Phase::Configuring { .. } | Phase::Open | Phase::Over => {}
+        }
+    }
+
+    fn configure(&mut self, now: Moment, out: &mut Out<CallCommand>) {
+        let (settings, format) = (&self.settings, self.format);
+        out.text(WireClass::Control, |to| session::write_session_update(to, settings, format));
+        self.phase = Phase::Configuring { until: now + SESSION_TIMEOUT };
+    }
+
+    /// The session is ready: what was said before is told, then the engine greets, then it hears the caller.
+    fn open(&mut self, out: &mut Out<CallCommand>) {
+        self.phase = Phase::Open;
+        let history = std::mem::take(&mut self.history);
+        for line in history.iter().filter(|line| !line.text.is_empty()) {
+            self.say_message(line.role, &line.text, out);
+        }
+        match (history.last(), &self.settings.greeting) {
+            // Whoever was speaking when the session before broke off waits for an answer.
+            (Some(last), _) if last.role == Role::Caller => ask(None, out),
+            (Some(_), _) | (None, None) => {}
+            (None, Some(greeting)) => ask(Some(greeting), out),
+        }
+        let held = std::mem::take(&mut self.held);
+        if !held.is_empty() {
+            say_audio(&held, out);
+        }
+    }
+
+    /// Adds a message of text to the conversation.
+    fn say_message(&self, role: Role, text: &str, out: &mut Out<CallCommand>) {
+        let (role, content) = match (role, self.settings.naming) {
+            (Role::Caller, _) => ("user", "input_text"),
+            (Role::Bot, Naming::Ga) => ("assistant", "output_text"),
+            (Role::Bot, Naming::Beta) => ("assistant", "text"),
+        };
+        out.text(WireClass::Control, |to| {
+            to.extend_from_slice(br#"{"type":"conversation.item.create","item":{"type":"message","role":"#);
+            write_string(to, role);
+            to.extend_from_slice(br#","content":[{"type":"#);
+            write_string(to, content);
+            to.extend_from_slice(br#","text":"#);
+            write_string(to, text);
+            to.extend_from_slice(b"}]}}");
+        });
+    }
+
+    /// Tells the engine which keys were pressed.
+    fn say_keys(&mut self, keys: &str, out: &mut Out<CallCommand>) {
+        self.say_message(Role::Caller, &format!("The caller pressed {keys}"), out);
+        if self.settings.digits == DigitWish::Answered {
+            self.progress.owe_answer();
+            self.ask_if_owed(out);
+        }
+    }
+
+    fn interrupted(&mut self, item: &str, heard: Duration, out: &mut Out<CallCommand>) {
+        if self.phase != Phase::Open {
+            return;
+        }
+        // Whoever detects the caller's speech has cancelled by itself; else the response is still being made.
+        if let Some(response) = self.progress.cut() {
+            out.text(WireClass::Control, |to| {
+                to.extend_from_slice(br#"{"type":"response.cancel","response_id":"#);
+                write_string(to, response);
+                to.push(b'}');
+            });
+        }
+        let Some(sent_ms) = self.progress.cut_item(item, self.format) else { return };
+        let heard_ms = u64::try_from(heard.as_millis()).unwrap_or(u64::MAX);
+        out.text(WireClass::Control, |to| {
+            to.extend_from_slice(br#"{"type":"conversation.item.truncate","item_id":"#);
+            write_string(to, item);
+            to.extend_from_slice(br#","content_index":0,"audio_end_ms":"#);
+            write_u64(to, heard_ms.min(sent_ms));
+            to.push(b'}');
+        });
+    }
+
+    fn tool_done(&mut self, result: &ToolResult, out: &mut Out<CallCommand>) {
+        if self.phase != Phase::Open || !self.progress.tool_done(&result.id) {
+            return;
+        }
+        out.text(WireClass::Control, |to| {
+            to.extend_from_slice(
+                br#"{"type":"conversation.item.create","item":{"type":"function_call_output","call_id":"#,
+            );
+            write_string(to, &result.id);
+            to.extend_from_slice(br#","output":"#);
+            write_string(to, &result.output);
+            to.extend_from_slice(b"}}");
+        });
+        self.progress.owe_answer();
+        self.ask_if_owed(out);
+    }
+
+    /// Asks for a response where one is owed and none is being made.
+    fn ask_if_owed(&mut self, out: &mut Out<CallCommand>) {
+        if self.phase == Phase::Open && self.progress.take_question() {
+            ask(None, out);
+        }
+    }
+
+    /// Whether the engine itself cuts its response short when the caller begins to speak.
+    fn engine_interrupts(&self) -> bool {
+        self.settings.turn_detection.turns().is_some_and(|turns| turns.barge_in == BargeIn::Interrupts)
+    }
+
+    /// The engine is of no use to this call any more.
+    fn give_up(&mut self, out: &mut Out<CallCommand>) {
+        self.phase = Phase::Over;
+        self.held = Vec::new();
+        out.close(CLOSE_GIVEN_UP);
+    }
+}
+
+impl Dialect for EngineBotSide {
+    type Say = CallEvent;
+    type Hear = CallCommand;
+
+    fn format(&self) -> MediaFormat {
+        self.format
+    }
+
+    fn encode(&mut self, say: &CallEvent, now: Moment, out: &mut Out<CallCommand>) {
+        match say {
+            CallEvent::Started(_) => self.start(now, out),
+            CallEvent::Digit(press) if self.settings.digits != DigitWish::Ignored => {
+                if let Some(keys) = self.keys.press(press.digit, now) {
+                    self.say_keys(&keys, out);
+                }
+            }
+            CallEvent::Speech(SpeechEvent::Interrupted { item, heard }) => {
+                self.interrupted(item, *heard, out)
+            }
+            CallEvent::Speech(SpeechEvent::ToolDone(result)) => self.tool_done(result, out),
+            CallEvent::Ended(_) => self.phase = Phase::Over,
+            // Nothing on this wire: what waits at the phone is not the engine's.
+            CallEvent::Digit(_)
+            | CallEvent::Mark { .. }
+            | CallEvent::Cleared
+            | CallEvent::Refused(_)
+            | CallEvent::Record(_)
+            | CallEvent::Flow(_)
+            | CallEvent::Unknown(_) => {}
+        }
+    }
+
+    fn encode_audio(&mut self, audio: &[u8], _now: Moment, out: &mut Out<CallCommand>) {
+        match self.phase {
+            Phase::Open => say_audio(audio, out),
+            Phase::Waiting { .. } | Phase::Creating { .. } | Phase::Configuring { .. } => {
+                if self.held.len() + audio.len() <= self.format.bytes_in(HELD_AUDIO_MAX) {
+                    self.held.extend_from_slice(audio);
+                }
+            }
+            Phase::Over => {}
+        }
+    }
+
+    fn decode(&mut self, wire: Wire<'_>, now: Moment, out: &mut Out<CallCommand>) -> Result<(), Malformed> {
+        match wire {
+            Wire::Text(text) => self.hear(text, now, out),
+            Wire::Binary(_) => Err(Malformed::Unexpected("binary message")),
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Moment> {
+        match self.phase {
+            Phase::Creating { until } | Phase::Configuring { until } => Some(until),
+            Phase::Open => {
+                let retry = if let Retry::At(at) = self.retry { Some(at) } else { None };
+                [retry, self.keys.poll_timeout()].into_iter().flatten().min()
+            }
+            Phase::Waiting { .. } | Phase::Over => None,
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Moment, out: &mut Out<CallCommand>) {
+        match self.phase {
+            // Engines that merely resemble the first one do not all say that they are ready.
+            Phase::Creating { until } if until <= now => self.configure(now, out),
+            Phase::Configuring { until } if until <= now => self.open(out),
+            Phase::Open => {
+                if matches!(self.retry, Retry::At(at) if at <= now) {
+                    self.retry = Retry::Tried;
+                    self.progress.owe_answer();
+                    self.ask_if_owed(out);
+                }
+                if let Some(keys) = self.keys.take_due(now) {
+                    self.say_keys(&keys, out);
+                }
+            }
+            Phase::Creating { .. } | Phase::Configuring { .. } | Phase::Waiting { .. } | Phase::Over => {}
+        }
+    }
+
+    fn capabilities(&self) -> &'static [Capability] {
+        // Keys are told in words, which nobody can take for keys again.
+        &[Capability::Clear, Capability::DigitsToBot]
+    }
+
+    fn remember(&mut self, history: &[TranscriptLine]) {
+        if matches!(self.phase, Phase::Waiting { .. } | Phase::Creating { .. } | Phase::Configuring { .. }) {
+            self.history = history.to_vec();
+        }
+    }
+}
+
+/// Asks for a response.
+fn ask(instructions: Option<&str>, out: &mut Out<CallCommand>) {
+    out.text(WireClass::Control, |to| {
+        to.extend_from_slice(br#"{"type":"response.create""#);
+        if let Some(instructions) = instructions {
+            to.extend_from_slice(br#","response":{"instructions":"#);
+            write_string(to, instructions);
+            to.push(b'}');
+        }
+        to.push(b'}');
+    });
+}
+
+fn say_audio(audio: &[u8], out: &mut Out<CallCommand>) {
+    out.text(WireClass::Audio, |to| {
+        to.extend_from_slice(br#"{"type":"input_audio_buffer.append","audio":""#);
+        write_base64(to, audio);
+        to.extend_from_slice(br#""}"#);
+    });
+}
+
+/// Audio of the caller that is kept until the session is ready: as long as that may take.
+pub const HELD_AUDIO_MAX: Duration = Duration::from_secs(4);
+
+/// How long the engine may take to say that the session is there, and once more that it is as we want it.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// An engine that says why it cannot go on is left with this code; it makes the call fall back.
+const CLOSE_GIVEN_UP: u16 = 1011;

@@ -1,0 +1,160 @@
+//! What a session has going: the response that is made, how much audio of which item came, which tools are called.
+
+use std::collections::VecDeque;
+
+use crate::media::MediaFormat;
+
+/// The responses, items and tools of one session.
+#[derive(Debug, Default)]
+pub struct Progress {
+    active: Option<ActiveResponse>,
+    /// The response that was cut short last; what is still on its way is not for the caller.
+    last_cut: Box<str>,
+    /// Items with audio, newest last.
+    items: VecDeque<HeardItem>,
+    /// Calls that wait for their result.
+    waiting_tools: Vec<Box<str>>,
+    /// Calls that were told, newest last.
+    told_tools: VecDeque<Box<str>>,
+    /// Something was said to the engine that it has not answered.
+    owes_answer: bool,
+}
+
+#[derive(Debug)]
+struct ActiveResponse {
+    id: Box<str>,
+    cut: bool,
+}
+
+/// Audio of one item.
+#[derive(Debug)]
+struct HeardItem {
+    id: Box<str>,
+    bytes: u64,
+    cut: bool,
+}
+
+/// What to do with a piece of audio.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Piece {
+    /// It goes on where the last one ended.
+    SameItem,
+    /// It is the first of its item.
+    NewItem,
+    /// It comes too late.
+    Late,
+}
+
+impl Progress {
+    /// The engine begins a response; it answers all that was said before.
+    pub fn response_created(&mut self, id: &str) {
+        self.active = Some(ActiveResponse { id: id.into(), cut: false });
+        self.owes_answer = false;
+    }
+
+    /// The response is over.
+    pub fn response_done(&mut self, id: Option<&str>) {
+        if id.is_none_or(|id| self.active.as_ref().is_some_and(|active| &*active.id == id)) {
+            self.active = None;
+        }
+    }
+
+    /// The id of the response that is being made and that nobody has cut short; cuts it.
+    pub fn cut(&mut self) -> Option<&str> {
+        let active = self.active.as_mut().filter(|active| !active.cut)?;
+        active.cut = true;
+        self.last_cut = active.id.clone();
+        Some(&active.id)
+    }
+
+    /// What becomes of audio of `item` in `response`.
+    pub fn judge(&mut self, item: &str, response: &str) -> Piece {
+        let late_response = !response.is_empty() && *response == *self.last_cut;
+        if late_response || self.active.as_ref().is_some_and(|active| active.cut && response.is_empty()) {
+            return Piece::Late;
+        }
+        if let Some(last) = self.items.back()
+            && *last.id == *item
+        {
+            return if last.cut { Piece::Late } else { Piece::SameItem };
+        }
+        if self.items.iter().any(|known| *known.id == *item && known.cut) {
+            return Piece::Late;
+        }
+        Piece::NewItem
+    }
+
+    /// So much audio of `item` came.
+    pub fn heard(&mut self, item: &str, bytes: usize) {
+        if let Some(last) = self.items.back_mut().filter(|last| *last.id == *item) {
+            last.bytes += bytes as u64;
+            return;
+        }
+        // An item that comes back after another keeps its count.
+        let before = self.items.iter().position(|known| *known.id == *item);
+        let mut known = before.and_then(|at| self.items.remove(at)).unwrap_or_else(|| HeardItem {
+            id: item.into(),
+            bytes: 0,
+            cut: false,
+        });
+        known.bytes += bytes as u64;
+        self.items.push_back(known);
+        if self.items.len() > ITEMS_KEPT_MAX {
+            self.items.pop_front();
+        }
+    }
+
+    /// Nothing of `item` is wanted any more; says how many milliseconds of it came, if it is known and was not cut
+    /// before.
+    pub fn cut_item(&mut self, item: &str, format: MediaFormat) -> Option<u64> {
+        let known = self.items.iter_mut().find(|known| *known.id == *item && !known.cut)?;
+        known.cut = true;
+        let played = format.duration_of_samples(known.bytes / format.bytes_per_sample() as u64);
+        u64::try_from(played.as_millis()).ok()
+    }
+
+    /// The engine calls a tool; `false` if that was told before, or too many wait.
+    pub fn tool_called(&mut self, call_id: &str) -> bool {
+        if self.told_tools.iter().any(|told| **told == *call_id)
+            || self.waiting_tools.len() >= TOOLS_WAITING_MAX
+        {
+            return false;
+        }
+        if self.told_tools.len() >= TOOLS_TOLD_MAX {
+            self.told_tools.pop_front();
+        }
+        self.told_tools.push_back(call_id.into());
+        self.waiting_tools.push(call_id.into());
+        true
+    }
+
+    /// A tool has a result; `false` if nobody waits for it.
+    pub fn tool_done(&mut self, call_id: &str) -> bool {
+        let before = self.waiting_tools.len();
+        self.waiting_tools.retain(|waiting| **waiting != *call_id);
+        before != self.waiting_tools.len()
+    }
+
+    /// The engine is to answer what it was told.
+    pub fn owe_answer(&mut self) {
+        self.owes_answer = true;
+    }
+
+    /// Whether the engine is to be asked for a response at this moment; asks once.
+    pub fn take_question(&mut self) -> bool {
+        let asks = self.owes_answer && self.active.is_none() && self.waiting_tools.is_empty();
+        if asks {
+            self.owes_answer = false;
+        }
+        asks
+    }
+}
+
+/// Items whose audio is remembered.
+pub const ITEMS_KEPT_MAX: usize = 32;
+
+/// Tool calls of the engine that wait for their results.
+pub const TOOLS_WAITING_MAX: usize = 32;
+
+/// Tool calls that are remembered, so that each is told once.
+pub const TOOLS_TOLD_MAX: usize = 128;
