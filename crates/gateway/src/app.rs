@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use crate::calls::{
-    CALLS_MAX, Exchange, Labels, Locations, Phonebook, Records, RecordsThread, Registry, WireLog,
+    CALLS_MAX, Exchange, Labels, Locations, Phonebook, Records, RecordsThread, Registry, SipLadders, WireLog,
     WireLogThread, attend_queues, inbound, recover,
 };
 use crate::clock::Clock;
@@ -87,7 +87,9 @@ impl App {
         let config = current.snapshot();
         let (wire_log, wire_log_thread) = open_wire_log(&config)?.unzip();
         let locations = Locations::new(current.clone());
-        let sockets = Sockets::open(&current, parts, &locations, wire_log.as_ref()).await?;
+        let sip_ladders = SipLadders::default();
+        let looks = (sip_ladders.clone(), wire_log.clone());
+        let sockets = Sockets::open(&current, parts, &locations, looks).await?;
         let (tasks, workers) = Tasks::start(cores()).map_err(|error| StartError::Other(error.into()))?;
         let (records, records_thread) = Records::open(&config.server.data_dir, Labels::of(&config))
             .context("server.data_dir cannot be written")
@@ -97,7 +99,7 @@ impl App {
         let registry = Registry::new(CALLS_MAX);
         let (studio, recorder) =
             Studio::open(&config, &current, &tasks, &store).map_err(StartError::Other)?;
-        let left = (store, records, wire_log, studio);
+        let left = (store, records, wire_log, sip_ladders, studio);
         let Sockets { places, http, listeners, sip, tls } = sockets;
         let sip = sip.map(|(agent, calls)| (Arc::new(agent), calls));
         let agent = sip.as_ref().map(|(agent, _)| agent.clone());
@@ -105,6 +107,8 @@ impl App {
             .map_err(StartError::Other)?;
         let tasks = &exchange.tasks;
         tasks.spawn("queues", attend_queues(exchange.clone()));
+        let (ladders, registry) = (exchange.sip_ladders.clone(), exchange.registry.clone());
+        tasks.spawn("ladders", ladders.attend(exchange.store.clone(), registry, tasks.stop().clone()));
         tasks.spawn("callbacks", courier(&exchange).run(tasks.stop().clone()));
         let sip = sip.map(|(agent, calls)| {
             let lines = exchange.trunk_lines.clone();
@@ -201,7 +205,7 @@ impl Sockets {
         current: &CurrentConfig,
         parts: Parts,
         locations: &Locations,
-        wire_log: Option<&WireLog>,
+        looks: Looks,
     ) -> Result<Self, StartError> {
         let config = current.snapshot();
         let mut listeners = Vec::with_capacity(config.listeners.len());
@@ -218,7 +222,7 @@ impl Sockets {
         let tls = tls.map_err(|(key, problem)| StartError::Listen { key: key.to_owned(), problem })?;
         let (http, place) = bind(config.http.listen, "http.listen").await?;
         places.http = Some(place);
-        let sip = sip_config(&config, current.clone(), locations, wire_log)?;
+        let sip = sip_config(&config, current.clone(), locations, looks)?;
         let sip = SipAgent::bind(sip).await.map_err(sip_error)?;
         places.sip = sip.0.local_addrs();
         Ok(Self { places, http: Some(http), listeners, sip: Some(sip), tls: Some(tls) })
@@ -274,7 +278,7 @@ fn sip_config(
     config: &Config,
     current: CurrentConfig,
     locations: &Locations,
-    wire_log: Option<&WireLog>,
+    looks: Looks,
 ) -> Result<SipConfig, StartError> {
     let sip = &config.sip;
     let tls = sip.tls.as_ref().map_or_else(|| Ok(sip_tls_of_caller()), read_sip_tls);
@@ -301,7 +305,19 @@ fn sip_config(
         tls: Some(tls),
         // More than the calls that we count, so that our own refusal, with its record, comes first.
         limits: SipLimits { calls_max: CALLS_MAX + SIP_CALLS_SPARE, ..SipLimits::default() },
-        tap: wire_log.cloned().map(|log| Arc::new(move |trace: &SipTrace<'_>| log.sip(trace)) as SipTap),
+        tap: Some(tap(looks)),
+    })
+}
+
+/// Who looks at SIP messages.
+type Looks = (SipLadders, Option<WireLog>);
+
+fn tap((ladders, wire_log): Looks) -> SipTap {
+    Arc::new(move |trace: &SipTrace<'_>| {
+        ladders.see(trace);
+        if let Some(log) = &wire_log {
+            log.sip(trace);
+        }
     })
 }
 

@@ -31,6 +31,7 @@ impl Call {
                 | State::Talking(_)
         ) {
             self.bot_failed_at.get_or_insert(now);
+            self.history.bot_failed(reason, now);
         }
         match self.state {
             // Nobody is there yet who could hear an apology.
@@ -259,6 +260,7 @@ impl Call {
         let State::Ending(Ending { cause, .. }) = self.state else { return };
         self.close_vendor(1000);
         let record = self.record(cause);
+        self.report_history();
         self.state = State::Ended;
         self.outputs.ended(record);
     }

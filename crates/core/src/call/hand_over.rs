@@ -108,6 +108,7 @@ impl Call {
         self.earlier_bots.push(BotSession { bot, stream_id });
         self.outputs.plain(PlainOutput::NextBotTakesOver);
         self.bot.link = BotLink::Open;
+        self.history.bot_connected(now);
         self.choose_digits();
         if self.answered_at.is_none() {
             return self.connect_bot(now);

@@ -31,6 +31,7 @@ mod speaker;
 mod state;
 mod talking;
 mod tape;
+mod timeline;
 mod transfer;
 mod turns;
 mod unknown_bot;
@@ -58,6 +59,7 @@ use self::rtp_leg::RtpLeg;
 use self::speaker::Speaker;
 use self::state::{EndingStep, Inviting, State};
 use self::tape::Tape;
+use self::timeline::History;
 use self::turns::Turns;
 
 pub use bot_leg::{BOT_CONTROLS_PER_SECOND_MAX, BOT_REFUSED_AUDIO_MS_MAX};
@@ -106,6 +108,7 @@ pub struct Call {
     counters: Counters,
     outputs: Outputs,
     turns: Turns,
+    history: History,
     started_at: Moment,
     answered_at: Option<Moment>,
     /// What the network of the phone that we dialled said of its end.
@@ -192,6 +195,7 @@ impl Call {
             counters: Counters::default(),
             outputs: Outputs::default(),
             turns: Turns::default(),
+            history: History::new(now),
             started_at: now,
             answered_at: None,
             far_end: None,
@@ -383,10 +387,8 @@ impl Call {
                 }
             }
         }
-        if let Some(edge) = self.speaker.take_voice_edge()
-            && self.is_with_bot()
-        {
-            self.turns.bot(edge);
+        if let Some(edge) = self.speaker.take_voice_edge() {
+            self.heard_edge(edge);
         }
         self.report_marks(now);
         self.pace_bot();

@@ -106,6 +106,7 @@ impl Call {
             return;
         }
         self.bot.link = BotLink::Open;
+        self.history.bot_connected(now);
         if self.phone.is_dialled() {
             return self.bot_joins(now);
         }
@@ -179,6 +180,7 @@ impl Call {
         }
         self.listener.start(now);
         self.tape.begin_curve(now);
+        self.history.sound_begins(now);
     }
 
     /// What is waited for did not happen in time.

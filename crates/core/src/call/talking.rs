@@ -118,6 +118,7 @@ impl Call {
             return;
         }
         self.bot_spoke(now);
+        self.history.sent(self.bot.audio.format.duration_of(audio.len()), now);
         let refused_ms = self.speaker.push(audio, now);
         if refused_ms > 0 && self.bot.flood.refused(refused_ms) {
             self.bot_failed(Reason::BotFlooded, now);
@@ -144,10 +145,8 @@ impl Call {
 
     /// Gives the bot every whole frame that waits.
     pub(super) fn give_frames(&mut self, now: Moment) {
-        if let Some(edge) = self.listener.take_voice_edge()
-            && self.is_with_bot()
-        {
-            self.turns.caller(edge);
+        if let Some(edge) = self.listener.take_voice_edge() {
+            self.caller_edge(edge);
         }
         while let Some(press) = self.listener.poll_digit() {
             self.press(press, now);
@@ -221,6 +220,7 @@ impl Call {
     /// Drops what waits for the caller and says so: marks first, then the clear itself.
     pub(super) fn clear(&mut self, now: Moment) {
         self.counters.clears += 1;
+        self.history.cleared(self.speaker.depth(), now);
         self.speaker.clear();
         self.repeat_consent(now);
         if self.phone_can(Capability::Clear) {
@@ -240,7 +240,8 @@ impl Call {
         }
         for _ in 0..self.speaker.marks_waiting().max(MARKS_PER_STEP_MAX) {
             let Some(event) = self.speaker.poll_mark() else { break };
-            if let CallEvent::Mark { outcome, .. } = &event {
+            if let CallEvent::Mark { name, outcome } = &event {
+                self.history.mark(name, *outcome, now);
                 match outcome {
                     crate::vocabulary::MarkOutcome::Played => self.counters.marks_played += 1,
                     crate::vocabulary::MarkOutcome::Cleared => self.counters.marks_cleared += 1,
@@ -254,6 +255,7 @@ impl Call {
     /// Sends digits to the caller: by the vendor's message where it has one, else as events or tones.
     pub(super) fn dial(&mut self, digits: &DialDigits, now: Moment) {
         self.counters.digits_out += digits.steps().iter().flatten().count() as u64;
+        self.history.dialled(digits, now);
         if self.phone_can(Capability::DigitsToPhone) {
             self.tell_vendor(&CallCommand::Digits(digits.clone()), now);
         } else if let Err(refusal) = self.speaker.dial(digits, now) {
@@ -267,6 +269,7 @@ impl Call {
             return;
         }
         self.counters.digits_in += 1;
+        self.history.pressed(press, now);
         if self.give_agent_key(press, now) {
             return;
         }
@@ -285,6 +288,7 @@ impl Call {
             // Marks are completed by our own playout; the vendor's echo of one says nothing new.
             CallEvent::Mark { .. } | CallEvent::Refused(_) => {}
             CallEvent::Cleared => {
+                self.history.cleared(self.speaker.depth(), now);
                 self.speaker.clear();
                 self.repeat_consent(now);
                 self.counters.clears += 1;

@@ -24,30 +24,38 @@ pub(super) struct Turns {
 }
 
 impl Turns {
-    /// The caller began or ended.
-    pub(super) fn caller(&mut self, edge: VoiceEdge) {
-        match edge {
-            VoiceEdge::Started(_) => self.unanswered += u64::from(self.waits_since.take().is_some()),
-            VoiceEdge::Stopped(stopped) => match self.bot_since {
-                // The answer began before the end was certain.
-                Some(began) if began >= stopped => self.answered(began - stopped),
-                // The bot has been speaking all along.
-                Some(_) => {}
-                None => self.waits_since = Some(stopped),
-            },
+    /// The caller began or ended; gives how long the answer took, if with this it is known.
+    pub(super) fn caller(&mut self, edge: VoiceEdge) -> Option<Duration> {
+        match (edge, self.bot_since) {
+            (VoiceEdge::Started(_), _) => {
+                self.unanswered += u64::from(self.waits_since.take().is_some());
+                None
+            }
+            // The answer began before the end was certain.
+            (VoiceEdge::Stopped(stopped), Some(began)) if began >= stopped => {
+                Some(self.answered(began - stopped))
+            }
+            // The bot has been speaking all along.
+            (VoiceEdge::Stopped(_), Some(_)) => None,
+            (VoiceEdge::Stopped(stopped), None) => {
+                self.waits_since = Some(stopped);
+                None
+            }
         }
     }
 
-    /// The bot began to be heard, or ended.
-    pub(super) fn bot(&mut self, edge: VoiceEdge) {
+    /// The bot began to be heard, or ended; gives how long its answer took, if it is one.
+    pub(super) fn bot(&mut self, edge: VoiceEdge) -> Option<Duration> {
         match edge {
             VoiceEdge::Started(began) => {
                 self.bot_since = Some(began);
-                if let Some(stopped) = self.waits_since.take() {
-                    self.answered(began - stopped);
-                }
+                let stopped = self.waits_since.take()?;
+                Some(self.answered(began - stopped))
             }
-            VoiceEdge::Stopped(_) => self.bot_since = None,
+            VoiceEdge::Stopped(_) => {
+                self.bot_since = None;
+                None
+            }
         }
     }
 
@@ -65,7 +73,7 @@ impl Turns {
         }
     }
 
-    fn answered(&mut self, after: Duration) {
+    fn answered(&mut self, after: Duration) -> Duration {
         let after_ms = u16::try_from(after.as_millis()).unwrap_or(u16::MAX);
         self.sum_ms += u64::from(after_ms);
         let (least, most) = self.extremes_ms.unwrap_or((after_ms, after_ms));
@@ -76,6 +84,7 @@ impl Turns {
             None => self.kept_ms.push(after_ms),
         }
         self.count += 1;
+        after
     }
 }
 

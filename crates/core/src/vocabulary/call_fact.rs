@@ -1,6 +1,6 @@
 //! What a call tells the store while it lives. That it began, the shell knows first; how it ended stands in its record.
 
-use super::{TransferReport, Utterance};
+use super::{Timeline, TransferReport, Utterance};
 
 /// One thing that became of a call and that outlives it.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,4 +17,6 @@ pub enum CallFact {
     Utterance(Box<Utterance>),
     /// The bot noted what it learned: a JSON object as text.
     Fields(Box<str>),
+    /// Its history; told once, at its end.
+    Timeline(Box<Timeline>),
 }

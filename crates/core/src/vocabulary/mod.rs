@@ -17,6 +17,7 @@ mod q850;
 mod quality;
 mod record;
 mod speech;
+mod timeline;
 mod transfer_report;
 
 pub use crate::media::{Digit, DigitError};
@@ -44,4 +45,5 @@ pub use speech::{
     HeardPart, LineStage, Role, SpeechCommand, SpeechEdge, SpeechEvent, ToolCall, ToolResult, TranscriptLine,
     Utterance,
 };
+pub use timeline::{Happening, TIMELINE_MAX, TIMELINE_NAME_BYTES_MAX, Timeline, TimelineEntry};
 pub use transfer_report::{LegReport, LegStatus, TransferReport, TransferStatus};

@@ -12,10 +12,12 @@ use patchcord_core::vocabulary::{
 use tracing::warn;
 
 use super::exchange::SIP;
+use super::history::StoredHistory;
 use super::records::Records;
 use super::registry::Seat;
 use crate::store::{
-    CallbackAddress, EndedCall, Fact, NewCall, Store, StoreError, StoredCause, StoredParties, since_1970,
+    CallbackAddress, EndedCall, Fact, NewCall, Store, StoreError, StoredCause, StoredParties, Trace,
+    since_1970,
 };
 
 /// Where calls are told of: the store, and the file of ended calls.
@@ -132,6 +134,10 @@ impl CallPage {
     /// Something became of the call.
     pub fn report(&self, fact: &CallFact, at: Moment) {
         let fact = match fact {
+            CallFact::Timeline(timeline) => {
+                let (store, history) = (&self.chronicle.store, StoredHistory::of(timeline));
+                return store.keep_trace(self.call_id.as_str(), Trace::History, history.format());
+            }
             CallFact::Ringing => Fact::Ringing,
             CallFact::InProgress => Fact::InProgress,
             CallFact::Transfer(report) => Fact::Transfer(Box::new(since_1970(report, self.clock))),

@@ -218,6 +218,7 @@ impl DialledLeg {
     fn hear(&mut self, at: usize, news: BranchNews, now: Moment) -> Option<LegNews> {
         match news {
             BranchNews::Invited(call) => {
+                self.exchange.sip_ladders.claim(&self.call_id, &call.call_id);
                 if let Some(log) = &self.exchange.wire_log {
                     log.claim(&self.call_id, &call.call_id);
                 }

@@ -28,6 +28,7 @@ use super::occupied::Occupied;
 use super::queues::Queues;
 use super::records::{Labels, Records};
 use super::registry::{CallOrder, Registry, Seat};
+use super::sip_ladder::SipLadders;
 use super::toll_guard::TollGuard;
 use super::trunk_lines::TrunkLines;
 use super::wire_log::WireLog;
@@ -75,6 +76,8 @@ pub struct Exchange {
     pub rtp_ports: RtpPortRange,
     /// Where the messages of wires are left, if they are logged.
     pub wire_log: Option<WireLog>,
+    /// The SIP messages of calls that are up.
+    pub sip_ladders: SipLadders,
     /// What is stored.
     pub store: Store,
     records: watch::Sender<Records>,
@@ -118,7 +121,13 @@ impl Exchange {
         tasks: Tasks,
         registry: Arc<Registry>,
         (locations, sip): (Locations, Option<Arc<SipAgent>>),
-        (store, records, wire_log, studio): (Store, Records, Option<WireLog>, Studio),
+        (store, records, wire_log, sip_ladders, studio): (
+            Store,
+            Records,
+            Option<WireLog>,
+            SipLadders,
+            Studio,
+        ),
     ) -> anyhow::Result<Arc<Self>> {
         Ok(Arc::new(Self {
             rtp_ports: RtpPortRange::new(&current.snapshot().sip.rtp_ports),
@@ -137,6 +146,7 @@ impl Exchange {
             registry,
             studio,
             wire_log,
+            sip_ladders,
             store,
             records: watch::Sender::new(records),
             sorry_clip: sorry_clip()?,

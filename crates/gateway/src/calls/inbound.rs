@@ -42,6 +42,7 @@ fn take(exchange: &Arc<Exchange>, call: IncomingCall) {
         error!("the system gives no random numbers: a call was refused");
         return;
     };
+    exchange.sip_ladders.claim(&names.call_id, &call.invitation.call_id);
     if let Some(log) = &exchange.wire_log {
         log.claim(&names.call_id, &call.invitation.call_id);
     }

@@ -25,8 +25,9 @@ use crate::config::{ApiKey, Config, Role};
 /// Lets a request through to a resource that asks for a role.
 pub async fn require(State((api, role)): State<(Api, Role)>, mut request: Request, next: Next) -> Response {
     match admit(&api, role, &request) {
-        Ok(caller) => {
+        Ok((caller, role)) => {
             request.extensions_mut().insert(caller);
+            request.extensions_mut().insert(role);
             next.run(request).await
         }
         Err(problem) => problem.into_response(),
@@ -37,13 +38,13 @@ pub async fn require(State((api, role)): State<(Api, Role)>, mut request: Reques
 #[derive(Debug, Clone, Default)]
 pub struct Caller(pub Arc<str>);
 
-fn admit(api: &Api, role: Role, request: &Request) -> Result<Caller, Problem> {
+fn admit(api: &Api, role: Role, request: &Request) -> Result<(Caller, Role), Problem> {
     let config = api.exchange.config();
     let address = client_address(&config, request);
     if config.http.keys.is_empty() {
         check_is_no_page(request.headers())?;
         api.rates.take(Asker::Address(address))?;
-        return Ok(Caller(Arc::default()));
+        return Ok((Caller(Arc::default()), Role::Admin));
     }
     let session = || api.sessions.find(&config, request.headers(), unix_ms()).map(|(key, _)| key);
     let shown = bearer(request.headers());
@@ -62,7 +63,7 @@ fn admit(api: &Api, role: Role, request: &Request) -> Result<Caller, Problem> {
         let detail = format!("the key opens {}; this takes {}", key.role.word(), role.word());
         return Err(Problem::new(StatusCode::FORBIDDEN, "role_too_low", detail));
     }
-    Ok(Caller(name))
+    Ok((Caller(name), key.role))
 }
 
 /// The key that was presented, compared with all of them whatever was found before.

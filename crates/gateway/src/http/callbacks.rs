@@ -157,7 +157,8 @@ fn unknown() -> Problem {
 }
 
 impl CallbackView {
-    fn of(delivery: StoredDelivery) -> Self {
+    /// A stored delivery.
+    pub fn of(delivery: StoredDelivery) -> Self {
         Self {
             event: delivery.name.word(),
             receiver: WebUrl::parse(&delivery.url).map_or_else(|_| String::new(), |url| url.origin()),

@@ -17,6 +17,7 @@ mod queue;
 mod rows;
 mod schema;
 mod status;
+mod traces;
 mod transfers;
 mod work;
 mod writer;
@@ -39,6 +40,7 @@ pub use health::{COMMIT_BOUNDS_MS, StoreFigures};
 pub use keys::KeyClaim;
 pub use queue::BATCH_MAX;
 pub use status::{CallStatus, EventName};
+pub use traces::Trace;
 pub use transfers::{UNIX_CLOCK, since_1970};
 pub use writer::StoreThread;
 
@@ -103,6 +105,12 @@ impl Store {
     /// As [`Store::begin_call`].
     pub async fn tell_acknowledged(&self, call_id: &str, fact: Fact, at_ms: u64) -> Result<bool, StoreError> {
         self.found(Work::Fact(call_id.into(), Box::new(fact)), at_ms).await
+    }
+
+    /// Keeps a document of a call that is stored, without waiting.
+    pub fn keep_trace(&self, call_id: &str, trace: Trace, document: String) {
+        let work = Work::Trace { call_id: call_id.into(), trace, document: document.into() };
+        self.queue.push(Entry::new(work, 0));
     }
 
     /// Whether the line of writes is short enough for another call to come in.
@@ -172,6 +180,11 @@ impl Store {
     /// The events of a call, in order.
     pub async fn events_of(&self, call_id: &str) -> Result<Vec<StoredEvent>, StoreError> {
         calls::events_of(&self.readers, call_id).await
+    }
+
+    /// That document of a call.
+    pub async fn find_trace(&self, call_id: &str, trace: Trace) -> Result<Option<String>, StoreError> {
+        traces::find(&self.readers, call_id, trace).await
     }
 
     /// Deliveries of this server that are due, longest due first: of each call only its first that is under way, and

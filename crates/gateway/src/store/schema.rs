@@ -4,8 +4,11 @@ use super::StoreError;
 use super::engine::{Link, Query};
 
 /// Every step, first to last. A step that was ever released is never changed: add another.
-const STEPS: &[&str] =
-    &[include_str!("migrations/0001_calls.sql"), include_str!("migrations/0002_key_owners.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/0001_calls.sql"),
+    include_str!("migrations/0002_key_owners.sql"),
+    include_str!("migrations/0003_call_traces.sql"),
+];
 
 /// Brings the database up to the newest step; `database` is its name in errors.
 pub(super) async fn migrate(link: &mut Link, database: &str) -> Result<(), StoreError> {

@@ -7,12 +7,14 @@ use super::drafts::Drafts;
 use super::engine::{Link, Query};
 use super::keys::{self, KeyClaim};
 use super::queue::Entry;
+use super::traces::{self, Left, Trace};
 use super::{EventBody, StoreError};
 
 /// One write.
 pub(super) enum Work {
     Begin(Box<NewCall>),
     Fact(Box<str>, Box<Fact>),
+    Trace { call_id: Box<str>, trace: Trace, document: Box<str> },
     Attempt { event_id: Box<str>, outcome: AttemptOutcome, next_at_ms: Option<u64> },
     Replay(Box<str>),
     ClaimKey { scope: Box<str>, name: Box<str>, fingerprint: Box<str> },
@@ -29,7 +31,9 @@ impl Work {
         match self {
             Self::Begin(new) => Some(&new.call_id),
             Self::Fact(call_id, _) => Some(call_id),
-            Self::Attempt { .. }
+            // It stands beside the call's row, which is neither read nor changed.
+            Self::Trace { .. }
+            | Self::Attempt { .. }
             | Self::Replay(_)
             | Self::ClaimKey { .. }
             | Self::AnswerKey { .. }
@@ -67,6 +71,7 @@ impl Scribe {
         let mut drafts = Drafts::of(link, batch.iter().filter_map(|entry| entry.work.call_id())).await?;
         let mut attempted = deliveries::attempted(link, &attempts_of(batch)).await?.into_iter();
         let mut done = Vec::with_capacity(batch.len());
+        let mut left = Vec::new();
         for Entry { work, at_ms, .. } in batch {
             done.push(match work {
                 Work::Begin(new) => {
@@ -74,6 +79,10 @@ impl Scribe {
                     Done::Written
                 }
                 Work::Fact(call_id, fact) => Done::Found(drafts.change(call_id, fact, *at_ms, &*self.body)),
+                Work::Trace { call_id, trace, document } => {
+                    left.push(Left { call_id, trace: *trace, document });
+                    Done::Written
+                }
                 Work::Attempt { .. } => Done::Found(attempted.next().unwrap_or(false)),
                 Work::Replay(event_id) => Done::Found(deliveries::replay(link, event_id, *at_ms).await?),
                 Work::ClaimKey { scope, name, fingerprint } => Done::Claimed(
@@ -92,6 +101,7 @@ impl Scribe {
             });
         }
         drafts.flush(link).await?;
+        traces::keep(link, &left).await?;
         Ok(done)
     }
 }

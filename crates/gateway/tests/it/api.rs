@@ -10,4 +10,5 @@ mod keys;
 mod place;
 mod recordings;
 mod settings;
+mod timeline;
 mod tls;

@@ -192,7 +192,8 @@ impl Witness {
             CallFact::Transfer(_)
             | CallFact::EngineConnected
             | CallFact::Utterance(_)
-            | CallFact::Fields(_) => return,
+            | CallFact::Fields(_)
+            | CallFact::Timeline(_) => return,
         };
         assert!(earlier.contains(&self.told), "{fact:?} after {:?}", self.told);
         self.told = Some(fact.clone());

@@ -9,6 +9,7 @@ mod finding;
 mod flow_people;
 mod flows;
 mod hand_over;
+mod history;
 mod legs;
 mod orders;
 mod outbound;

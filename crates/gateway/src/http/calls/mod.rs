@@ -4,6 +4,7 @@ pub mod commands;
 pub mod list;
 pub mod place;
 pub mod show;
+pub mod timeline;
 mod view;
 
 use axum::extract::{FromRequestParts, Path};

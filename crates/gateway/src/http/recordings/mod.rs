@@ -21,6 +21,8 @@ use crate::config::Role;
 use crate::recording::{CatalogueError, RecordedCall};
 use crate::tasks::blocking;
 
+pub use notes::ShownRecording;
+
 /// All of them behind their guards.
 pub fn resources(api: &Api) -> OpenApiRouter<Api> {
     let guarded = |role: Role, routes: OpenApiRouter<Api>| {

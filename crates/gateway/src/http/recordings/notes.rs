@@ -125,7 +125,13 @@ pub async fn loudness(
 }
 
 impl ShownRecording {
-    fn of(note: FileNote) -> Self {
+    /// When it began, ms since 1970.
+    pub fn started_ms(&self) -> u64 {
+        self.started_ms
+    }
+
+    /// What is noted of a file.
+    pub fn of(note: FileNote) -> Self {
         let (deleted_at_ms, deleted_why) =
             note.deletion.map(|deletion| (deletion.at_ms, deletion.why)).unzip();
         Self {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use patchcord::config::Database;
 use patchcord::store::{
     CallCursor, CallFilter, CallStatus, Fact, KeyClaim, NewCall, RecordedPart, Store, StoreError,
-    StoredParties, StoredRecording,
+    StoredParties, StoredRecording, Trace,
 };
 use patchcord_core::vocabulary::CallOutcome;
 use sqlx::{ConnectOptions, Connection};
@@ -25,6 +25,7 @@ super::cases![
     characters_that_a_database_cannot_hold_spoil_no_other_write,
     a_key_is_claimed_once_and_keeps_its_answer,
     a_setting_stays,
+    a_document_of_a_call_takes_the_place_of_the_one_before_and_none_stays_without_its_call,
     a_burst_of_calls_shares_its_commits,
     a_newer_schema_is_not_touched,
     a_second_process_is_turned_away,
@@ -257,6 +258,28 @@ async fn a_newer_schema_is_not_touched(ground: Ground) {
         }
         other => panic!("{:?}", other.err()),
     }
+}
+
+async fn a_document_of_a_call_takes_the_place_of_the_one_before_and_none_stays_without_its_call(
+    ground: Ground,
+) {
+    let open = ground.open().await;
+    let find = async |call: &str, trace| open.store.find_trace(call, trace).await.unwrap();
+    open.store.begin_call_unawaited(new_call("call_1", 1_000), 1_000);
+    for (call, trace, document) in [
+        ("call_1", Trace::History, "[1]"),
+        ("call_2", Trace::History, "[2]"),
+        ("call_1", Trace::History, "[3]"),
+        ("call_1", Trace::Ladder, "[4]"),
+    ] {
+        open.store.keep_trace(call, trace, document.to_owned());
+    }
+    open.tell("call_1", ended(), 9_000).await;
+    assert_eq!(find("call_1", Trace::History).await.as_deref(), Some("[3]"));
+    assert_eq!(find("call_1", Trace::Ladder).await.as_deref(), Some("[4]"));
+    assert_eq!(find("call_2", Trace::History).await, None);
+    assert_eq!(open.store.figures().refused, 0);
+    open.close().await;
 }
 
 async fn set_schema_version(database: &Database) {
