@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Does a configuration file fit a JSON Schema?
+"""Does a configuration file, or a file that a call left, fit a JSON Schema?
 
-usage: .venv/bin/python schemacheck.py SCHEMA.json FILE.toml...
+usage: .venv/bin/python schemacheck.py SCHEMA.json FILE.toml|FILE.json...
 
 Prints one line VERDICT {"file", "ok", "errors"} a file, each error as "path: message". Exit 0 when all fit, 1 when one does not,
 2 when the schema itself is no schema of draft 2020-12."""
@@ -24,7 +24,8 @@ def main(schema_file, files):
     validator = Draft202012Validator(schema)
     fits = True
     for file in files:
-        document = tomllib.loads(pathlib.Path(file).read_text(encoding="utf-8"))
+        read = json.loads if file.endswith(".json") else tomllib.loads
+        document = read(pathlib.Path(file).read_text(encoding="utf-8"))
         errors = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(document)]
         fits = fits and not errors
         print("VERDICT", json.dumps({"file": file, "ok": not errors, "errors": errors}), flush=True)

@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::config::{Config, CurrentConfig, ExternalIp, Listener, SipTransport};
 use crate::http::{self, SipView, TlsDoor};
 use crate::jobs::{Courier, event_body};
+use crate::leavings::Leavings;
 use crate::net::{read_sip_tls, sip_tls_of_caller};
 use crate::recording::{CallLinks, Links, RecorderThreads, Studio};
 use crate::store::{Store, StoreThread, StoredCall};
@@ -99,13 +100,15 @@ impl App {
         let registry = Registry::new(CALLS_MAX);
         let (studio, recorder) =
             Studio::open(&config, &current, &tasks, &store).map_err(StartError::Other)?;
-        let left = (store, records, wire_log, sip_ladders, studio);
+        let (leavings, desk) = Leavings::new(&config.server.data_dir, store.clone());
+        let left = (store, records, wire_log, sip_ladders, studio, leavings);
         let Sockets { places, http, listeners, sip, tls } = sockets;
         let sip = sip.map(|(agent, calls)| (Arc::new(agent), calls));
         let agent = sip.as_ref().map(|(agent, _)| agent.clone());
         let exchange = Exchange::new(current, clock, tasks, registry, (locations, agent), left)
             .map_err(StartError::Other)?;
         let tasks = &exchange.tasks;
+        tasks.spawn("leavings", desk.run(tasks.stop().clone()));
         tasks.spawn("queues", attend_queues(exchange.clone()));
         let (ladders, registry) = (exchange.sip_ladders.clone(), exchange.registry.clone());
         tasks.spawn("ladders", ladders.attend(exchange.store.clone(), registry, tasks.stop().clone()));
@@ -172,6 +175,7 @@ impl App {
             registry.hang_up_all(Reason::Drained);
             let _ = tokio::time::timeout(GOODBYE_TIMEOUT, registry.empty()).await;
         }
+        let _ = tokio::time::timeout(FILES_TIMEOUT, exchange.leavings.idle()).await;
         if let Some(agent) = sip {
             agent.shutdown().await;
         }
@@ -338,6 +342,9 @@ const LEAVE_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// How long the calls that are told to end may take.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// How long the files of the calls that ended may take.
+const FILES_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long tasks may take to come to their end; a WebSocket's closing handshake takes at most two seconds.
 const TASKS_STOP_TIMEOUT: Duration = Duration::from_secs(3);

@@ -2,7 +2,9 @@
 
 use crate::dialect::Capability;
 use crate::media::MediaFormat;
-use crate::vocabulary::{CallCommand, CallEvent, CallRecord, Cause, EndedStream, HangUpWhen, Moment, Reason};
+use crate::vocabulary::{
+    CallCommand, CallEvent, CallFact, CallRecord, Cause, EndedStream, HangUpWhen, Moment, Reason,
+};
 
 use super::bot_leg::BotLink;
 use super::output::PlainOutput;
@@ -73,6 +75,7 @@ impl Call {
     pub(super) fn vendor_ended(&mut self, now: Moment) {
         if let PhoneLeg::Vendor(leg) = &mut self.phone {
             leg.presence = leg.presence.max(Presence::Ended);
+            self.outputs.report(CallFact::StopReceived);
         }
         match &self.state {
             State::Ending(Ending { step: EndingStep::VendorLeaving, .. }) => self.vendor_may_have_left(),

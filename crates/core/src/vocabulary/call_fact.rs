@@ -9,6 +9,8 @@ pub enum CallFact {
     Ringing,
     /// It was answered.
     InProgress,
+    /// The vendor said in its own words that the call is over; a socket that ends says it without any.
+    StopReceived,
     /// A transfer to people began, or changed.
     Transfer(Box<TransferReport>),
     /// The speech engine can be talked to.

@@ -82,6 +82,11 @@ impl CallRecord {
         self.far_end.map_or(self.cause.row().q850, |far_end| far_end.q850)
     }
 
+    /// Milliseconds from the first sign to the end.
+    pub fn duration_ms(&self) -> u64 {
+        u64::try_from((self.ended_at - self.started_at).as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Whole seconds from the first sign to the end, rounded down.
     pub fn duration_s(&self) -> u64 {
         (self.ended_at - self.started_at).as_secs()

@@ -75,6 +75,7 @@ impl CallTask {
                 phone,
                 bot,
                 bot_media,
+                phone_close: None,
                 wire,
                 sink,
                 succession: Succession::default(),
@@ -112,15 +113,17 @@ impl CallTask {
         self.show();
         info!(
             cause = %record.cause,
+            duration_ms = record.duration_ms(),
             duration_s = record.duration_s(),
             played_ms = record.counters.played_ms,
             heard_ms = record.counters.heard_ms,
             "call ended"
         );
-        self.seat.end(&record);
         self.ends.page.end(&record);
+        let files = self.ends.leave(record.call_id.as_str());
+        self.seat.end(&record);
         drop(self.call);
-        self.ends.close(self.clock).await;
+        self.ends.close(self.clock, files).await;
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Box<CallRecord>> {
@@ -159,6 +162,7 @@ impl CallTask {
         if self.nameless && self.call.state() != StateName::Inviting {
             self.nameless = false;
             let (from, to, leg_id) = self.call.parties();
+            info!(ucid = %leg_id.escape_debug(), "call started");
             self.ends.page.parties(from, to, leg_id, now);
         }
         self.drain(cx);
@@ -301,7 +305,7 @@ impl CallTask {
             let Poll::Ready(news) = self.ends.bot.poll(cx, now) else { return false };
             match news {
                 BotNews::Found(found) => {
-                    self.ends.bot_media = BotMedia::of(&found.bot);
+                    self.ends.meet(BotMedia::of(&found.bot), now);
                     self.handle(cx, now, Input::BotFound(found));
                 }
                 BotNews::Connected => self.handle(cx, now, Input::BotConnected),

@@ -4,20 +4,23 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use patchcord_core::agent::is_agent;
 use patchcord_core::call::{CallSettings, PhoneSettings, RefusedCall, refused_record};
 use patchcord_core::vocabulary::{
-    CallFact, CallId, CallRecord, Direction, Moment, PhoneNumber, Reason, WallClock,
+    CallFact, CallId, CallRecord, Direction, Moment, PhoneNumber, Reason, Role, Utterance, WallClock,
 };
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::exchange::SIP;
 use super::history::StoredHistory;
 use super::records::Records;
 use super::registry::Seat;
 use crate::store::{
-    CallbackAddress, EndedCall, Fact, NewCall, Store, StoreError, StoredCause, StoredParties, Trace,
-    since_1970,
+    Beside, CallbackAddress, EndedCall, Fact, NewCall, PlacedUtterance, Store, StoreError, StoredCause,
+    StoredParties, Trace, since_1970,
 };
 
 /// Where calls are told of: the store, and the file of ended calls.
@@ -33,6 +36,15 @@ pub struct CallPage {
     chronicle: Chronicle,
     call_id: CallId,
     clock: WallClock,
+    talk: Arc<Talk>,
+}
+
+/// What was told of the conversation so far.
+#[derive(Debug, Default)]
+struct Talk {
+    /// An agent has, or had, the call.
+    leaves_files: AtomicBool,
+    utterances: AtomicU32,
 }
 
 impl Chronicle {
@@ -56,8 +68,9 @@ impl Chronicle {
         callback: CallbackAddress,
         custom_params: BTreeMap<String, String>,
     ) -> impl Future<Output = (CallPage, Result<(), StoreError>)> + Send + 'static {
-        let page = self.page((&settings.call_id, settings.clock));
         let new = NewCall { custom_params, ..new_call(settings, callback) };
+        let page = self.page((&settings.call_id, settings.clock));
+        page.talk.leaves_files.store(new.leaves_files, Ordering::Relaxed);
         async move {
             let at_ms = new.started_ms;
             let begun = page.chronicle.store.begin_call(new, at_ms).await;
@@ -67,7 +80,7 @@ impl Chronicle {
 
     /// The page of a call that was begun.
     pub(super) fn page(&self, (call_id, clock): (&CallId, WallClock)) -> CallPage {
-        CallPage { chronicle: self.clone(), call_id: call_id.clone(), clock }
+        CallPage { chronicle: self.clone(), call_id: call_id.clone(), clock, talk: Arc::default() }
     }
 
     /// Writes the whole page of a call that was refused. If the store is behind, only the file has it: refused calls
@@ -86,6 +99,7 @@ impl Chronicle {
                 started_ms: record.clock.unix_ms(record.started_at),
                 callback,
                 custom_params: BTreeMap::new(),
+                leaves_files: false,
             };
             let at_ms = new.started_ms;
             self.store.begin_call_unawaited(new, at_ms);
@@ -141,9 +155,48 @@ impl CallPage {
             CallFact::Ringing => Fact::Ringing,
             CallFact::InProgress => Fact::InProgress,
             CallFact::Transfer(report) => Fact::Transfer(Box::new(since_1970(report, self.clock))),
-            CallFact::EngineConnected | CallFact::Utterance(_) | CallFact::Fields(_) => return,
+            CallFact::StopReceived => {
+                info!("stop received");
+                return;
+            }
+            CallFact::EngineConnected => {
+                info!("connected to the engine");
+                return self.leaves_files_from(at);
+            }
+            CallFact::Utterance(utterance) => return self.say(utterance, at),
+            CallFact::Fields(json) => return self.add(Beside::Saved(json.clone()), at),
         };
         self.tell(fact, at);
+    }
+
+    /// Whether an agent has, or had, the call.
+    pub fn leaves_files(&self) -> bool {
+        self.talk.leaves_files.load(Ordering::Relaxed)
+    }
+
+    /// An agent has the call.
+    pub fn leaves_files_from(&self, at: Moment) {
+        if !self.talk.leaves_files.swap(true, Ordering::Relaxed) {
+            self.add(Beside::LeavesFiles, at);
+        }
+    }
+
+    fn say(&self, utterance: &Utterance, at: Moment) {
+        self.leaves_files_from(at);
+        if utterance.role == Role::Caller {
+            info!(characters = utterance.text.chars().count(), "transcription completed");
+        }
+        let position = self.talk.utterances.fetch_add(1, Ordering::Relaxed);
+        if position < UTTERANCES_MAX {
+            let utterance = Utterance { text: cut(&utterance.text).into(), ..utterance.clone() };
+            self.add(Beside::Utterance(PlacedUtterance { position, utterance }), at);
+        } else if position == UTTERANCES_MAX {
+            warn!(kept = UTTERANCES_MAX, "the conversation goes on unwritten: too many utterances");
+        }
+    }
+
+    fn add(&self, beside: Beside, at: Moment) {
+        self.chronicle.store.add(self.call_id.as_str(), beside, self.clock.unix_ms(at));
     }
 
     /// Something else that the store knows of calls.
@@ -202,6 +255,7 @@ fn new_call(settings: &CallSettings, callback: CallbackAddress) -> NewCall {
         started_ms: crate::clock::unix_ms(),
         callback,
         custom_params: BTreeMap::new(),
+        leaves_files: is_agent(settings.bot.dialect),
     }
 }
 
@@ -219,3 +273,14 @@ fn parties(record: &CallRecord) -> StoredParties {
         phone_leg_id: record.phone_leg_id.clone(),
     }
 }
+
+/// The beginning of a text, at most [`UTTERANCE_BYTES_MAX`] of it.
+fn cut(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(UTTERANCE_BYTES_MAX)).unwrap_or(text)
+}
+
+/// Utterances of one call that are kept.
+pub const UTTERANCES_MAX: u32 = 10_000;
+
+/// Bytes of the words of one utterance that are kept.
+pub const UTTERANCE_BYTES_MAX: usize = 16 << 10;

@@ -2,14 +2,17 @@
 //!
 //! Nothing here decides and nothing waits: an output of the call goes where it belongs.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use patchcord_core::agent::is_agent;
 use patchcord_core::call::Output;
 use patchcord_core::dialect::{Wire, WireClass};
 use patchcord_core::vocabulary::{CallRecord, Moment};
+use tokio::sync::oneshot;
 use tracing::info;
 
 use super::bot_end::{BotEnd, BotMedia};
@@ -31,6 +34,8 @@ pub(super) struct Ends {
     pub(super) phone: PhoneEnd,
     pub(super) bot: BotEnd,
     pub(super) bot_media: BotMedia,
+    /// How the vendor's WebSocket is to be closed, once what the call leaves is durable.
+    pub(super) phone_close: Option<u16>,
     /// Where messages are left, if they are logged.
     pub(super) wire: Option<WireTap>,
     /// Where the call's sound goes beside its ends.
@@ -64,8 +69,10 @@ impl Ends {
             | Output::Progress
             | Output::Answer
             | Output::Reject { .. }
-            | Output::HangUpPhone(_)
-            | Output::ClosePhone(_) => self.phone.carry_out(&output, &self.exchange),
+            | Output::HangUpPhone(_) => self.phone.carry_out(&output, &self.exchange),
+            // The vendor takes the close for our word that everything is kept (seed 001).
+            Output::ClosePhone(code) if self.page.leaves_files() => self.phone_close = Some(code),
+            Output::ClosePhone(_) => self.phone.carry_out(&output, &self.exchange),
             Output::FindBot => self.bot.find(),
             Output::ConnectBot => self.bot.connect(),
             Output::CloseBot(code) => self.bot.close(code),
@@ -74,7 +81,7 @@ impl Ends {
             }
             Output::NextBotTakesOver => {
                 if let Some(media) = self.succession.take_over(&mut self.bot, clock.now()) {
-                    self.bot_media = media;
+                    self.meet(media, clock.now());
                     // What found no room was the former's.
                     self.bot_overflown = false;
                     info!(media = %format_args!("{} → {media}", self.phone.describe()), "call handed over");
@@ -95,6 +102,19 @@ impl Ends {
             Output::Queue(order) => self.reread |= self.queue.obey(&order, clock.now()),
             Output::Ended(record) => self.record = Some(record),
         }
+    }
+
+    /// Another bot has the call.
+    pub(super) fn meet(&mut self, media: BotMedia, now: Moment) {
+        self.bot_media = media;
+        if is_agent(media.dialect) {
+            self.page.leaves_files_from(now);
+        }
+    }
+
+    /// Hands over what the call leaves as files, if it leaves any; its end has been told.
+    pub(super) fn leave(&self, call_id: &str) -> Option<oneshot::Receiver<()>> {
+        self.page.leaves_files().then(|| self.exchange.leavings.leave(call_id))
     }
 
     fn send_to_bot(&mut self, class: WireClass, wire: Wire<'_>) {
@@ -143,10 +163,19 @@ impl Ends {
         let _ = self.legs.poll_commands(cx);
     }
 
-    /// Finishes the closing handshakes of the WebSockets, within [`CLOSE_TIMEOUT`].
-    pub(super) async fn close(mut self, clock: Clock) {
-        self.phone.close(CLOSE_NORMAL);
+    /// Finishes the closing handshakes of the WebSockets, within [`CLOSE_TIMEOUT`]; the vendor's begins when `files`
+    /// are durable, at most [`FILES_PATIENCE`] later.
+    pub(super) async fn close(mut self, clock: Clock, files: Option<oneshot::Receiver<()>>) {
         self.bot.close(CLOSE_NORMAL);
+        if let Some(mut files) = files {
+            let durable = poll_fn(|cx| {
+                self.poll_write(cx, clock.now());
+                // What could not be kept at once is kept later: the vendor need not wait for that.
+                Pin::new(&mut files).poll(cx).map(drop)
+            });
+            let _ = tokio::time::timeout(FILES_PATIENCE, durable).await;
+        }
+        self.phone.close(self.phone_close.unwrap_or(CLOSE_NORMAL));
         let closed = poll_fn(|cx| {
             let now = clock.now();
             let bot = self.bot.poll_closed(cx, now);
@@ -159,6 +188,9 @@ impl Ends {
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, closed).await;
     }
 }
+
+/// How long a vendor waits for what its call leaves; with the close itself, less than 5 s.
+const FILES_PATIENCE: Duration = Duration::from_millis(4_500);
 
 /// How long the closing handshakes of the WebSockets may take.
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);

@@ -36,6 +36,7 @@ use crate::bots;
 use crate::clock::{Clock, unix_ms};
 use crate::config::{Bot, BotChoice, Config, CurrentConfig, RecordingSettings};
 use crate::jobs::CallbackMeter;
+use crate::leavings::Leavings;
 use crate::net::{CONNECT_TIMEOUT, Dns, Egress, RtpPortRange, Trust};
 use crate::recording::Studio;
 use crate::store::{CallbackAddress, Store};
@@ -80,6 +81,8 @@ pub struct Exchange {
     pub sip_ladders: SipLadders,
     /// What is stored.
     pub store: Store,
+    /// Where calls hand over the files that they leave.
+    pub leavings: Leavings,
     records: watch::Sender<Records>,
     sorry_clip: Arc<[i16]>,
     began_s: u64,
@@ -121,12 +124,13 @@ impl Exchange {
         tasks: Tasks,
         registry: Arc<Registry>,
         (locations, sip): (Locations, Option<Arc<SipAgent>>),
-        (store, records, wire_log, sip_ladders, studio): (
+        (store, records, wire_log, sip_ladders, studio, leavings): (
             Store,
             Records,
             Option<WireLog>,
             SipLadders,
             Studio,
+            Leavings,
         ),
     ) -> anyhow::Result<Arc<Self>> {
         Ok(Arc::new(Self {
@@ -148,6 +152,7 @@ impl Exchange {
             wire_log,
             sip_ladders,
             store,
+            leavings,
             records: watch::Sender::new(records),
             sorry_clip: sorry_clip()?,
             began_s: unix_ms() / 1_000,

@@ -11,6 +11,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use anyhow::Context;
+use patchcord_core::agent::is_agent;
 use patchcord_core::vocabulary::{
     CallId, CallRecord, Cause, Counters, Direction, LegReport, LegStatus, Moment, PhoneNumber, Quality,
     Reason, StreamId, TransferReport, TransferStatus, WallClock,
@@ -104,6 +105,7 @@ async fn adopt(store: &Store, config: &Config, tail: &Tail, last_sign: u64) -> a
             started_ms,
             callback: CallbackAddress::known(config.callbacks_of(&fields.to)),
             custom_params: BTreeMap::new(),
+            leaves_files: is_agent(&fields.bot_dialect),
         };
         adopted += 1;
         store.begin_call_unawaited(new, started_ms);

@@ -423,6 +423,7 @@ mod tests {
             started_ms: 1_707_204_900_000,
             callback: CallbackAddress::Known(None),
             custom_params: BTreeMap::new(),
+            leaves_files: false,
         };
         store.begin_call(new, 1_707_204_900_000).await.unwrap();
         let chronicle = Chronicle::new(store.clone(), records);

@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::api::Api;
-use super::calls::{commands, list, place, show, timeline};
+use super::calls::{commands, list, place, show, timeline, transcript};
 use super::problem::{FieldError, ProblemBody};
 use super::{access, bots, callbacks, events, extensions, numbers, recordings, sessions, trunks, watch};
 use crate::config::Role;
@@ -36,8 +36,8 @@ fn reading() -> OpenApiRouter<Api> {
         .routes(routes!(show::events))
         .routes(routes!(show::record))
         .routes(routes!(show::ladder))
-        .routes(routes!(show::transcript))
         .routes(routes!(timeline::timeline))
+        .routes(routes!(transcript::transcript))
         .routes(routes!(events::follow))
         .routes(routes!(callbacks::list))
         .routes(routes!(callbacks::show))

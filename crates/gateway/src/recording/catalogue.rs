@@ -2,16 +2,15 @@
 //!
 //! Every change is durable when it returns. A file that was deleted keeps its note, which says when and why.
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use super::disk::rename;
 use super::{Folders, day_of, is_call_id};
 use crate::config::RecordingFormat;
+use crate::durable::replace;
 
 /// The notes of all recorded calls.
 #[derive(Debug)]
@@ -189,11 +188,7 @@ impl Catalogue {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        let growing = path.with_extension("json.part");
-        let mut file = File::create(&growing)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        rename(&growing, &path)?;
+        replace(&path.with_extension("json.part"), &path, &text)?;
         Ok(())
     }
 

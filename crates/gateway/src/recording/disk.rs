@@ -13,6 +13,7 @@ use tracing::{error, info, warn};
 use super::catalogue::{Catalogue, FileNote};
 use super::recorder::{Ready, RecorderFigures};
 use super::{ogg, wav};
+use crate::durable::rename;
 
 /// What waits for the disk.
 #[derive(Debug)]
@@ -116,33 +117,4 @@ pub(super) fn close_ogg(file: &File) -> io::Result<u64> {
     }
     file.set_len(end as u64)?;
     Ok(granule)
-}
-
-/// Gives a file its name, durably.
-pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    std::fs::rename(from, to)?;
-    sync_folder_of(to)
-}
-
-/// Makes the names in a file's folder durable, and the folder's own.
-pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
-    for folder in path.ancestors().skip(1).take(2) {
-        // The parent of a bare name is where the process stands.
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_made_durable_wherever_the_folder_stands() {
-        for path in ["a", "src/a", "./src/a", "/usr/a", "/a"] {
-            assert!(sync_folder_of(Path::new(path)).is_ok(), "{path}");
-        }
-        assert!(sync_folder_of(Path::new("nowhere/a")).is_err());
-    }
 }

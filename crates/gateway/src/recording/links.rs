@@ -133,7 +133,7 @@ fn open(data_dir: &Path, path: &Path) -> io::Result<Links> {
             let mut file = options.create(true).write(true).truncate(true).mode(0o600).open(&growing)?;
             file.write_all(&key)?;
             file.sync_all()?;
-            super::disk::rename(&growing, path)?;
+            crate::durable::rename(&growing, path)?;
         }
         Err(error) => return Err(error),
     }

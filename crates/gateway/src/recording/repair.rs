@@ -7,10 +7,11 @@ use std::path::Path;
 use tracing::{info, warn};
 
 use super::catalogue::{Catalogue, FileNote, Part, sorted};
-use super::disk::{close_ogg, rename};
+use super::disk::close_ogg;
 use super::opus_file::PRE_SKIP;
 use super::recorder::{GROWING, RANDOM_CHARS, Ready};
 use super::{day_of, wav};
+use crate::durable::rename;
 
 /// Puts every growing file right, names it, notes it and tells of it; nobody may be recording meanwhile. Files that have
 /// no name of ours, or stand in another folder than their call's day, are somebody else's.

@@ -156,7 +156,7 @@ async fn delete_file(
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(DeleteError::Io(error));
             }
-            Ok(()) => super::disk::sync_folder_of(&path)?,
+            Ok(()) => crate::durable::sync_folder_of(&path)?,
             Err(_) => {}
         }
         let deletion = Deletion { at_ms: unix_ms(), why: why.to_owned() };

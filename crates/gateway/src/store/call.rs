@@ -34,6 +34,8 @@ pub struct NewCall {
     pub callback: CallbackAddress,
     /// What goes along with every event.
     pub custom_params: BTreeMap<String, String>,
+    /// Whether its bot is an agent, whose calls leave files.
+    pub leaves_files: bool,
 }
 
 /// Who is who, as the phone leg says it.

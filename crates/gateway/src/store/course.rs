@@ -212,6 +212,7 @@ mod tests {
             started_ms: 1_000,
             callback,
             custom_params: BTreeMap::new(),
+            leaves_files: false,
         };
         StoredCall::begun(&new, "here")
     }

@@ -9,6 +9,7 @@ use super::course::{self, Fact};
 use super::deliveries;
 use super::engine::{Link, Query};
 use super::rows::{list, pieces, tuples};
+use super::talk::Beside;
 use super::{EventBody, EventName, StoreError};
 use crate::hex::hex;
 
@@ -27,6 +28,10 @@ struct Draft {
     told: Vec<NewEvent>,
     /// Whether events of earlier batches may want a delivery.
     address_came: bool,
+    /// Whether its own row is to be written.
+    is_changed: bool,
+    /// What is written beside its row, and when that was told.
+    beside: Vec<(Beside, u64)>,
 }
 
 struct NewEvent {
@@ -49,7 +54,9 @@ impl Drafts {
             return;
         }
         let told = course::begin(&call);
-        self.keep(call).tell(told, body);
+        let draft = self.keep(call);
+        draft.is_changed = true;
+        draft.tell(told, body);
     }
 
     /// Something became of a call. Returns whether there is such a call.
@@ -57,8 +64,16 @@ impl Drafts {
         let Some(draft) = self.draft(call_id) else { return false };
         let knew_address = draft.call.callback_known;
         let told = course::apply(&mut draft.call, fact, at_ms);
+        draft.is_changed = true;
         draft.address_came |= draft.call.callback_known != knew_address;
         draft.tell(told, body);
+        true
+    }
+
+    /// Something is to be written beside a call's row. Returns whether there is such a call.
+    pub(super) fn add(&mut self, call_id: &str, beside: &Beside, at_ms: u64) -> bool {
+        let Some(draft) = self.draft(call_id) else { return false };
+        draft.beside.push((beside.clone(), at_ms));
         true
     }
 
@@ -72,14 +87,21 @@ impl Drafts {
     fn keep(&mut self, call: StoredCall) -> &mut Draft {
         let place = self.drafts.len();
         self.places.insert(call.call_id.clone(), place);
-        self.drafts.push(Draft { call, told: Vec::new(), address_came: false });
+        let (told, beside) = (Vec::new(), Vec::new());
+        self.drafts.push(Draft { call, told, address_came: false, is_changed: false, beside });
         &mut self.drafts[place]
     }
 
     /// Writes everything.
     pub(super) async fn flush(self, link: &mut Link) -> Result<(), StoreError> {
-        for piece in pieces(&self.drafts) {
+        let changed: Vec<_> = self.drafts.iter().filter(|draft| draft.is_changed).collect();
+        for piece in pieces(&changed) {
             StoredCall::write_all(piece.iter().map(|draft| &draft.call), piece.len()).execute(link).await?;
+        }
+        for Draft { call, beside, .. } in &self.drafts {
+            for (beside, at_ms) in beside {
+                beside.write(link, (&call.call_id, &call.server), *at_ms).await?;
+            }
         }
         let mut events = Vec::new();
         for draft in &self.drafts {

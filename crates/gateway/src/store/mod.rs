@@ -17,6 +17,7 @@ mod queue;
 mod rows;
 mod schema;
 mod status;
+mod talk;
 mod traces;
 mod transfers;
 mod work;
@@ -27,6 +28,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use patchcord_core::vocabulary::Utterance;
 use tokio::sync::{oneshot, watch};
 
 use crate::config::Database;
@@ -40,6 +42,9 @@ pub use health::{COMMIT_BOUNDS_MS, StoreFigures};
 pub use keys::KeyClaim;
 pub use queue::BATCH_MAX;
 pub use status::{CallStatus, EventName};
+pub use talk::{
+    Beside, CallFileNames, ExtractedFields, FieldsState, PlacedUtterance, StoredCallFiles, StoredFields,
+};
 pub use traces::Trace;
 pub use transfers::{UNIX_CLOCK, since_1970};
 pub use writer::StoreThread;
@@ -111,6 +116,25 @@ impl Store {
     pub fn keep_trace(&self, call_id: &str, trace: Trace, document: String) {
         let work = Work::Trace { call_id: call_id.into(), trace, document: document.into() };
         self.queue.push(Entry::new(work, 0));
+    }
+
+    /// Stores what a call with an agent tells beside its own course, without waiting.
+    pub fn add(&self, call_id: &str, beside: Beside, at_ms: u64) {
+        self.queue.push(Entry::new(Work::Beside(call_id.into(), Box::new(beside)), at_ms));
+    }
+
+    /// The same; resolves after the commit, and with it after everything that the call told before. Returns whether
+    /// there is such a call.
+    ///
+    /// # Errors
+    /// As [`Store::begin_call`].
+    pub async fn add_acknowledged(
+        &self,
+        call_id: &str,
+        beside: Beside,
+        at_ms: u64,
+    ) -> Result<bool, StoreError> {
+        self.found(Work::Beside(call_id.into(), Box::new(beside)), at_ms).await
     }
 
     /// Whether the line of writes is short enough for another call to come in.
@@ -276,6 +300,26 @@ impl Store {
     /// Forgets keys that somebody came with before `before_ms`.
     pub async fn forget_keys(&self, before_ms: u64, now_ms: u64) -> Result<bool, StoreError> {
         self.found(Work::ForgetKeys { before_ms }, now_ms).await
+    }
+
+    /// What was said in a call, in order.
+    pub async fn utterances_of(&self, call_id: &str) -> Result<Vec<Utterance>, StoreError> {
+        talk::utterances(&self.readers, call_id).await
+    }
+
+    /// What was learned from a call.
+    pub async fn fields_of(&self, call_id: &str) -> Result<Option<StoredFields>, StoreError> {
+        talk::fields(&self.readers, call_id).await
+    }
+
+    /// What is known of a call's files; `None` for a call that leaves none.
+    pub async fn files_of(&self, call_id: &str) -> Result<Option<StoredCallFiles>, StoreError> {
+        talk::files(&self.readers, call_id).await
+    }
+
+    /// The calls of this server that are over and whose files are still to be written, oldest first.
+    pub async fn files_due(&self, limit: usize) -> Result<Vec<String>, StoreError> {
+        talk::files_due(&self.readers, &self.server, limit).await
     }
 
     /// A value that is kept over restarts.

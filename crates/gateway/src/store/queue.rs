@@ -206,6 +206,7 @@ mod tests {
             started_ms: 0,
             callback: CallbackAddress::Known(None),
             custom_params: Default::default(),
+            leaves_files: false,
         };
         let (done, _) = oneshot::channel();
         Entry { done: Some(done), ..Entry::new(Work::Begin(Box::new(new)), 0) }

@@ -7,6 +7,7 @@ use super::drafts::Drafts;
 use super::engine::{Link, Query};
 use super::keys::{self, KeyClaim};
 use super::queue::Entry;
+use super::talk::Beside;
 use super::traces::{self, Left, Trace};
 use super::{EventBody, StoreError};
 
@@ -15,6 +16,7 @@ pub(super) enum Work {
     Begin(Box<NewCall>),
     Fact(Box<str>, Box<Fact>),
     Trace { call_id: Box<str>, trace: Trace, document: Box<str> },
+    Beside(Box<str>, Box<Beside>),
     Attempt { event_id: Box<str>, outcome: AttemptOutcome, next_at_ms: Option<u64> },
     Replay(Box<str>),
     ClaimKey { scope: Box<str>, name: Box<str>, fingerprint: Box<str> },
@@ -30,7 +32,7 @@ impl Work {
     fn call_id(&self) -> Option<&str> {
         match self {
             Self::Begin(new) => Some(&new.call_id),
-            Self::Fact(call_id, _) => Some(call_id),
+            Self::Fact(call_id, _) | Self::Beside(call_id, _) => Some(call_id),
             // It stands beside the call's row, which is neither read nor changed.
             Self::Trace { .. }
             | Self::Attempt { .. }
@@ -76,6 +78,9 @@ impl Scribe {
             done.push(match work {
                 Work::Begin(new) => {
                     drafts.begin(StoredCall::begun(new, &self.server), &*self.body);
+                    if new.leaves_files {
+                        drafts.add(&new.call_id, &Beside::LeavesFiles, *at_ms);
+                    }
                     Done::Written
                 }
                 Work::Fact(call_id, fact) => Done::Found(drafts.change(call_id, fact, *at_ms, &*self.body)),
@@ -83,6 +88,7 @@ impl Scribe {
                     left.push(Left { call_id, trace: *trace, document });
                     Done::Written
                 }
+                Work::Beside(call_id, beside) => Done::Found(drafts.add(call_id, beside, *at_ms)),
                 Work::Attempt { .. } => Done::Found(attempted.next().unwrap_or(false)),
                 Work::Replay(event_id) => Done::Found(deliveries::replay(link, event_id, *at_ms).await?),
                 Work::ClaimKey { scope, name, fingerprint } => Done::Claimed(

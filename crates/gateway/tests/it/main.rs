@@ -10,6 +10,7 @@ mod discretion;
 mod doctor;
 mod foreign;
 mod hostile;
+mod leavings;
 mod meter;
 mod reload;
 mod requirements;

@@ -6,6 +6,7 @@ mod faults;
 pub mod ground;
 pub mod pace;
 mod restart;
+pub mod talk;
 
 use std::pin::Pin;
 

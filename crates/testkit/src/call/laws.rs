@@ -191,6 +191,7 @@ impl Witness {
             CallFact::InProgress => &[None, Some(CallFact::Ringing)],
             CallFact::Transfer(_)
             | CallFact::EngineConnected
+            | CallFact::StopReceived
             | CallFact::Utterance(_)
             | CallFact::Fields(_)
             | CallFact::Timeline(_) => return,

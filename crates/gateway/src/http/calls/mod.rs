@@ -5,6 +5,7 @@ pub mod list;
 pub mod place;
 pub mod show;
 pub mod timeline;
+pub mod transcript;
 mod view;
 
 use axum::extract::{FromRequestParts, Path};

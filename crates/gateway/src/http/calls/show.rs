@@ -1,4 +1,4 @@
-//! `GET /calls/{call_id}` and what is behind it: transfers, events, the record, the ladder, the transcript.
+//! `GET /calls/{call_id}` and what is behind it: transfers, events, the record, the ladder.
 
 use axum::Json;
 use axum::extract::State;
@@ -17,6 +17,7 @@ use crate::http::events::EventView;
 use crate::http::openapi::CallProblems;
 use crate::http::problem::Problem;
 use crate::jobs::LegFields;
+use crate::leavings::call_file;
 use crate::tasks::blocking;
 
 /// The legs of a call's transfers.
@@ -96,7 +97,9 @@ pub async fn events(State(api): State<Api>, CallName(call_id): CallName) -> Resu
     Ok(Json(EventList { data: events.into_iter().map(EventView::of).collect() }))
 }
 
-/// The record of a call that is over, as it stands in `calls.jsonl`
+/// The record of a call that is over
+///
+/// As it stands in `calls.jsonl`; of a call with an agent, its call file: the same fields, and what the conversation was.
 #[utoipa::path(
     get,
     path = "/calls/{call_id}/record",
@@ -104,16 +107,17 @@ pub async fn events(State(api): State<Api>, CallName(call_id): CallName) -> Resu
     tag = "calls",
     params(("call_id" = String, Path, description = "The call's id")),
     responses(
-        (status = 200, description = "Its record: see records.md", body = Object, content_type = "application/json"),
+        (status = 200, description = "Its record: see records.md, agent-calls.md", body = Object, content_type = "application/json"),
         CallProblems,
     ),
 )]
 pub async fn record(State(api): State<Api>, CallName(call_id): CallName) -> Result<Response, Problem> {
     let call = find(&api, &call_id).await?;
-    match call.record {
-        Some(record) => Ok(([(CONTENT_TYPE, "application/json")], record).into_response()),
-        None => Err(missing("no_record", "a call has a record once it is over")),
-    }
+    let Some(line) = call.record.clone() else {
+        return Err(missing("no_record", "a call has a record once it is over"));
+    };
+    let record = call_file(&api.exchange.store, &call).await.map_err(unavailable)?.unwrap_or(line);
+    Ok(([(CONTENT_TYPE, "application/json")], record).into_response())
 }
 
 /// The messages of a call's wires as a picture
@@ -143,21 +147,6 @@ pub async fn ladder(State(api): State<Api>, CallName(call_id): CallName) -> Resu
     }
 }
 
-fn missing(code: &'static str, detail: &str) -> Problem {
+pub(super) fn missing(code: &'static str, detail: &str) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, code, detail)
-}
-
-/// What was said in a call
-#[utoipa::path(
-    get,
-    path = "/calls/{call_id}/transcript",
-    operation_id = "show_transcript",
-    tag = "calls",
-    params(("call_id" = String, Path, description = "The call's id")),
-    responses(CallProblems),
-)]
-pub async fn transcript(State(api): State<Api>, CallName(call_id): CallName) -> Result<Response, Problem> {
-    let call = find(&api, &call_id).await?;
-    let detail = format!("bots of the kind {} leave no transcript", call.bot_dialect);
-    Err(missing("no_transcript", &detail))
 }

@@ -12,7 +12,7 @@ use super::ask;
 use super::folder::Folder;
 use super::program::Program;
 use crate::store::ground::{Ground, ended, new_call};
-use crate::store::{calls, deliveries, pace};
+use crate::store::{calls, deliveries, pace, talk};
 
 /// A running PostgreSQL; it ends with its owner.
 pub struct Postgresql {
@@ -107,8 +107,8 @@ fn as_user(program: &Path) -> Command {
 #[tokio::test]
 async fn the_whole_suite_of_the_store_holds_on_postgresql() {
     let server = Postgresql::start("suite").await;
-    for (number, (name, case)) in calls::CASES.iter().chain(deliveries::CASES).chain(pace::CASES).enumerate()
-    {
+    let cases = calls::CASES.iter().chain(deliveries::CASES).chain(pace::CASES).chain(talk::CASES);
+    for (number, (name, case)) in cases.enumerate() {
         eprintln!("{name}");
         let database = server.database(&format!("suite_{number}")).await;
         tokio::time::timeout(Duration::from_secs(60), case(Ground::at(database))).await.expect(name);

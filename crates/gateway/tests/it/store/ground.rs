@@ -104,6 +104,7 @@ pub fn new_call(call_id: &str, started_ms: u64) -> NewCall {
         started_ms,
         callback: CallbackAddress::Known(None),
         custom_params: BTreeMap::from([("order".to_owned(), "7\"7".to_owned())]),
+        leaves_files: false,
     }
 }
 

@@ -113,6 +113,7 @@ const FORBIDDEN: &[(&str, &str, &[&str])] = &[
     ("gateway", "http", &["app", "cli"]),
     ("gateway", "doctor", &["app", "bots", "cli", "http"]),
     ("gateway", "recording", &["app", "calls", "http", "cli"]),
+    ("gateway", "leavings", &["app", "bots", "calls", "cli", "http", "jobs", "net", "recording"]),
 ];
 
 fn modules(tree: &Tree) -> Vec<Finding> {
