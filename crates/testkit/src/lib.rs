@@ -3,6 +3,7 @@
 //! Nothing that ships depends on this crate.
 
 pub mod call;
+pub mod engine;
 pub mod lossy_link;
 pub mod sound_comparison;
 pub mod step_clock;
