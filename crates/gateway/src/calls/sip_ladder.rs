@@ -149,12 +149,13 @@ impl Kept {
 
     fn take_over(&mut self, up: &HashSet<Box<str>>, quiet_since: u64) -> Vec<(Box<str>, SipLadder)> {
         let Self { dialogs, calls, .. } = self;
-        let is_quiet = |sip: &Box<str>| {
+        let is_quiet = |sip: &str| {
             let last = dialogs.get(sip).and_then(|dialog| dialog.rungs.last());
             last.is_none_or(|rung| rung.at_ms <= quiet_since)
         };
-        let over: Vec<_> =
-            calls.extract_if(|call, sips| !up.contains(call) && sips.iter().all(is_quiet)).collect();
+        let over: Vec<_> = calls
+            .extract_if(|call, sips| !up.contains(call) && sips.iter().all(|sip| is_quiet(sip)))
+            .collect();
         let mut ladder = |sips: Vec<Box<str>>| SipLadder {
             dialogs: sips.iter().filter_map(|sip| dialogs.remove(sip)).collect(),
         };

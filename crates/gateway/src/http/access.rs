@@ -54,7 +54,7 @@ fn admit(api: &Api, role: Role, request: &Request) -> Result<(Caller, Role), Pro
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "key_required", "the key is missing or wrong")
             .with_header("www-authenticate", "Bearer"));
     };
-    if is_session && !(request.method().is_safe() && !request.headers().contains_key(UPGRADE)) {
+    if is_session && (!request.method().is_safe() || request.headers().contains_key(UPGRADE)) {
         check_own_page(&config, request.headers())?;
     }
     let name = Arc::<str>::from(key.name.as_str());

@@ -46,25 +46,25 @@ impl Wired {
     fn tell(&mut self, event: &CallEvent) {
         let mut out = Out::new();
         self.bot_side.encode(event, self.now, &mut out);
-        self.to_engine(&out);
+        self.give_engine(&out);
     }
 
     fn ask(&mut self, command: &CallCommand) {
         let mut out = Out::new();
         self.phone_side.encode(command, self.now, &mut out);
-        self.to_phone(&out);
+        self.give_phone(&out);
     }
 
     fn caller(&mut self, audio: &[u8]) {
         let mut out = Out::new();
         self.bot_side.encode_audio(audio, self.now, &mut out);
-        self.to_engine(&out);
+        self.give_engine(&out);
     }
 
     fn bot(&mut self, audio: &[u8]) {
         let mut out = Out::new();
         self.phone_side.encode_audio(audio, self.now, &mut out);
-        self.to_phone(&out);
+        self.give_phone(&out);
     }
 
     fn pass(&mut self, time: Duration) {
@@ -79,16 +79,16 @@ impl Wired {
         if self.phone_side.poll_timeout().is_some_and(|due| due <= self.now) {
             let mut out = Out::new();
             self.phone_side.handle_timeout(self.now, &mut out);
-            self.to_phone(&out);
+            self.give_phone(&out);
         }
         if self.bot_side.poll_timeout().is_some_and(|due| due <= self.now) {
             let mut out = Out::new();
             self.bot_side.handle_timeout(self.now, &mut out);
-            self.to_engine(&out);
+            self.give_engine(&out);
         }
     }
 
-    fn to_engine(&mut self, from: &Out<CallCommand>) {
+    fn give_engine(&mut self, from: &Out<CallCommand>) {
         self.closed = self.closed.or(from.close_code());
         for (_, wire) in from.messages() {
             let mut out = Out::new();
@@ -99,11 +99,11 @@ impl Wired {
                     Heard::Item(event) => self.events.push(event.clone()),
                 }
             }
-            self.to_phone(&out);
+            self.give_phone(&out);
         }
     }
 
-    fn to_phone(&mut self, from: &Out<CallEvent>) {
+    fn give_phone(&mut self, from: &Out<CallEvent>) {
         for (_, wire) in from.messages() {
             let mut out = Out::new();
             assert_eq!(self.bot_side.decode(wire, self.now, &mut out), Ok(()), "{wire:?}");
@@ -113,7 +113,7 @@ impl Wired {
                     Heard::Item(command) => self.commands.push(command.clone()),
                 }
             }
-            self.to_engine(&out);
+            self.give_engine(&out);
         }
     }
 

@@ -118,8 +118,7 @@ async fn a_disk_that_stands_still_is_heard_on_no_call_and_told_to_everybody() {
         assert_eq!(outcome(&mut Phone::dial("echo", &sip, &[pcmu()]).await).await, Err(503));
         stall.end().await;
         until(&http, "/ready", "\"ready\"").await;
-        let phone = Phone::call("echo", &sip).await;
-        phone
+        Phone::call("echo", &sip).await
     };
     let (report, phone) = tokio::join!(holding, standing_still);
     meter.close().await;
