@@ -78,6 +78,8 @@ pub enum Output<'a> {
     Answered,
     /// A recording began, goes on, or is over.
     Tape(TapeKind, TapePiece<'a>),
+    /// What the caller says and hears, for those who listen to the call at this moment: two channels, as of a recording.
+    Overheard(TapePiece<'a>),
     /// A stretch of the loudness curve: pairs of caller and heard, from step `at` of 20 ms since audio first flowed;
     /// 0 is silence, 127 full scale, and steps that are never told are silence.
     Loudness {
@@ -166,6 +168,31 @@ pub enum TapePiece<'a> {
     Dropped,
 }
 
+/// For whom a reel runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReelFor {
+    /// A recording.
+    Tape(TapeKind),
+    /// Those who listen at this moment.
+    Listeners,
+}
+
+impl ReelFor {
+    pub(super) const fn channels(self) -> usize {
+        match self {
+            Self::Tape(kind) => kind.channels(),
+            Self::Listeners => TapeKind::Call.channels(),
+        }
+    }
+
+    const fn output(self, piece: TapePiece<'_>) -> Output<'_> {
+        match self {
+            Self::Tape(kind) => Output::Tape(kind, piece),
+            Self::Listeners => Output::Overheard(piece),
+        }
+    }
+}
+
 impl TapeKind {
     /// How many channels it has.
     pub const fn channels(self) -> usize {
@@ -190,8 +217,8 @@ enum Waiting {
     Datagram(Party, Port, SocketAddr, Range<usize>),
     Wire { to: Leg, class: WireClass, binary: bool, span: Range<usize> },
     ReachNextBot(BotWish, MediaFormat),
-    Tape(TapeKind, TapePiece<'static>),
-    TapeSound(TapeKind, Range<usize>),
+    Tape(ReelFor, TapePiece<'static>),
+    TapeSound(ReelFor, Range<usize>),
     Loudness(u64, Range<usize>),
     Dial(LegNo, Destination, PhoneNumber),
     Report(CallFact),
@@ -268,30 +295,30 @@ impl Outputs {
         self.waiting.push_back(Waiting::Ended(record));
     }
 
-    pub(super) fn tape_started(&mut self, kind: TapeKind, sample_rate: u32) {
-        self.waiting.push_back(Waiting::Tape(kind, TapePiece::Started { sample_rate }));
+    pub(super) fn tape_started(&mut self, reel: ReelFor, sample_rate: u32) {
+        self.waiting.push_back(Waiting::Tape(reel, TapePiece::Started { sample_rate }));
     }
 
-    pub(super) fn tape_sound(&mut self, kind: TapeKind, samples: &[i16]) {
+    pub(super) fn tape_sound(&mut self, reel: ReelFor, samples: &[i16]) {
         let start = self.samples.len();
         self.samples.extend_from_slice(samples);
-        self.waiting.push_back(Waiting::TapeSound(kind, start..self.samples.len()));
+        self.waiting.push_back(Waiting::TapeSound(reel, start..self.samples.len()));
     }
 
-    pub(super) fn tape_silence(&mut self, kind: TapeKind, frames: u64) {
-        self.waiting.push_back(Waiting::Tape(kind, TapePiece::Silence(frames)));
+    pub(super) fn tape_silence(&mut self, reel: ReelFor, frames: u64) {
+        self.waiting.push_back(Waiting::Tape(reel, TapePiece::Silence(frames)));
     }
 
     pub(super) fn bot_part_ends(&mut self, frames: u64) {
-        self.waiting.push_back(Waiting::Tape(TapeKind::Call, TapePiece::BotPartEnds(frames)));
+        self.waiting.push_back(Waiting::Tape(ReelFor::Tape(TapeKind::Call), TapePiece::BotPartEnds(frames)));
     }
 
     pub(super) fn tape_dropped(&mut self, kind: TapeKind) {
-        self.waiting.push_back(Waiting::Tape(kind, TapePiece::Dropped));
+        self.waiting.push_back(Waiting::Tape(ReelFor::Tape(kind), TapePiece::Dropped));
     }
 
-    pub(super) fn tape_stopped(&mut self, kind: TapeKind) {
-        self.waiting.push_back(Waiting::Tape(kind, TapePiece::Stopped));
+    pub(super) fn tape_stopped(&mut self, reel: ReelFor) {
+        self.waiting.push_back(Waiting::Tape(reel, TapePiece::Stopped));
     }
 
     pub(super) fn loudness(&mut self, at: u64, levels: &[u8]) {
@@ -333,8 +360,8 @@ impl Outputs {
         Some(match next {
             Waiting::Plain(plain) => plain.into(),
             Waiting::ReachNextBot(wish, phone) => Output::ReachNextBot { wish, phone },
-            Waiting::Tape(kind, piece) => Output::Tape(kind, piece),
-            Waiting::TapeSound(kind, span) => Output::Tape(kind, TapePiece::Sound(&self.samples[span])),
+            Waiting::Tape(reel, piece) => reel.output(piece),
+            Waiting::TapeSound(reel, span) => reel.output(TapePiece::Sound(&self.samples[span])),
             Waiting::Loudness(at, span) => Output::Loudness { at, levels: &self.bytes[span] },
             Waiting::Queue(order) => Output::Queue(order),
             Waiting::Ended(record) => Output::Ended(record),

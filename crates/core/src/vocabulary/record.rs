@@ -183,4 +183,6 @@ counters! {
     phone_flood_bytes,
     /// Audio messages to the bot or the vendor dropped because that end read too slowly.
     outbox_dropped,
+    /// Times that somebody began to listen to the call.
+    listened_in,
 }

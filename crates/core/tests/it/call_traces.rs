@@ -141,6 +141,8 @@ fn recording() -> impl Strategy<Value = RecordingOrder> {
         1 => Just(RecordingOrder::Resume),
         1 => Just(RecordingOrder::StartVoicemail),
         1 => Just(RecordingOrder::StopVoicemail),
+        2 => Just(RecordingOrder::StartListening),
+        1 => Just(RecordingOrder::StopListening),
     ]
 }
 

@@ -22,7 +22,7 @@ pub(super) struct Witness {
     next_is_asked_for: bool,
     bots: usize,
     /// The recordings that run.
-    tapes: Vec<TapeKind>,
+    tapes: Vec<Option<TapeKind>>,
     /// The legs of its transfers.
     pub(super) legs: Legs,
     record: Option<Box<CallRecord>>,
@@ -162,7 +162,8 @@ impl Witness {
             Output::NextBotTakesOver => self.takes_over(next),
             Output::DropNextBot => self.next_is_asked_for = false,
             Output::Queue(_) => {}
-            Output::Tape(kind, piece) => self.tapes(kind, piece),
+            Output::Tape(kind, piece) => self.tapes(Some(kind), piece),
+            Output::Overheard(piece) => self.tapes(None, piece),
             Output::Loudness { levels, .. } => assert!(!levels.is_empty() && levels.len() % 2 == 0),
             Output::Leg(leg, order) => self.legs.see(leg, &order),
             Output::Report(CallFact::Transfer(report)) => self.legs.hear(*report),
@@ -209,7 +210,8 @@ impl Witness {
         self.bot_speaks(dialect);
     }
 
-    fn tapes(&mut self, kind: TapeKind, piece: TapePiece<'_>) {
+    /// A recording, or without a kind what listeners hear.
+    fn tapes(&mut self, kind: Option<TapeKind>, piece: TapePiece<'_>) {
         let runs = self.tapes.contains(&kind);
         match piece {
             TapePiece::Started { sample_rate } => {
@@ -217,7 +219,7 @@ impl Witness {
                 self.tapes.push(kind);
             }
             TapePiece::Sound(samples) => {
-                assert!(runs && samples.len() % kind.channels() == 0, "{kind:?} has no beginning");
+                assert!(runs && samples.len() % kind.unwrap_or(TapeKind::Call).channels() == 0, "{kind:?} has no beginning");
             }
             TapePiece::Silence(_) | TapePiece::BotPartEnds(_) => assert!(runs, "{kind:?} has no beginning"),
             TapePiece::Stopped | TapePiece::Dropped => {

@@ -19,7 +19,7 @@ use self::curve::Curve;
 use self::reel::{Reel, ReelSettings};
 use super::Call;
 use super::ending::CLIP_FORMAT;
-use super::output::{Outputs, TapeKind};
+use super::output::{Outputs, ReelFor, TapeKind};
 use super::phone_leg::PhoneLeg;
 
 pub use self::curve::CELL as LOUDNESS_STEP;
@@ -62,6 +62,10 @@ pub enum RecordingOrder {
     StopVoicemail,
     /// The caller's message is over, and nothing of it is kept.
     DropVoicemail,
+    /// Somebody listens from here on, perhaps beside others. What a recording would not keep, they do not hear.
+    StartListening,
+    /// Nobody listens any more.
+    StopListening,
 }
 
 /// How the recording of a call stands.
@@ -95,6 +99,7 @@ pub(super) struct Tape {
     consent_left: Option<Duration>,
     call: Option<Box<Reel>>,
     voicemail: Option<Box<Reel>>,
+    listening: Option<Box<Reel>>,
     /// A pause that was asked for before there was a recording.
     pause_first: bool,
 }
@@ -102,7 +107,7 @@ pub(super) struct Tape {
 impl Tape {
     pub(super) fn new(plan: RecordingPlan) -> Self {
         let (curve, pause_first) = (Curve::default(), false);
-        Self { plan, curve, consent_left: None, call: None, voicemail: None, pause_first }
+        Self { plan, curve, consent_left: None, call: None, voicemail: None, listening: None, pause_first }
     }
 
     /// Audio flows from here on.
@@ -151,30 +156,36 @@ impl Tape {
 
     fn pause(&mut self, pause: bool) {
         self.pause_first = pause;
-        if let Some(reel) = &mut self.call {
-            reel.pause(pause);
-        }
+        self.call.iter_mut().chain(&mut self.listening).for_each(|reel| reel.pause(pause));
     }
 
     fn begin(&mut self, mut settings: ReelSettings, now: Moment, outputs: &mut Outputs) {
-        let voicemail = settings.kind == TapeKind::Voicemail;
-        settings.mask_digits = self.plan.mask_digits && !voicemail;
-        let place = if voicemail { &mut self.voicemail } else { &mut self.call };
+        let is_voicemail = settings.whose == ReelFor::Tape(TapeKind::Voicemail);
+        settings.mask_digits = self.plan.mask_digits && !is_voicemail;
+        let place = match settings.whose {
+            ReelFor::Tape(TapeKind::Call) => {
+                self.consent_left = None;
+                &mut self.call
+            }
+            ReelFor::Tape(TapeKind::Voicemail) => &mut self.voicemail,
+            ReelFor::Listeners => &mut self.listening,
+        };
         let reel = place.get_or_insert_with(|| Box::new(Reel::new(settings, now, outputs)));
-        if !voicemail {
-            self.consent_left = None;
+        if !is_voicemail {
             reel.pause(self.pause_first);
         }
     }
 
-    fn stop(&mut self, kind: TapeKind, now: Moment, outputs: &mut Outputs) {
-        let reel = match kind {
-            TapeKind::Call => {
+    fn stop(&mut self, whose: ReelFor, now: Moment, outputs: &mut Outputs) {
+        let reel = match whose {
+            ReelFor::Tape(TapeKind::Call) => {
                 self.consent_left = None;
                 self.pause_first = false;
+                self.listening.iter_mut().for_each(|reel| reel.pause(false));
                 self.call.take()
             }
-            TapeKind::Voicemail => self.voicemail.take(),
+            ReelFor::Tape(TapeKind::Voicemail) => self.voicemail.take(),
+            ReelFor::Listeners => self.listening.take(),
         };
         if let Some(mut reel) = reel {
             reel.end(now, outputs);
@@ -187,7 +198,7 @@ impl Tape {
     }
 
     fn reels(&mut self) -> impl Iterator<Item = &mut Box<Reel>> {
-        self.call.iter_mut().chain(&mut self.voicemail)
+        self.call.iter_mut().chain(&mut self.voicemail).chain(&mut self.listening)
     }
 }
 
@@ -199,7 +210,7 @@ impl Call {
 
     /// Does what is asked of the recordings; what the call is not in a state for changes nothing.
     pub(super) fn record_sound(&mut self, order: RecordingOrder, now: Moment) {
-        let (call, voicemail) = (TapeKind::Call, TapeKind::Voicemail);
+        let (call, voicemail) = (ReelFor::Tape(TapeKind::Call), ReelFor::Tape(TapeKind::Voicemail));
         match order {
             RecordingOrder::Start if self.answered_at.is_some() && self.is_audible() => {
                 self.announce_recording(now);
@@ -215,10 +226,15 @@ impl Call {
             RecordingOrder::StartVoicemail => {}
             RecordingOrder::DropVoicemail => {
                 if self.tape.voicemail.take().is_some() {
-                    self.outputs.tape_dropped(voicemail);
+                    self.outputs.tape_dropped(TapeKind::Voicemail);
                 }
             }
             RecordingOrder::StopVoicemail => self.tape.stop(voicemail, now, &mut self.outputs),
+            RecordingOrder::StartListening => {
+                self.counters.listened_in += 1;
+                self.begin_tape(ReelFor::Listeners, now);
+            }
+            RecordingOrder::StopListening => self.tape.stop(ReelFor::Listeners, now, &mut self.outputs),
         }
     }
 
@@ -247,7 +263,7 @@ impl Call {
     /// Serves the recordings: begins the one that the caller has been told of, gives away what is ready.
     pub(super) fn wake_tape(&mut self, now: Moment) {
         if self.tape.consent_left.is_some_and(|left| left.is_zero()) {
-            self.begin_tape(TapeKind::Call, now);
+            self.begin_tape(ReelFor::Tape(TapeKind::Call), now);
         }
         let Self { tape, outputs, .. } = self;
         for reel in tape.reels().filter(|reel| reel.is_ripe(now)) {
@@ -258,8 +274,9 @@ impl Call {
 
     /// The call is over.
     pub(super) fn end_tape(&mut self, now: Moment) {
-        self.tape.stop(TapeKind::Call, now, &mut self.outputs);
-        self.tape.stop(TapeKind::Voicemail, now, &mut self.outputs);
+        for whose in [ReelFor::Tape(TapeKind::Call), ReelFor::Tape(TapeKind::Voicemail), ReelFor::Listeners] {
+            self.tape.stop(whose, now, &mut self.outputs);
+        }
         self.tape.curve.end(&mut self.outputs);
     }
 
@@ -272,18 +289,18 @@ impl Call {
                 self.speaker.push_clip(&clip, now);
                 self.tape.consent_left = Some(self.speaker.depth());
             }
-            None => self.begin_tape(TapeKind::Call, now),
+            None => self.begin_tape(ReelFor::Tape(TapeKind::Call), now),
         }
     }
 
-    fn begin_tape(&mut self, kind: TapeKind, now: Moment) {
+    fn begin_tape(&mut self, whose: ReelFor, now: Moment) {
         let late_max = match &self.phone {
             // RTP tells its own gaps; a WebSocket knows only that something came.
             PhoneLeg::Rtp(_) => [Duration::from_secs(1), LATE_AFTER_STANDSTILL],
             PhoneLeg::Vendor(_) => [LATE_AFTER_STANDSTILL, Duration::from_millis(20)],
         };
         let sample_rate = self.speaker.leg().sample_rate;
-        let settings = ReelSettings { kind, sample_rate, mask_digits: false, late_max };
+        let settings = ReelSettings { whose, sample_rate, mask_digits: false, late_max };
         self.tape.begin(settings, now, &mut self.outputs);
     }
 }

@@ -6,14 +6,18 @@ use std::time::Duration;
 use crate::media::{Converter, MediaFormat, decode_samples};
 use crate::vocabulary::Moment;
 
-use super::super::output::{Outputs, TapeKind};
+use super::super::output::{Outputs, ReelFor};
 use super::key_mask::KeyMask;
 use super::track::Track;
 use super::{RecordingState, Side};
 
 /// The window of one recording.
 pub(super) struct Reel {
-    kind: TapeKind,
+    whose: ReelFor,
+    /// Samples that are given away at once.
+    stretch: u64,
+    /// Samples of the past in which what comes late still finds its place.
+    hold: u64,
     format: MediaFormat,
     channels: usize,
     began: Moment,
@@ -38,7 +42,7 @@ struct Channel {
 /// What a recording is to be like.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ReelSettings {
-    pub(super) kind: TapeKind,
+    pub(super) whose: ReelFor,
     pub(super) sample_rate: u32,
     pub(super) mask_digits: bool,
     /// How late a frame of the caller, and one to the caller, may be and still follow the one before it.
@@ -47,14 +51,20 @@ pub(super) struct ReelSettings {
 
 impl Reel {
     pub(super) fn new(settings: ReelSettings, now: Moment, outputs: &mut Outputs) -> Self {
-        let ReelSettings { kind, sample_rate, mask_digits, late_max } = settings;
+        let ReelSettings { whose, sample_rate, mask_digits, late_max } = settings;
         let format = MediaFormat::linear16(sample_rate);
-        let channels = kind.channels();
-        outputs.tape_started(kind, sample_rate);
+        let channels = whose.channels();
+        outputs.tape_started(whose, sample_rate);
         let slack = format.samples_in(SLACK);
-        let window = format.samples_in(STRETCH + HOLD + AHEAD);
+        let (stretch, hold) = match whose {
+            ReelFor::Tape(_) => (STRETCH, HOLD),
+            ReelFor::Listeners => (LISTENERS_STRETCH, LISTENERS_HOLD),
+        };
+        let window = format.samples_in(stretch + hold + AHEAD);
         Self {
-            kind,
+            whose,
+            stretch: format.samples_in(stretch),
+            hold: format.samples_in(hold),
             format,
             channels,
             began: now,
@@ -127,7 +137,7 @@ impl Reel {
 
     /// Gives away what is old enough to be whole.
     pub(super) fn advance(&mut self, now: Moment, outputs: &mut Outputs) {
-        let (stretch, hold) = (self.format.samples_in(STRETCH), self.format.samples_in(HOLD));
+        let (stretch, hold) = (self.stretch, self.hold);
         while let ripe = self.frame_at(now).saturating_sub(self.base + hold)
             && ripe >= stretch
         {
@@ -136,7 +146,7 @@ impl Reel {
                 // The process stood still: what nobody wrote is silence, however long it was.
                 self.give(held, outputs);
                 let silent = ripe - held;
-                outputs.tape_silence(self.kind, silent);
+                outputs.tape_silence(self.whose, silent);
                 self.base += silent;
             } else {
                 self.give(stretch, outputs);
@@ -146,7 +156,7 @@ impl Reel {
 
     /// Whether a call of [`Reel::advance`] would give something away.
     pub(super) fn is_ripe(&self, now: Moment) -> bool {
-        self.frame_at(now) >= self.base + self.format.samples_in(STRETCH + HOLD)
+        self.frame_at(now) >= self.base + self.stretch + self.hold
     }
 
     /// The place that is written at this moment.
@@ -158,13 +168,13 @@ impl Reel {
     pub(super) fn end(&mut self, now: Moment, outputs: &mut Outputs) {
         self.advance(now, outputs);
         self.give(self.frame_at(now).saturating_sub(self.base), outputs);
-        outputs.tape_stopped(self.kind);
+        outputs.tape_stopped(self.whose);
     }
 
     fn give(&mut self, frames: u64, outputs: &mut Outputs) {
         let count = usize::try_from(frames).unwrap_or(usize::MAX).saturating_mul(self.channels);
         let count = count.min(self.window.len());
-        outputs.tape_sound(self.kind, self.window.get(..count).unwrap_or_default());
+        outputs.tape_sound(self.whose, self.window.get(..count).unwrap_or_default());
         self.window.copy_within(count.., 0);
         let kept = self.window.len() - count;
         self.window.iter_mut().skip(kept).for_each(|sample| *sample = 0);
@@ -204,6 +214,9 @@ const STRETCH: Duration = Duration::from_millis(250);
 /// So long frames may come late and still find their place; with the stretch and the shell's step to the disk, what a
 /// power cut takes stays below a second.
 const HOLD: Duration = Duration::from_millis(240);
+/// The same for those who listen: sooner, and still behind the place from which a key is erased.
+const LISTENERS_STRETCH: Duration = Duration::from_millis(80);
+const LISTENERS_HOLD: Duration = Duration::from_millis(120);
 /// Room beyond this moment: a long packet, and a stream that is a frame early.
 const AHEAD: Duration = Duration::from_millis(110);
 /// What a stream may be off before it is put right.

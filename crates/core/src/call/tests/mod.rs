@@ -77,6 +77,8 @@ struct Desk {
     /// The stream's clock when the sequence began anew.
     epoch: u32,
     taped: Taped,
+    /// What somebody who listens heard.
+    overheard: Taped,
 }
 
 /// What came onto tapes.
@@ -160,6 +162,7 @@ impl Desk {
             sequence: 0,
             epoch: 0,
             taped: Taped::default(),
+            overheard: Taped::default(),
         };
         desk.drain();
         desk
@@ -245,6 +248,10 @@ impl Desk {
                 Output::Queue(order) => Seen::Queue(order),
                 Output::Tape(kind, piece) => {
                     self.taped.take(kind, piece);
+                    continue;
+                }
+                Output::Overheard(piece) => {
+                    self.overheard.take(TapeKind::Call, piece);
                     continue;
                 }
                 Output::Loudness { at, levels } => {

@@ -227,3 +227,41 @@ fn every_call_has_a_loudness_curve_of_both_sides() {
     assert!(loud[1].iter().all(|at| (300..=302).contains(at)) && !loud[1].is_empty(), "{loud:?}");
     assert!(desk.taped.began.is_empty());
 }
+
+#[test]
+fn who_listens_hears_both_sides_a_fifth_of_a_second_behind_and_a_call_without_listeners_tells_nothing() {
+    let mut desk = recorded(built_in(Box::new(Echo)), RecordingPlan::default());
+    desk.talk(Duration::from_millis(500));
+    assert!(desk.overheard.began.is_empty());
+    desk.input(Input::Recording(RecordingOrder::StartListening));
+    desk.talk(Duration::from_millis(1_000));
+    let behind = 1_000 - desk.overheard.call.len() / 2 / 8;
+    assert!((120..=220).contains(&behind), "{behind} ms behind");
+    desk.input(Input::Recording(RecordingOrder::StartListening));
+    desk.input(Input::Recording(RecordingOrder::StopListening));
+    assert_eq!((desk.overheard.began.len(), desk.overheard.ended), (1, 1));
+    let length = desk.overheard.call.len();
+    for side in 0..2 {
+        assert!(!is_silent(&channel(&desk.overheard.call, side)[320..]));
+    }
+    desk.talk(Duration::from_millis(500));
+    assert_eq!(desk.overheard.call.len(), length);
+    desk.input(Input::HangUp(Reason::Asked));
+    assert_eq!(desk.ended().counters.listened_in, 2);
+    assert!(desk.taped.began.is_empty(), "nothing was recorded");
+}
+
+#[test]
+fn who_listens_hears_nothing_while_a_recording_is_paused() {
+    let mut desk = recorded(built_in(Box::new(Echo)), AT_ANSWER);
+    desk.input(Input::Recording(RecordingOrder::StartListening));
+    desk.talk(Duration::from_millis(500));
+    desk.input(Input::Recording(RecordingOrder::Pause));
+    desk.talk(Duration::from_millis(500));
+    desk.input(Input::Recording(RecordingOrder::Stop));
+    desk.talk(Duration::from_millis(500));
+    desk.input(Input::HangUp(Reason::Asked));
+    let caller = channel(&desk.overheard.call, 0);
+    assert!(!is_silent(&caller[..4_000 - 320]) && !is_silent(&caller[8_320..]));
+    assert!(is_silent(&caller[4_320..8_000 - 320]));
+}
