@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use patchcord_core::call::{Call, CallSettings, Input, SocketEnd, StateName};
+use patchcord_core::call::{Call, CallSettings, Input, RecordingOrder, SocketEnd, StateName};
 use patchcord_core::dialect::Wire;
 use patchcord_core::vocabulary::{CallRecord, Moment, Reason};
 use tokio::sync::mpsc;
@@ -21,6 +21,7 @@ use super::bot_end::{BotEnd, BotMedia, BotNews};
 use super::chronicle::{CallPage, what_is_known};
 use super::ends::Ends;
 use super::exchange::Exchange;
+use super::listeners::Listeners;
 use super::phone_end::PhoneEnd;
 use super::portion::Portion;
 use super::queue_seat::QueueSeat;
@@ -78,6 +79,7 @@ impl CallTask {
                 phone_close: None,
                 wire,
                 sink,
+                listeners: Listeners::default(),
                 succession: Succession::default(),
                 queue: QueueSeat::new(exchange.clone()),
                 legs,
@@ -186,6 +188,9 @@ impl CallTask {
         if std::mem::take(&mut self.ends.bot_overflown) {
             self.handle(cx, now, Input::BotFailed(Reason::BotStalled));
         }
+        if self.ends.listeners.were_left_alone() {
+            self.handle(cx, now, Input::Recording(RecordingOrder::StopListening));
+        }
         if std::mem::take(&mut self.ends.phone_overflown) {
             self.handle(cx, now, Input::PhoneClosed(SocketEnd::Reset));
         }
@@ -231,6 +236,14 @@ impl CallTask {
                 }
                 CallOrder::HangUp(reason) => self.handle(cx, self.clock.now(), Input::HangUp(reason)),
                 CallOrder::Recording(order) => self.handle(cx, self.clock.now(), Input::Recording(order)),
+                CallOrder::Listen(ear, answer) => {
+                    let joined = self.ends.listeners.join(ear);
+                    if joined {
+                        let order = RecordingOrder::StartListening;
+                        self.handle(cx, self.clock.now(), Input::Recording(order));
+                    }
+                    let _ = answer.send(joined);
+                }
             }
         }
         false

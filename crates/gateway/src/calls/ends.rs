@@ -18,6 +18,7 @@ use tracing::info;
 use super::bot_end::{BotEnd, BotMedia};
 use super::chronicle::CallPage;
 use super::exchange::Exchange;
+use super::listeners::Listeners;
 use super::phone_end::PhoneEnd;
 use super::queue_seat::QueueSeat;
 use super::succession::Succession;
@@ -40,6 +41,8 @@ pub(super) struct Ends {
     pub(super) wire: Option<WireTap>,
     /// Where the call's sound goes beside its ends.
     pub(super) sink: Sink,
+    /// Who listens at this moment.
+    pub(super) listeners: Listeners,
     /// The bots after this one and before it.
     pub(super) succession: Succession,
     pub(super) queue: QueueSeat,
@@ -96,6 +99,7 @@ impl Ends {
                 info!(media = %format_args!("{} → {}", self.phone.describe(), self.bot_media), "call answered");
             }
             Output::Tape(kind, piece) => self.sink.take(kind, piece),
+            Output::Overheard(piece) => self.listeners.take(piece),
             Output::Loudness { at, levels } => self.sink.take_levels(at, levels),
             Output::Report(fact) => self.page.report(&fact, clock.now()),
             Output::Leg(leg, order) => self.reread |= self.legs.carry_out(&self.exchange, leg, order),

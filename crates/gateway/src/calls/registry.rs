@@ -12,6 +12,7 @@ use patchcord_core::vocabulary::{CallId, CallRecord, Cause, CommandRefusal, Coun
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::chronicle::CallPage;
+use super::listeners::{OVERHEARD_PIECES_MAX, Overheard};
 use super::quality_totals::QualityTotals;
 
 /// All calls of the process.
@@ -42,6 +43,8 @@ pub enum CallOrder {
     HangUp(Reason),
     /// Record it, or no more.
     Recording(RecordingOrder),
+    /// Let somebody listen, and say whether there is room.
+    Listen(mpsc::Sender<Overheard>, oneshot::Sender<bool>),
 }
 
 /// Why an order was not carried out.
@@ -66,12 +69,25 @@ impl CallHandle {
     pub async fn order(&self, order: Order) -> Result<(), OrderError> {
         let (answer, answered) = oneshot::channel();
         self.leave(CallOrder::Do(order, answer))?;
-        match tokio::time::timeout(ORDER_PATIENCE, answered).await {
-            Ok(Ok(None)) => Ok(()),
-            Ok(Ok(Some(refusal))) => Err(OrderError::Refused(refusal)),
-            Ok(Err(_)) => Err(OrderError::Over),
-            Err(_) => Err(OrderError::Busy),
-        }
+        within_patience(answered).await?.map_or(Ok(()), |refusal| Err(OrderError::Refused(refusal)))
+    }
+
+    /// Has the call let somebody listen to it.
+    ///
+    /// # Errors
+    /// [`OrderError`].
+    pub async fn listen(&self) -> Result<mpsc::Receiver<Overheard>, OrderError> {
+        let (ear, hears) = mpsc::channel(OVERHEARD_PIECES_MAX);
+        let (answer, answered) = oneshot::channel();
+        self.leave(CallOrder::Listen(ear, answer))?;
+        let has_room = within_patience(answered).await?;
+        has_room.then_some(hears).ok_or_else(|| {
+            OrderError::Refused(CommandRefusal {
+                code: "too_many_listeners",
+                message: "as many listen to this call as may".to_owned(),
+                command: "listen".into(),
+            })
+        })
     }
 
     /// Has the call end.
@@ -87,6 +103,15 @@ impl CallHandle {
             mpsc::error::TrySendError::Full(_) => OrderError::Busy,
             mpsc::error::TrySendError::Closed(_) => OrderError::Over,
         })
+    }
+}
+
+/// The call's answer to an order.
+async fn within_patience<T>(answered: oneshot::Receiver<T>) -> Result<T, OrderError> {
+    match tokio::time::timeout(ORDER_PATIENCE, answered).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(_)) => Err(OrderError::Over),
+        Err(_) => Err(OrderError::Busy),
     }
 }
 

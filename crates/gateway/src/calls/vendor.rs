@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use patchcord_core::call::{Fallback, PhoneSettings};
 use patchcord_core::dialect::registry::{DialectRow, PhoneSideSettings};
-use patchcord_core::dialect::{Mapping, WireAudio};
+use patchcord_core::dialect::{Mapping, Wire, WireAudio, WireClass};
 use patchcord_core::vocabulary::Reason;
 use tracing::{Instrument, info, info_span, warn};
 
@@ -17,8 +17,8 @@ use super::ends::CLOSE_TIMEOUT;
 use super::exchange::{Exchange, Parties, random};
 use super::phone_end::PhoneEnd;
 use crate::clock::Clock;
-use crate::config::{BotChoice, CountryCode};
-use crate::net::{WsLink, WsSocket};
+use crate::config::{Bot, BotChoice, CountryCode};
+use crate::net::{Trust, WsLink, WsSocket};
 use crate::store::CallbackAddress;
 
 /// What leads a vendor's call: the language it speaks, the bot it meets, the country of its numbers.
@@ -31,9 +31,20 @@ pub struct VendorRoute<'a> {
     /// custom: which messages mean what.
     pub mapping: Option<Arc<Mapping>>,
     /// The bot that takes the call.
-    pub bot: BotChoice<'a>,
+    pub bot: VendorBot<'a>,
     /// The country whose national numbers the vendor sends, if that is known.
     pub country: Option<&'a CountryCode>,
+    /// Whether the vendor is told our id of the call before anything else, by `{"event":"call","call_id":…}`.
+    pub is_told_id: bool,
+}
+
+/// The bot that meets a vendor.
+#[derive(Debug, Clone)]
+pub enum VendorBot<'a> {
+    /// One that the configuration names.
+    Configured(BotChoice<'a>),
+    /// One that whoever connects describes.
+    Described(Box<Bot>),
 }
 
 /// Takes the call that `socket` will bring, where `route` leads.
@@ -45,7 +56,7 @@ pub fn take(
     route: VendorRoute<'_>,
     socket: impl Future<Output = io::Result<WsSocket>> + Send + 'static,
 ) -> Result<(), Reason> {
-    let VendorRoute { row, audio, mapping, bot, country } = route;
+    let VendorRoute { row, audio, mapping, bot, country, is_told_id } = route;
     let names = exchange.draw_names()?;
     let span = info_span!("call", call_id = %names.call_id);
     let refuse = |reason| {
@@ -56,7 +67,13 @@ pub fn take(
     let prepared = random().map(u64::from_be_bytes).map(|seed| {
         let clock = exchange.clock.wall();
         let side = (row.phone_side)(&PhoneSideSettings { audio, seed, clock, mapping });
-        (side, exchange.bot(bot, audio.format))
+        let bot = match bot {
+            VendorBot::Configured(bot) => exchange.bot(bot, audio.format),
+            VendorBot::Described(bot) => {
+                exchange.remote_bot(*bot, Trust::Outside(exchange.config().egress.clone()))
+            }
+        };
+        (side, bot)
     });
     let (side, (bot, bot_end)) = match prepared {
         Ok(prepared) => prepared,
@@ -83,13 +100,18 @@ pub fn take(
             }
         };
         let phone = PhoneSettings::Vendor { dialect: row.name, side, audio };
+        let call_id = is_told_id.then(|| names.call_id.clone());
         let settings = exchange.settings(names, parties, phone, bot, Fallback::default());
         let callback = CallbackAddress::known(exchange.config().callbacks.url.as_ref());
-        let link = WsLink::new(socket, row.message_audio(audio.frame), exchange.clock.now());
+        let mut link = WsLink::new(socket, row.message_audio(audio.frame), exchange.clock.now());
         let (page, stored) = exchange.chronicle().begin(&settings, callback, BTreeMap::new()).await;
         if let Err(error) = stored {
             page.give_up(&settings, seat, &error, exchange.clock.now());
             return turn_away(link, &exchange.clock).await;
+        }
+        if let Some(call_id) = call_id {
+            let message = format!(r#"{{"event":"call","call_id":"{call_id}"}}"#);
+            link.send(WireClass::Control, Wire::Text(&message));
         }
         CallTask::new(&exchange, (settings, page), PhoneEnd::vendor(link, row.name), bot_end, (seat, orders))
             .run()

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use tokio::sync::Semaphore;
 
+use super::calls::listen;
 use super::events;
 use super::idempotency::Forgetting;
 use super::limits::{RateLimits, RequestCounts};
@@ -27,6 +28,8 @@ pub struct Api {
     pub requests: Arc<RequestCounts>,
     /// The room for those who follow the events.
     pub followers: Arc<Semaphore>,
+    /// The room for those who listen to calls.
+    pub listeners: Arc<Semaphore>,
     /// When old idempotency keys were forgotten.
     pub forgetting: Arc<Forgetting>,
 }
@@ -41,6 +44,7 @@ impl Api {
             sessions: Arc::default(),
             requests: Arc::default(),
             followers: events::followers(),
+            listeners: listen::listeners(),
             forgetting: Arc::default(),
         }
     }

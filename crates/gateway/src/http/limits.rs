@@ -150,7 +150,7 @@ const ROUTES: [(&str, &[&str]); 9] = [
     ("dashboard", &["session", "overview", "live", "assets", "theme.js", "favicon.svg", "talk"]),
     ("watch", &["", "health", "ready", "metrics"]),
     ("documentation", &["docs", "openapi.json"]),
-    ("vendors", &["ws"]),
+    ("vendors", &["ws", "talk"]),
     ("other", &[]),
 ];
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];

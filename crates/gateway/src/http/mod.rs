@@ -24,6 +24,7 @@ mod recordings;
 mod router;
 mod server;
 mod sessions;
+mod talk;
 mod time;
 mod tls_door;
 mod trunks;

@@ -9,9 +9,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::api::Api;
-use super::calls::{commands, list, place, show, timeline, transcript};
+use super::calls::{commands, list, listen, place, show, timeline, transcript};
 use super::problem::{FieldError, ProblemBody};
-use super::{access, bots, callbacks, events, extensions, numbers, recordings, sessions, trunks, watch};
+use super::{access, bots, callbacks, events, extensions, numbers, recordings, sessions, talk, trunks, watch};
 use crate::config::Role;
 
 /// All resources behind their guards, and their description.
@@ -56,6 +56,8 @@ fn operating() -> OpenApiRouter<Api> {
         .routes(routes!(commands::transfer))
         .routes(routes!(commands::send_digits))
         .routes(routes!(commands::clear))
+        .routes(routes!(listen::listen))
+        .routes(routes!(talk::talk))
 }
 
 /// What takes an administrator.

@@ -14,7 +14,7 @@ use patchcord_core::vocabulary::Reason;
 use super::access::{bearer, client_address, foreignness};
 use super::problem::Problem;
 use super::upgrade::Upgrade;
-use crate::calls::vendor::{self, VendorRoute};
+use crate::calls::vendor::{self, VendorBot, VendorRoute};
 use crate::calls::{Exchange, RETRY_AFTER_S};
 use crate::config::{CUSTOM, Config, Listener, VendorAccess, VendorSource};
 
@@ -114,8 +114,9 @@ impl Door<'_> {
             row,
             audio: listener.map_or(row.default_audio, |listener| listener.audio),
             mapping,
-            bot,
+            bot: VendorBot::Configured(bot),
             country: listener.and_then(|listener| listener.country.as_ref()),
+            is_told_id: false,
         };
         vendor::take(self.exchange, route, upgrade.socket()).map_err(refusal)?;
         Ok(response)
@@ -152,7 +153,8 @@ fn check_access(access: &VendorAccess, source: VendorSource, request: &Request) 
     Err(refusal)
 }
 
-fn refusal(reason: Reason) -> Problem {
+/// Why a vendor's call finds no place, as HTTP says it.
+pub fn refusal(reason: Reason) -> Problem {
     match reason {
         Reason::Drained => {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "draining", "this server is being stopped")

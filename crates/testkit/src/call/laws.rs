@@ -219,7 +219,10 @@ impl Witness {
                 self.tapes.push(kind);
             }
             TapePiece::Sound(samples) => {
-                assert!(runs && samples.len() % kind.unwrap_or(TapeKind::Call).channels() == 0, "{kind:?} has no beginning");
+                assert!(
+                    runs && samples.len() % kind.unwrap_or(TapeKind::Call).channels() == 0,
+                    "{kind:?} has no beginning"
+                );
             }
             TapePiece::Silence(_) | TapePiece::BotPartEnds(_) => assert!(runs, "{kind:?} has no beginning"),
             TapePiece::Stopped | TapePiece::Dropped => {

@@ -269,7 +269,7 @@ impl Asked {
 }
 
 /// The call, which is up.
-async fn up(api: &Api, call_id: &str) -> Result<CallHandle, Problem> {
+pub(super) async fn up(api: &Api, call_id: &str) -> Result<CallHandle, Problem> {
     if let Some(handle) = api.exchange.registry.find(&own_id(call_id)) {
         return Ok(handle);
     }
@@ -277,7 +277,7 @@ async fn up(api: &Api, call_id: &str) -> Result<CallHandle, Problem> {
     Err(refused(&OrderError::Over))
 }
 
-fn refused(error: &OrderError) -> Problem {
+pub(super) fn refused(error: &OrderError) -> Problem {
     match error {
         OrderError::Refused(refusal) => {
             Problem::new(StatusCode::CONFLICT, refusal.code, refusal.message.clone())

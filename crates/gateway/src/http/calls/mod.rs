@@ -2,6 +2,7 @@
 
 pub mod commands;
 pub mod list;
+pub mod listen;
 pub mod place;
 pub mod show;
 pub mod timeline;
