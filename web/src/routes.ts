@@ -7,6 +7,7 @@ export const routes: readonly Route[] = [
   { path: "/", title: "Bots", load: () => import("./screens/Bots.svelte") },
   { path: "/bots", title: "Bots", load: () => import("./screens/Bots.svelte") },
   { path: "/numbers", title: "Numbers and trunks", load: () => import("./screens/Numbers.svelte") },
+  { path: "/talk", title: "Talk", load: () => import("./screens/Talk.svelte") },
   { path: "/deliveries", title: "Deliveries", load: () => import("./screens/Deliveries.svelte") },
 ];
 
@@ -21,6 +22,7 @@ export interface NavigationItem {
 /** The navigation, in groups. */
 export const navigation: readonly (readonly NavigationItem[])[] = [
   [
+    { path: "/talk", text: "Talk", icon: "talk", key: "t" },
     { path: "/bots", text: "Bots", icon: "bots", key: "b" },
     { path: "/numbers", text: "Numbers and trunks", icon: "numbers", key: "n" },
     { path: "/deliveries", text: "Deliveries", icon: "deliveries", key: "d" },

@@ -11,7 +11,9 @@ use utoipa_axum::routes;
 use super::api::Api;
 use super::calls::{commands, list, listen, place, show, timeline, transcript};
 use super::problem::{FieldError, ProblemBody};
-use super::{access, bots, callbacks, events, extensions, numbers, recordings, sessions, talk, trunks, watch};
+use super::{
+    access, bots, callbacks, events, extensions, numbers, recordings, sessions, talk, trunks, watch,
+};
 use crate::config::Role;
 
 /// All resources behind their guards, and their description.

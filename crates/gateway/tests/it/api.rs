@@ -11,4 +11,5 @@ mod place;
 mod recordings;
 mod settings;
 mod timeline;
+mod talk;
 mod tls;
