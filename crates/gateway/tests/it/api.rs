@@ -10,6 +10,6 @@ mod keys;
 mod place;
 mod recordings;
 mod settings;
-mod timeline;
 mod talk;
+mod timeline;
 mod tls;
