@@ -4,8 +4,8 @@
 //! the phone rings on meanwhile, and the flow decides when to answer.
 
 use crate::vocabulary::{
-    CallEvent, CallFact, Callee, DialOrder, FlowCommand, FlowDial, FlowEvent, Moment, TransferReport,
-    TransferStatus,
+    CallEvent, CallFact, Callee, Cause, DialOrder, FlowCommand, FlowDial, FlowEvent, Moment, Reason,
+    TransferReport, TransferStatus,
 };
 
 use super::state::{FindingBot, State};
@@ -41,18 +41,45 @@ impl Call {
 
     /// The call was given to the flow of that name: told as a transfer (seed 000 §7, `handed_off`).
     pub(super) fn report_handed_off(&mut self, flow: Box<str>, since: Moment, now: Moment) {
-        let report = TransferReport {
+        let answered_at = Some(now);
+        let given = self.given_to(flow, TransferStatus::HandedOff, since, now);
+        self.report_given(TransferReport { answered_at, ..given });
+    }
+
+    /// Somebody ordered the call to be given to `place`, which cannot have it.
+    pub(super) fn report_not_given(
+        &mut self,
+        (place, since): (Box<str>, Moment),
+        reason: Reason,
+        now: Moment,
+    ) {
+        let q850 = Some(Cause::new(reason).row().q850);
+        let given = self.given_to(place, TransferStatus::Failed, since, now);
+        self.report_given(TransferReport { q850, ..given });
+    }
+
+    fn given_to(
+        &self,
+        place: Box<str>,
+        status: TransferStatus,
+        started_at: Moment,
+        now: Moment,
+    ) -> TransferReport {
+        TransferReport {
             sequence: u32::try_from(self.transfers.len() + 1).unwrap_or(u32::MAX),
             order: DialOrder::AllAtOnce,
-            status: TransferStatus::HandedOff,
-            destinations: vec![flow],
+            status,
+            destinations: vec![place],
             answered_by: None,
-            started_at: since,
-            answered_at: Some(now),
+            started_at,
+            answered_at: None,
             ended_at: Some(now),
             q850: None,
             legs: Vec::new(),
-        };
+        }
+    }
+
+    fn report_given(&mut self, report: TransferReport) {
         self.outputs.report(CallFact::Transfer(Box::new(report.clone())));
         self.transfers.push(report);
     }

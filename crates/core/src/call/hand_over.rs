@@ -51,6 +51,8 @@ pub(super) struct HandOver {
     command: Box<str>,
     /// The flow that is to have the call, and since when.
     flow: Option<(Box<str>, Moment)>,
+    /// Where somebody other than the bot ordered the call to go, and when.
+    ordered: Option<(Box<str>, Moment)>,
 }
 
 impl Call {
@@ -66,8 +68,11 @@ impl Call {
             State::Talking(talking) => {
                 let until = now + self.deadlines.bot_connect;
                 talking.await_next(until, command);
-                if let (BotWish::Flow(name), Some(wanted)) = (&wish, &mut talking.hand_over) {
-                    wanted.flow = Some((name.clone(), now));
+                if let Some(wanted) = &mut talking.hand_over {
+                    if let BotWish::Flow(name) = &wish {
+                        wanted.flow = Some((name.clone(), now));
+                    }
+                    wanted.ordered = self.is_ordered.then(|| (wish.place().into(), now));
                 }
                 return self.outputs.reach_next_bot(wish, self.speaker.leg());
             }
@@ -119,10 +124,16 @@ impl Call {
 
     /// The next bot was not reached: the first one is told and talks on; if it has left, the caller gets the fallback.
     pub(super) fn next_bot_failed(&mut self, error: NextBotError, now: Moment) {
-        let Some(HandOver { command, .. }) = self.take_hand_over() else {
+        let Some(HandOver { command, ordered, .. }) = self.take_hand_over() else {
             return self.fallback_flow_failed(error, now);
         };
-        if self.bot.link == BotLink::Open {
+        let is_ordered = ordered.is_some();
+        if let Some(place) = ordered {
+            self.report_not_given(place, error.reason(), now);
+        }
+        if is_ordered && self.bot.link == BotLink::Open {
+            // The bot asked for nothing: it talks on.
+        } else if self.bot.link == BotLink::Open {
             self.refuse(&error.refusal(&command), now);
         } else {
             self.bot_failed(error.reason(), now);
@@ -165,7 +176,17 @@ impl Call {
 impl Talking {
     /// Waits until then for the bot that `command` asked for.
     pub(super) fn await_next(&mut self, until: Moment, command: &str) {
-        self.hand_over = Some(HandOver { until, command: command.into(), flow: None });
+        self.hand_over = Some(HandOver { until, command: command.into(), flow: None, ordered: None });
+    }
+}
+
+impl BotWish {
+    /// What a report calls it. An address may hold secrets of the bot's.
+    fn place(&self) -> &str {
+        match self {
+            Self::Named(name) | Self::Flow(name) => name,
+            Self::At(_) => "bot",
+        }
     }
 }
 

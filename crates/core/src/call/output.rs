@@ -119,8 +119,8 @@ pub enum LegOrder<'a> {
         /// Whose number is shown, where that may be.
         shown: PhoneNumber,
     },
-    /// Stop ringing; one that answers all the same is hung up.
-    Cancel,
+    /// Stop ringing, for that Q.850 cause; one that answers all the same is hung up.
+    Cancel(u8),
     /// End it, for that Q.850 cause.
     HangUp(u8),
     /// Send a datagram from its RTP port.
@@ -245,7 +245,7 @@ pub(super) enum PlainOutput {
     PauseBot,
     ResumeBot,
     Answered,
-    CancelLeg(LegNo),
+    CancelLeg(LegNo, u8),
     HangUpLeg(LegNo, u8),
 }
 
@@ -410,7 +410,7 @@ impl From<PlainOutput> for Output<'_> {
             PlainOutput::PauseBot => Self::PauseBot,
             PlainOutput::ResumeBot => Self::ResumeBot,
             PlainOutput::Answered => Self::Answered,
-            PlainOutput::CancelLeg(leg) => Self::Leg(leg, LegOrder::Cancel),
+            PlainOutput::CancelLeg(leg, q850) => Self::Leg(leg, LegOrder::Cancel(q850)),
             PlainOutput::HangUpLeg(leg, q850) => Self::Leg(leg, LegOrder::HangUp(q850)),
         }
     }

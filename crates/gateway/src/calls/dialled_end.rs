@@ -37,14 +37,14 @@ impl DialledEnd {
     /// Gives the unanswered call up.
     pub fn cancel(&mut self, cause: Cause) {
         if let Some(leg) = &mut self.leg {
-            leg.cancel(cause);
+            leg.cancel(cause.into());
         }
     }
 
     /// Ends the answered call.
     pub fn hang_up(&mut self, cause: Cause) {
         if let Some(leg) = &mut self.leg {
-            leg.hang_up(cause);
+            leg.hang_up(cause.into());
         }
     }
 

@@ -23,7 +23,7 @@ use super::exchange::Exchange;
 use super::occupied::Occupation;
 use super::outbound::limits_of_all;
 use super::session::Session;
-use super::sip_leg::{LegNews, SipLeg};
+use super::sip_leg::{Goodbye, LegNews, SipLeg};
 use super::toll_guard::TollPasses;
 use crate::net::{RtpPort, RtpSocket};
 
@@ -113,20 +113,20 @@ impl DialledLeg {
     }
 
     /// Gives the call up before its answer (CANCEL); an answer on its way is hung up.
-    pub fn cancel(&mut self, cause: Cause) {
+    pub fn cancel(&mut self, why: Goodbye) {
         if let Phase::Dialling { .. } = self.phase {
             self.rounds.clear();
             self.locating = None;
-            self.give_up_branches(|leg| leg.hang_up(cause));
+            self.give_up_branches(|leg| leg.hang_up(why));
             self.phase = Phase::Over;
         }
     }
 
     /// Ends the call, in whatever state it is.
-    pub fn hang_up(&mut self, cause: Cause) {
+    pub fn hang_up(&mut self, why: Goodbye) {
         match (self.phase, self.branches.first_mut()) {
-            (Phase::Up, Some(Branch { step: Step::Calling(leg), .. })) => leg.hang_up(cause),
-            _ => self.cancel(cause),
+            (Phase::Up, Some(Branch { step: Step::Calling(leg), .. })) => leg.hang_up(why),
+            _ => self.cancel(why),
         }
     }
 
@@ -290,7 +290,7 @@ impl DialledLeg {
     fn win(&mut self, at: usize, now: Moment) {
         let winner = self.branches.remove(at);
         self.over_at = winner.target.trunk.as_ref().map(|trunk| now + trunk.max_duration);
-        self.give_up_branches(SipLeg::lose);
+        self.give_up_branches(|leg| leg.hang_up(Goodbye::AnsweredElsewhere));
         self.leg_id = winner.target.call_id.clone();
         self.branches.push(winner);
         self.phase = Phase::Up;
@@ -410,7 +410,7 @@ impl DialledLeg {
 
     fn poll_answered(&mut self, cx: &mut Context<'_>, now: Moment) -> Poll<LegNews> {
         if self.over_at.is_some_and(|at| at <= now) {
-            self.hang_up(Cause::new(Reason::MaxDuration));
+            self.hang_up(Cause::new(Reason::MaxDuration).into());
             self.phase = Phase::Over;
             self.over_at = None;
             return Poll::Ready(LegNews::Gone { reason: Reason::MaxDuration, q850: None });

@@ -17,11 +17,13 @@ use super::bot_end::BotEnd;
 use super::call_task::CallTask;
 use super::dial_routes::{Destination, DialWish, Shown, rounds};
 use super::dialled_end::DialledEnd;
-use super::exchange::{CallNames, Exchange, Parties, draw_rtp_identity};
+use super::exchange::{CallNames, Exchange, Parties, draw_rtp_identity, recording_plan};
 use super::phone_end::PhoneEnd;
 use super::registry::{CallOrder, Seat};
 use super::toll_guard::{ALL, TollLimits, TollPasses, TollRefusal};
-use crate::config::{Bot, Config, Outbound, OutboundFallback, RING_MAX, is_dialable};
+use crate::config::{
+    Bot, Config, Outbound, OutboundFallback, RING_MAX, RecordingFormat, RecordingWish, is_dialable,
+};
 use crate::net::Trust;
 use crate::store::CallbackAddress;
 
@@ -44,6 +46,8 @@ pub struct PlaceCall {
     pub ring: Option<Duration>,
     /// How long it may last from the answer on, where that is less than the trunk allows.
     pub max_duration: Option<Duration>,
+    /// How it is recorded from its answer on; without, only when somebody asks for it.
+    pub recording: Option<RecordingWish>,
 }
 
 /// Who talks on a call that we place.
@@ -158,7 +162,12 @@ impl Exchange {
                 None => Shown::IfAllowed(PhoneNumber::default()),
             },
         };
-        let (settings, bot_end) = self.settings_of(&config, &order, names.clone(), from, &wish)?;
+        let recording = order.recording.as_ref().map(|wish| config.recording.settings.with(wish));
+        let (mut settings, bot_end) = self.settings_of(&config, &order, names.clone(), from, &wish)?;
+        let format = recording.as_ref().unwrap_or(&config.recording.settings).format;
+        if let Some(recording) = &recording {
+            settings.recording = recording_plan(recording, true);
+        }
         let passes = self.take_passes(&config, &wish)?;
         let (seat, orders) = self.admit(&names.call_id).map_err(|reason| match reason {
             Reason::Drained => PlaceError::Draining,
@@ -170,7 +179,7 @@ impl Exchange {
         let usual = || config.callbacks.url.as_ref().map(|url| url.as_uri().to_string().into());
         let callback = CallbackAddress::Known(order.callback.or_else(usual));
         let (begun, beginning) = oneshot::channel();
-        let beginning_of = Beginning { callback, custom_params: order.custom_params, begun };
+        let beginning_of = Beginning { callback, custom_params: order.custom_params, format, begun };
         let run = run(self.clone(), (settings, beginning_of), bot_end, (wish, passes), (seat, orders));
         // A task of its own: whoever asked may leave, a stored call has its course.
         self.tasks.spawn_call(run.instrument(span));
@@ -259,13 +268,14 @@ impl Exchange {
 struct Beginning {
     callback: CallbackAddress,
     custom_params: BTreeMap<String, String>,
+    format: RecordingFormat,
     begun: oneshot::Sender<Result<(), PlaceError>>,
 }
 
 /// The whole life of a call, on its media worker.
 async fn run(
     exchange: Arc<Exchange>,
-    (settings, Beginning { callback, custom_params, begun }): (CallSettings, Beginning),
+    (settings, Beginning { callback, custom_params, format, begun }): (CallSettings, Beginning),
     bot_end: BotEnd,
     (wish, passes): (DialWish, TollPasses),
     (seat, orders): (Seat, mpsc::Receiver<CallOrder>),
@@ -281,7 +291,8 @@ async fn run(
     info!(bot = %settings.bot.name, dialect = settings.bot.dialect, "call goes out");
     let end = DialledEnd::new(wish, passes);
     let phone = PhoneEnd::Dialled(Box::new(end));
-    CallTask::new(&exchange, (settings, page), phone, bot_end, (seat, orders)).run().await;
+    let task = CallTask::new(&exchange, (settings, page), phone, bot_end, (seat, orders));
+    task.recorded_as(format).run().await;
 }
 
 /// A number that can be dialled or shown, and nothing that means something in a URI or a header field.

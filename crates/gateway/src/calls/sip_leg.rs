@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use patchcord_core::call::PhoneMedia;
-use patchcord_core::vocabulary::{Cause, DialRefusal, Digit, DigitPress, Reason};
+use patchcord_core::vocabulary::{Cause, DialRefusal, Digit, DigitPress, Reason, q850_text};
 use patchcord_sip::{
     CallLeg, EndedBy, LegEvent, LegEvents, Rejection, ReofferId, SipError, format_q850, parse_info_digit,
 };
@@ -64,6 +64,41 @@ pub enum LegNews {
     },
 }
 
+/// Why we end a leg, as its Reason field says it (RFC 3326).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goodbye {
+    /// For the reason of the call's own end.
+    Cause(Cause),
+    /// For that Q.850 cause.
+    Q850(u8),
+    /// Another one answered first: phones that read it show no missed call.
+    AnsweredElsewhere,
+}
+
+impl Goodbye {
+    /// For the Q.850 cause with which a transfer lets go of a leg.
+    pub fn of_leg(q850: u8) -> Self {
+        if q850 == NOT_SELECTED { Self::AnsweredElsewhere } else { Self::Q850(q850) }
+    }
+
+    fn reason(self) -> String {
+        match self {
+            Self::Cause(cause) => format_q850(cause.row().q850, cause.row().q850_text),
+            Self::Q850(q850) => format_q850(q850, q850_text(q850)),
+            Self::AnsweredElsewhere => {
+                let q850 = format_q850(NOT_SELECTED, q850_text(NOT_SELECTED));
+                format!("SIP;cause=200;text=\"Call completed elsewhere\", {q850}")
+            }
+        }
+    }
+}
+
+impl From<Cause> for Goodbye {
+    fn from(cause: Cause) -> Self {
+        Self::Cause(cause)
+    }
+}
+
 type Running = Pin<Box<dyn Future<Output = Result<(), SipError>> + Send>>;
 
 enum LegCommand {
@@ -104,15 +139,8 @@ impl SipLeg {
     }
 
     /// Ends it for that reason: BYE once it is answered, CANCEL while we call.
-    pub fn hang_up(&mut self, cause: Cause) {
-        let row = cause.row();
-        self.waiting.push_back(LegCommand::HangUp(format_q850(row.q850, row.q850_text)));
-    }
-
-    /// Gives it up because another one answered (RFC 3326 §2).
-    pub fn lose(&mut self) {
-        let reason = "SIP;cause=200;text=\"Call completed elsewhere\"".to_owned();
-        self.waiting.push_back(LegCommand::HangUp(reason));
+    pub fn hang_up(&mut self, why: impl Into<Goodbye>) {
+        self.waiting.push_back(LegCommand::HangUp(why.into().reason()));
     }
 
     /// Hands waiting commands to the agent, one at a time; ready when none is left.
@@ -238,6 +266,9 @@ pub fn rejection(status: u16, cause: Cause) -> Rejection {
 fn gone(reason: Reason, header: Option<&str>) -> LegNews {
     LegNews::Gone { reason, q850: header.and_then(patchcord_sip::parse_q850) }
 }
+
+/// Q.850 "Non-selected user clearing".
+const NOT_SELECTED: u8 = 26;
 
 async fn run(leg: Arc<CallLeg>, command: LegCommand) -> Result<(), SipError> {
     match command {

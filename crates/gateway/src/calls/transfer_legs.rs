@@ -13,7 +13,7 @@ use tracing::info;
 use super::dial_routes::{self, DialWish, Shown};
 use super::dialled_leg::DialledLeg;
 use super::exchange::{Exchange, draw_rtp_identity};
-use super::sip_leg;
+use super::sip_leg::{self, Goodbye};
 use super::toll_guard::TollPasses;
 use crate::net::RtpPort;
 
@@ -69,8 +69,8 @@ impl TransferLegs {
                     self.legs.push(TransferLeg { no, identity, leg, is_extension, was_sent: false });
                 }
             }
-            LegOrder::Cancel => self.let_go(no, |leg| leg.cancel(Cause::new(Reason::Asked))),
-            LegOrder::HangUp(_) => self.let_go(no, |leg| leg.hang_up(Cause::new(Reason::Asked))),
+            LegOrder::Cancel(q850) => self.let_go(no, |leg| leg.cancel(Goodbye::of_leg(q850))),
+            LegOrder::HangUp(q850) => self.let_go(no, |leg| leg.hang_up(Goodbye::of_leg(q850))),
             LegOrder::Rtp { to, packet } => self.send(no, RtpPort::Rtp, packet, to),
             LegOrder::Rtcp { to, packet } => self.send(no, RtpPort::Rtcp, packet, to),
         }

@@ -42,7 +42,12 @@ where
     let fingerprint = fingerprint(request);
     let scope = caller.0.to_string();
     api.forgetting.forget(api).await;
-    let claim = api.exchange.store.claim_key((&scope, &key), &fingerprint, unix_ms()).await;
+    let (store, claimed_ms) = (&api.exchange.store, unix_ms());
+    let claim = store.claim_key((&scope, &key), &fingerprint, claimed_ms).await;
+    if claim.is_err() {
+        // It may be written yet, and would be nobody's.
+        store.take_back_claim((&scope, &key), claimed_ms);
+    }
     match claim.map_err(unavailable)? {
         KeyClaim::Known { fingerprint: other, .. } if other != fingerprint => {
             let detail = "this key came with another request";

@@ -94,7 +94,7 @@ pub enum Place {
 pub struct Deletion {
     /// When, ms since 1970.
     pub at_ms: u64,
-    /// `retention`, or `asked`.
+    /// `retention`, `asked`, or `vanished` where somebody took the file away by hand.
     pub why: String,
 }
 

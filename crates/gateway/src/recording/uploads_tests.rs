@@ -56,6 +56,36 @@ fn what_is_left_in_the_bucket_of_a_deleted_recording_is_due_again() {
     assert_eq!(due.iter().map(|(_, note)| note.file.as_str()).collect::<Vec<_>>(), ["a", "c"]);
 }
 
+#[tokio::test]
+async fn a_recording_that_cannot_be_moved_holds_up_no_other_and_one_that_vanished_is_noted() {
+    let root = Root::new("held-up");
+    let (catalogue, objects) = (root.catalogue(), Objects::default());
+    // Names in the order in which they are found: many whose file is none, one that is gone, one that is good.
+    for n in 0..FAILURES_IN_A_ROW_MAX + 2 {
+        let note = FileNote { file: format!("a{n}"), format: "wav".into(), ..FileNote::default() };
+        std::fs::create_dir_all(catalogue.path_of(&note)).unwrap();
+        catalogue.add(CALL, note).unwrap();
+    }
+    for file in ["gone", "good"] {
+        catalogue
+            .add(CALL, FileNote { file: file.into(), format: "wav".into(), ..FileNote::default() })
+            .unwrap();
+    }
+    let good =
+        catalogue.find(CALL).unwrap().unwrap().files.into_iter().find(|note| note.file == "good").unwrap();
+    std::fs::write(catalogue.path_of(&good), "sound").unwrap();
+    let bucket = bucket(objects.clone(), None).await;
+    let (mut troubled, stop) = (HashSet::new(), CancellationToken::new());
+    for _ in 0..2 {
+        assert!(move_all(&catalogue, &bucket, &mut troubled, &stop).await.is_err());
+    }
+    assert_eq!(objects.lock().unwrap().len(), 1);
+    let files = catalogue.find(CALL).unwrap().unwrap().files;
+    let note = |name: &str| files.iter().find(|note| note.file == name).unwrap();
+    assert_eq!(note("good").place, Place::Bucket);
+    assert_eq!(note("gone").deletion.as_ref().unwrap().why, "vanished");
+}
+
 /// A folder of its own.
 struct Root(PathBuf);
 

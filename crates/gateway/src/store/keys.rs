@@ -57,6 +57,19 @@ pub(super) async fn release(link: &mut Link, (scope, name): (&str, &str)) -> Res
     Ok(query.text(scope).text(name).execute(link).await? > 0)
 }
 
+/// Undoes the claim that a server made at that moment, if it has no answer.
+pub(super) async fn take_back(
+    link: &mut Link,
+    (scope, name): (&str, &str),
+    (server, claimed_ms): (&str, u64),
+) -> Result<bool, StoreError> {
+    let query = Query::new(
+        "DELETE FROM idempotency_keys WHERE scope = $1 AND name = $2 AND server = $3 AND claimed_ms = $4 \
+         AND answer_status IS NULL",
+    );
+    Ok(query.text(scope).text(name).text(server).whole(claimed_ms).execute(link).await? > 0)
+}
+
 /// Gives all keys free that a server came with and that have no answer.
 pub(super) async fn release_open(link: &mut Link, server: &str) -> Result<bool, StoreError> {
     let query = Query::new("DELETE FROM idempotency_keys WHERE server = $1 AND answer_status IS NULL");

@@ -275,6 +275,12 @@ impl Store {
         }
     }
 
+    /// Takes a claim back that was not acknowledged, whenever it is written.
+    pub fn take_back_claim(&self, (scope, name): (&str, &str), claimed_ms: u64) {
+        let work = Work::TakeBackClaim { scope: scope.into(), name: name.into() };
+        self.queue.push(Entry::new(work, claimed_ms));
+    }
+
     /// Keeps the answer of the request that came with that key.
     pub async fn answer_key(
         &self,
@@ -345,8 +351,8 @@ impl Store {
     }
 
     async fn acknowledged(&self, work: Work, at_ms: u64) -> Result<Done, StoreError> {
-        // What a call tells always finds room; others come again.
-        if !work.is_of_a_call() && !self.takes_calls() {
+        // What a call tells, and the end of a request that was let in, always finds room; others come again.
+        if !work.finds_room() && !self.takes_calls() {
             return Err(StoreError::Behind);
         }
         let (done, is_done) = oneshot::channel();

@@ -22,6 +22,7 @@ pub(super) enum Work {
     ClaimKey { scope: Box<str>, name: Box<str>, fingerprint: Box<str> },
     AnswerKey { scope: Box<str>, name: Box<str>, status: u16, body: Box<str> },
     ReleaseKey { scope: Box<str>, name: Box<str> },
+    TakeBackClaim { scope: Box<str>, name: Box<str> },
     ReleaseOpenKeys,
     ForgetKeys { before_ms: u64 },
     Set { name: Box<str>, value: Box<str> },
@@ -40,15 +41,16 @@ impl Work {
             | Self::ClaimKey { .. }
             | Self::AnswerKey { .. }
             | Self::ReleaseKey { .. }
+            | Self::TakeBackClaim { .. }
             | Self::ReleaseOpenKeys
             | Self::ForgetKeys { .. }
             | Self::Set { .. } => None,
         }
     }
 
-    /// Whether a call tells it.
-    pub(super) fn is_of_a_call(&self) -> bool {
-        self.call_id().is_some()
+    /// Whether it is taken however many wait: what a call tells, and the end of a request.
+    pub(super) fn finds_room(&self) -> bool {
+        self.call_id().is_some() || matches!(self, Self::AnswerKey { .. } | Self::ReleaseKey { .. })
     }
 }
 
@@ -98,6 +100,9 @@ impl Scribe {
                     Done::Found(keys::answer(link, (scope, name), *status, body).await?)
                 }
                 Work::ReleaseKey { scope, name } => Done::Found(keys::release(link, (scope, name)).await?),
+                Work::TakeBackClaim { scope, name } => {
+                    Done::Found(keys::take_back(link, (scope, name), (&self.server, *at_ms)).await?)
+                }
                 Work::ReleaseOpenKeys => Done::Found(keys::release_open(link, &self.server).await?),
                 Work::ForgetKeys { before_ms } => Done::Found(keys::forget(link, *before_ms).await?),
                 Work::Set { name, value } => {

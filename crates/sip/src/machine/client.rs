@@ -41,7 +41,14 @@ enum Phase {
     /// An INVITE that went elsewhere because nobody was here; whoever is there all the same is cancelled, once.
     Abandoned { until: Instant, is_cancelled: bool, dialog: Box<Dialog> },
     /// A final response came; its repetitions are answered by the same ACK (D, M).
-    Done { until: Instant, ack: Option<Bytes> },
+    Done { until: Instant, ack: Option<Bytes>, answered: Option<Box<AnsweredBy>> },
+}
+
+/// Who answered an INVITE, and the dialog that others who answer as well are hung up in when the call is over by then.
+#[derive(Debug)]
+pub(super) struct AnsweredBy {
+    pub(super) tag: Option<String>,
+    pub(super) dialog: Dialog,
 }
 
 impl ClientTx {
@@ -51,6 +58,14 @@ impl ClientTx {
 
     pub(super) fn branch(&self) -> &str {
         &self.key.branch
+    }
+
+    /// Who answered, if it is an INVITE that made a call.
+    pub(super) fn answered_by(&self) -> Option<&AnsweredBy> {
+        match &self.phase {
+            Phase::Done { answered, .. } => answered.as_deref(),
+            Phase::Trying { .. } | Phase::Proceeding { .. } | Phase::Abandoned { .. } => None,
+        }
     }
 
     pub(super) fn has_provisional(&self) -> bool {
@@ -143,7 +158,13 @@ impl Machine {
         let Some(tx) = self.clients.get_mut(&id) else { return };
         match tx.phase {
             Phase::Trying { .. } | Phase::Proceeding { .. } => {
-                tx.phase = Phase::Done { until, ack: None };
+                let leg = tx.leg.and_then(|leg| self.legs.get(&leg));
+                let calling = leg.filter(|leg| leg.is_calling());
+                let answered = calling.map(|leg| {
+                    let (tag, dialog) = (response.tag("To"), leg.dialog.clone());
+                    Box::new(AnsweredBy { tag, dialog })
+                });
+                tx.phase = Phase::Done { until, ack: None, answered };
                 self.timers.push(until, TimerKey::Client(id));
                 self.on_invite_success(now, id, response);
             }
@@ -168,7 +189,7 @@ impl Machine {
         let is_ours = !matches!(tx.phase, Phase::Abandoned { .. });
         let ack = ack_of_refusal(&tx.request, response).encode();
         let until = if tx.flow.transport.is_stream() { now } else { now + linger };
-        tx.phase = Phase::Done { until, ack: Some(ack.clone()) };
+        tx.phase = Phase::Done { until, ack: Some(ack.clone()), answered: None };
         let (flow, reconnect) = (tx.flow, tx.reconnect.clone());
         self.timers.push(until, TimerKey::Client(id));
         self.send(flow, ack, reconnect);

@@ -76,6 +76,13 @@ pub(super) struct Calling {
     pub(super) alternatives: VecDeque<Flow>,
 }
 
+impl Leg {
+    /// Whether our INVITE waits for its answer.
+    pub(super) fn is_calling(&self) -> bool {
+        matches!(self.phase, Phase::Calling(_))
+    }
+}
+
 /// A CANCEL may not be sent before a provisional response (§9.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cancel {

@@ -1,7 +1,8 @@
 //! Our answers to challenges (RFC 3261 §22, RFC 7616, RFC 8760): 401 and 407 to requests that we sent to a carrier.
 //!
 //! A challenge is answered for the realm that the carrier named first, on a request that went to one of its own
-//! addresses, once, and once more for a stale nonce. So whoever stands behind the carrier (the phone that it
+//! addresses, once, and once more for a stale nonce. A carrier that renamed its realm says so to a REGISTER, which goes
+//! no further than to itself. So whoever stands behind the carrier (the phone that it
 //! reached, a proxy of somebody else's) gets no sum of our password to guess at, and a wrong password is not
 //! tried over and over.
 
@@ -107,9 +108,16 @@ impl Logins {
 
 impl Login {
     /// The challenge to answer: of the pinned realm, which the first one pins, the strongest.
-    fn choose(&mut self, asker: Asker, response: &Message) -> Option<Challenge> {
-        let offered = response.headers.all(asker.challenge_field());
+    fn choose(&mut self, asker: Asker, response: &Message, is_register: bool) -> Option<Challenge> {
+        let offered = || response.headers.all(asker.challenge_field());
         let realm = self.realms.get_mut(asker.at())?;
+        let is_named = |realm: &String| {
+            offered().any(|value| Challenge::parse(value).is_some_and(|c| c.realm == *realm))
+        };
+        if is_register && !realm.as_ref().is_some_and(is_named) {
+            *realm = None;
+        }
+        let offered = offered();
         let chosen = match realm {
             Some(realm) => {
                 let is_pinned = |value: &&str| Challenge::parse(value).is_some_and(|c| c.realm == *realm);
@@ -147,7 +155,7 @@ impl Machine {
             return None;
         }
         let login = self.logins.of(&pass.subscriber)?;
-        let challenge = login.choose(asker, response)?;
+        let challenge = login.choose(asker, response, client.method() == "REGISTER")?;
         let before = pass.answered.get_mut(asker.at())?;
         let is_second = match before {
             None => false,

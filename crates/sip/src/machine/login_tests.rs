@@ -131,6 +131,22 @@ fn the_realm_that_the_carrier_named_first_is_the_only_one_that_is_answered() {
 }
 
 #[test]
+fn a_carrier_that_renamed_its_realm_says_so_to_a_register() {
+    let mut bench = Bench::new();
+    place(&mut bench);
+    challenge(&mut bench, "INVITE", 401, &digest("old.example", "n1", ""));
+    answer(&mut bench, "INVITE", 200);
+    bench.machine.request(bench.now, flow(Transport::Udp), &register(1)).unwrap();
+    bench.drain();
+    challenge(&mut bench, "REGISTER", 401, &digest(REALM, "n2", ""));
+    assert_right(bench.last(), "Authorization");
+    assert_eq!(credentials(bench.last(), "Authorization").realm, REALM);
+    place(&mut bench);
+    challenge(&mut bench, "INVITE", 401, &digest(REALM, "n3", ""));
+    assert_eq!(credentials(bench.last(), "Authorization").realm, REALM);
+}
+
+#[test]
 fn of_several_challenges_the_strongest_is_answered() {
     let mut bench = Bench::new();
     place(&mut bench);

@@ -381,6 +381,26 @@ fn a_second_fork_is_ended_and_a_repeated_200_gets_its_ack_again() {
 }
 
 #[test]
+fn a_second_fork_is_ended_also_when_the_call_is_over_by_then() {
+    let mut bench = Bench::new();
+    let leg = place(&mut bench);
+    let text = response(&bench, "INVITE", 200, "b");
+    let late = response(&bench, "INVITE", 200, "other");
+    bench.receive(&text);
+    bench.command(leg, Command::Hangup(None)).unwrap();
+    let bye = response(&bench, "BYE", 200, "b");
+    bench.receive(&bye);
+    assert_eq!(bench.machine.counts().legs, 0);
+    let sent = bench.sent.len();
+    bench.receive(&text);
+    assert_eq!(bench.sent.len(), sent, "who answered first has had its BYE");
+    bench.receive(&late);
+    let methods: Vec<_> = bench.sent[sent..].iter().map(|(_, message, _)| message.method()).collect();
+    assert_eq!(methods, [Some("ACK"), Some("BYE")]);
+    assert_eq!(bench.last().tag("To").as_deref(), Some("other"));
+}
+
+#[test]
 fn a_caller_cannot_forge_header_fields() {
     let bench = &mut Bench::new();
     for (name, value) in

@@ -112,7 +112,15 @@ impl Machine {
     pub(super) fn on_invite_success_again(&mut self, now: Instant, tx: TxId, response: &Message) {
         let Some(client) = self.clients.get(&tx) else { return };
         let Some(id) = client.leg else { return };
-        let Some(leg) = self.legs.get(&id) else { return };
+        let Some(leg) = self.legs.get(&id) else {
+            // The call is over by now: the first who answered has had its BYE.
+            let Some(answered) = client.answered_by() else { return };
+            if answered.tag != response.tag("To") {
+                let over = (answered.dialog.clone(), client.pass.clone());
+                self.end_fork(now, over, response);
+            }
+            return;
+        };
         let cseq = response.cseq().map(|(number, _)| number);
         if leg.dialog.remote_tag != response.tag("To") {
             let pass = leg.pass.clone();

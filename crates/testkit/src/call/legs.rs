@@ -131,7 +131,7 @@ impl Legs {
         let Some(leg) = self.legs.get_mut(at) else { panic!("nobody dialled {no:?}") };
         match order {
             LegOrder::Dial { .. } => {}
-            LegOrder::Cancel => {
+            LegOrder::Cancel(_) => {
                 let is_calling = matches!(leg.stage, Stage::Fresh | Stage::Ringing);
                 assert!(is_calling, "{no:?} is cancelled while {:?}", leg.stage);
                 leg.stage = Stage::Cancelled;

@@ -260,7 +260,7 @@ impl Desk {
                     continue;
                 }
                 Output::Leg(leg, LegOrder::Dial { to, shown }) => Seen::Dial(leg, to, shown),
-                Output::Leg(leg, LegOrder::Cancel) => Seen::CancelLeg(leg),
+                Output::Leg(leg, LegOrder::Cancel(_)) => Seen::CancelLeg(leg),
                 Output::Leg(leg, LegOrder::HangUp(q850)) => Seen::HangUpLeg(leg, q850),
                 Output::Leg(leg, LegOrder::Rtp { packet, .. }) => Seen::LegRtp(leg, packet.to_vec()),
                 Output::Leg(leg, LegOrder::Rtcp { .. }) => Seen::LegRtcp(leg),

@@ -1,7 +1,7 @@
 //! What the API orders of a call that is up.
 
 use super::*;
-use crate::vocabulary::{DialDigits, Transfer, TransferTo};
+use crate::vocabulary::{DialDigits, Transfer, TransferStatus, TransferTo};
 
 fn talking() -> Desk {
     let mut desk = Desk::sip(remote("ivr-solutions"), Fallback::Sorry);
@@ -46,6 +46,24 @@ fn an_ordered_transfer_reaches_the_next_bot_and_a_second_one_is_refused_behind_t
     desk.input(order());
     assert_eq!(desk.call.take_refusal().map(|refusal| refusal.code), Some("transfer_pending"));
     assert_eq!(desk.to_bot().len(), told, "the bot asked for nothing");
+}
+
+#[test]
+fn an_ordered_transfer_that_cannot_be_is_told_among_the_transfers_and_not_to_the_bot() {
+    let mut desk = talking();
+    let told = desk.to_bot().len();
+    let order = |to| Input::Order(Order::Transfer(Transfer { to, command: "transfer" }));
+    desk.input(order(TransferTo::NamedBot("nobody".into())));
+    desk.input(Input::NextBotFailed(NextBotError::Unknown));
+    desk.input(order(TransferTo::Extension("999".into())));
+    desk.input(Input::Leg(LegNo(0), LegNews::Refused(LegRefusal::Unknown)));
+    assert_eq!(desk.to_bot().len(), told, "the bot asked for nothing");
+    desk.talk(Duration::from_millis(100));
+    desk.input(Input::PhoneGone(Reason::CallerHungUp));
+    let transfers = &desk.ended().transfers;
+    let seen: Vec<_> = transfers.iter().map(|report| (&*report.destinations[0], report.status)).collect();
+    assert_eq!(seen, [("nobody", TransferStatus::Failed), ("999", TransferStatus::Failed)]);
+    assert_eq!(transfers[1].legs[0].q850, Some(20));
 }
 
 #[test]

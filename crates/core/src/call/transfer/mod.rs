@@ -69,8 +69,10 @@ pub(super) struct Transferring {
 /// Who wants the transfer.
 #[derive(Debug)]
 enum Origin {
-    /// A bot, by that command, or somebody for it.
+    /// A bot, by that command.
     Command(Box<str>),
+    /// Somebody other than the bot, who was told that it is under way.
+    Order,
     /// The number's fallback, after that failure.
     Fallback(Reason),
 }
@@ -98,7 +100,8 @@ impl Call {
                 ("invalid_destination", "a transfer has 1 to 10 destinations")
             }
             State::Talking(_) | State::Ringing(_) => {
-                return self.start_race(to, (order, ring), Origin::Command(command.into()), now);
+                let origin = if self.is_ordered { Origin::Order } else { Origin::Command(command.into()) };
+                return self.start_race(to, (order, ring), origin, now);
             }
             State::Inviting(_) | State::Dialling(_) | State::FindingBot(_) | State::ConnectingBot(_) => {
                 ("not_answered", "the call is not answered yet")
@@ -159,9 +162,9 @@ impl Call {
                 }
                 Move::Begun => self.transfer_begun(now),
                 Move::Confirm(no) => self.ask_to_accept(no, now),
-                Move::Cancel(no) => {
+                Move::Cancel(no, q850) => {
                     self.state.drop_leg(no);
-                    self.outputs.plain(PlainOutput::CancelLeg(no));
+                    self.outputs.plain(PlainOutput::CancelLeg(no, q850));
                 }
                 Move::HangUp(no, q850) => {
                     let cname = self.names.call_id.as_str();
@@ -182,7 +185,8 @@ impl Call {
     fn transfer_begun(&mut self, now: Moment) {
         let State::Transferring(transferring) = &mut self.state else { return };
         transferring.ringback_due = Some(now);
-        if matches!(transferring.origin, Origin::Command(_)) && self.bot.on_transfer == OnTransfer::End {
+        let by_fallback = matches!(transferring.origin, Origin::Fallback(_));
+        if !by_fallback && self.bot.on_transfer == OnTransfer::End {
             self.speaker.abandon_marks();
             self.part_from_bot(now);
         }
@@ -209,6 +213,12 @@ impl Call {
 
     /// Nobody answered, or nobody could be called.
     fn transfer_lost(&mut self, loss: Loss, now: Moment) {
+        if let State::Transferring(transferring) = &mut self.state
+            && matches!(transferring.origin, Origin::Order)
+        {
+            // Whoever ordered it finds it among the transfers, also where nobody was dialled.
+            transferring.race.tell_in_any_case();
+        }
         self.tell_transfer();
         let State::Transferring(transferring) = std::mem::replace(&mut self.state, State::Ended) else {
             return;
@@ -232,7 +242,8 @@ impl Call {
             (Origin::Command(command), Loss::Failed) if stays => {
                 self.refuse(&refused(&command, ("transfer_failed", "nobody answered")), now);
             }
-            (Origin::Command(_), _) => {
+            (Origin::Order, _) if stays => {}
+            (Origin::Command(_) | Origin::Order, _) => {
                 let reason = self.untaken.take().unwrap_or(Reason::TransferFailed);
                 self.fall_back(reason, now);
             }

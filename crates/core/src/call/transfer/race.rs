@@ -45,8 +45,8 @@ pub(super) enum Move {
     Begun,
     /// Ask whoever answered to accept.
     Confirm(LegNo),
-    /// Stop ringing.
-    Cancel(LegNo),
+    /// Stop ringing, for that Q.850 cause.
+    Cancel(LegNo, u8),
     /// Let go of one that answered, with that Q.850 cause.
     HangUp(LegNo, u8),
     /// Join it to the caller.
@@ -174,6 +174,13 @@ impl Race {
         news.then(|| self.report.clone())
     }
 
+    /// Has it count as a transfer, although nobody was dialled.
+    pub(super) fn tell_in_any_case(&mut self) {
+        if self.stage == RaceStage::Wish {
+            (self.stage, self.changed) = (RaceStage::Over, true);
+        }
+    }
+
     /// The number after those of its legs.
     pub(super) fn next_no(&self) -> u32 {
         self.first + u32::try_from(self.legs.len()).unwrap_or(0)
@@ -294,8 +301,9 @@ impl Race {
                 LegStage::Calling { until, rang } if until <= now => {
                     self.begin();
                     self.legs[at].stage = LegStage::Cancelled;
-                    self.close(at, LegStatus::Timeout, if rang { NO_ANSWER } else { NO_USER }, now);
-                    self.moves.push_back(Move::Cancel(no));
+                    let q850 = if rang { NO_ANSWER } else { NO_USER };
+                    self.close(at, LegStatus::Timeout, q850, now);
+                    self.moves.push_back(Move::Cancel(no, q850));
                     self.go_on(now);
                 }
                 LegStage::Confirming { until } if until <= now => {
@@ -380,7 +388,7 @@ impl Race {
                 LegStage::Calling { .. } if Some(at) != but => {
                     self.legs[at].stage = LegStage::Cancelled;
                     self.close(at, LegStatus::Canceled, q850, now);
-                    self.moves.push_back(Move::Cancel(no));
+                    self.moves.push_back(Move::Cancel(no, q850));
                 }
                 LegStage::Confirming { .. } if Some(at) != but => {
                     self.leave(at, LegStatus::Canceled, q850, now);

@@ -14,7 +14,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::calls::{PlaceCall, PlaceError, PlacedBot};
-use crate::config::{Bot, DescribedBot, WebUrl};
+use crate::config::{Bot, DescribedBot, RecordingFormat, RecordingWish, WebUrl};
 use crate::http::access::Caller;
 use crate::http::api::Api;
 use crate::http::body::{RawJson, escaped};
@@ -68,6 +68,8 @@ pub struct CallWish {
     /// How long it may last from the answer on, in seconds; never longer than the trunk allows.
     #[schema(minimum = 1, maximum = 86400)]
     max_duration: Option<u32>,
+    /// `true`, or how it is recorded from its answer on; without, or with `false`, only when somebody asks for it.
+    recording: Option<RecordingChoice>,
     /// `binary` or `json`.
     #[serde(rename = "messageType")]
     message_type: Option<String>,
@@ -120,6 +122,27 @@ pub struct AudioFormat {
     #[serde(rename = "sampleRate")]
     #[schema(example = 8000)]
     sample_rate: Option<u32>,
+}
+
+/// Whether a call is recorded, and how.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(untagged, expecting = "true, false, or an object with format or mask_digits")]
+pub enum RecordingChoice {
+    /// As `[recording]` says, or not at all.
+    Flag(bool),
+    /// It is, and differently.
+    How(RecordingHow),
+}
+
+/// How a call is recorded, where that is not as `[recording]` says.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RecordingHow {
+    /// `wav` or `opus`.
+    #[schema(example = "opus")]
+    format: Option<String>,
+    /// Whether keys that sound in the caller's audio are erased.
+    mask_digits: Option<bool>,
 }
 
 /// A message of a bot by mapping.
@@ -223,7 +246,9 @@ impl CallWish {
             None | Some(Connect::Answer) => BotJoins::AtTheAnswer,
             Some(Connect::Early) => BotJoins::WhileItRings,
         };
-        Ok(PlaceCall { from, to, bot: self.bot()?, custom_params, callback, joins, ring, max_duration })
+        let recording = check_recording(self.recording.take())?;
+        let bot = self.bot()?;
+        Ok(PlaceCall { from, to, bot, custom_params, callback, joins, ring, max_duration, recording })
     }
 
     fn bot(mut self) -> Result<PlacedBot, Problem> {
@@ -295,6 +320,21 @@ impl CallWish {
             answers.into_iter().filter_map(|(name, answer)| Some((name.to_owned(), json!(answer?))));
         texts.chain(answers).collect()
     }
+}
+
+fn check_recording(choice: Option<RecordingChoice>) -> Result<Option<RecordingWish>, Problem> {
+    let how = match choice {
+        None | Some(RecordingChoice::Flag(false)) => return Ok(None),
+        Some(RecordingChoice::Flag(true)) => return Ok(Some(RecordingWish::default())),
+        Some(RecordingChoice::How(how)) => how,
+    };
+    let format = match how.format.as_deref() {
+        None => None,
+        Some("wav") => Some(RecordingFormat::Wav),
+        Some("opus") => Some(RecordingFormat::Opus),
+        Some(_) => return Err(wrong("/recording/format", "expected wav or opus")),
+    };
+    Ok(Some(RecordingWish { format, consent: None, mask_digits: how.mask_digits }))
 }
 
 fn check_web_url(pointer: &str, url: String) -> Result<Box<str>, Problem> {

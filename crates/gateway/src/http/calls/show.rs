@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use patchcord_core::vocabulary::iso8601;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -55,7 +56,15 @@ pub struct EventList {
     responses((status = 200, description = "The call as it stands", body = CallView), CallProblems),
 )]
 pub async fn show(State(api): State<Api>, CallName(call_id): CallName) -> Result<Json<CallView>, Problem> {
-    Ok(Json(CallView::of(find(&api, &call_id).await?, &api.exchange.studio.call_links, unix_ms())))
+    let mut view = CallView::of(find(&api, &call_id).await?, &api.exchange.studio.call_links, unix_ms());
+    let catalogue = api.exchange.studio.recorder.catalogue().clone();
+    let noted = blocking(move || catalogue.find(&call_id)).await;
+    if let Some(Ok(Some(noted))) = noted {
+        let deleted = noted.files.iter().map(|note| note.deletion.as_ref().map(|deletion| deletion.at_ms));
+        view.deleted_at =
+            deleted.collect::<Option<Vec<_>>>().and_then(|at| at.into_iter().max()).map(iso8601);
+    }
+    Ok(Json(view))
 }
 
 /// The legs of a call's transfers, while they go on and after

@@ -76,6 +76,10 @@ pub struct CallView {
     /// Where the whole call can be heard, with the human: a link that expires.
     #[serde(skip_serializing_if = "Option::is_none")]
     full_recording_url: Option<String>,
+    /// When its recordings were deleted, if they were, all of them; lists do not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2024-05-06T07:15:42.000Z")]
+    pub deleted_at: Option<String>,
     /// All destinations of its transfers, comma-separated.
     #[serde(skip_serializing_if = "Option::is_none")]
     transfer_to: Option<String>,
@@ -123,6 +127,7 @@ impl CallView {
             custom_params: call.custom_params,
             recording_url,
             full_recording_url,
+            deleted_at: None,
             transfer_to: None,
             transfer_status: None,
             transfer_answered_by: None,

@@ -92,6 +92,7 @@ async fn calls_with_every_ending_have_one_record_and_one_last_callback_each_and_
                 joins: BotJoins::AtTheAnswer,
                 ring: Some(Duration::from_secs(if kind.digits == "05" { 20 } else { 2 })),
                 max_duration: (kind.digits == "02").then_some(Duration::from_millis(1_500)),
+                recording: None,
             };
             app.exchange().place_call(order).await.unwrap();
         }

@@ -75,6 +75,12 @@ fn judge(gateway: &Gateway, transfers: &BTreeMap<String, String>, verdict: &Valu
         let talked = seen["talked"].as_array().unwrap();
         assert_eq!(talked.len(), 1, "{round}: {seen}");
         assert_eq!(seen["ends"].as_object().unwrap().len(), 3, "{round}: {seen}");
+        let reasons = seen["reasons"].as_array().unwrap();
+        let elsewhere = "SIP;cause=200;text=\"Call completed elsewhere\", Q.850;cause=26;";
+        assert!(
+            reasons.iter().all(|reason| reason.as_str().is_some_and(|why| why.starts_with(elsewhere))),
+            "{seen}"
+        );
         crossed += usize::try_from(seen["crossed"].as_u64().unwrap()).unwrap();
         let told = ask::json(gateway.http, &format!("/calls/{call_id}/transfer-legs"));
         assert_eq!(told["answered_by"], talked[0], "{told}");

@@ -27,6 +27,7 @@ pub fn order(to: &str) -> PlaceCall {
         joins: BotJoins::AtTheAnswer,
         ring: None,
         max_duration: None,
+        recording: None,
     }
 }
 
