@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what the tests with foreign peers need: sipp, baresip, Kamailio and PostgreSQL (apt), a Python venv and Node
-# modules under peers/.
+# Installs what the tests with foreign peers need: sipp, baresip, Kamailio, PostgreSQL and Chromium (apt), a Python venv and
+# Node modules under peers/.
 # usage: scripts/setup-tests.sh     Safe to repeat; does nothing, in well under a second, when all is there. Root, or sudo for apt.
 set -eu
 cd "$(dirname "$(readlink -f "$0")")/../peers"
@@ -32,6 +32,7 @@ command -v baresip >/dev/null || missing="$missing baresip-core"
 command -v kamailio >/dev/null || [ -x /usr/sbin/kamailio ] || missing="$missing kamailio"
 command -v python3 >/dev/null || missing="$missing python3"
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
+command -v chromium >/dev/null || missing="$missing chromium"
 command -v openssl >/dev/null || missing="$missing openssl"
 command -v curl >/dev/null || missing="$missing curl"
 command -v node >/dev/null || missing="$missing nodejs"
@@ -54,9 +55,11 @@ if ! cmp -s python/requirements.txt .venv/stamp || ! .venv/bin/python -c 'import
   cp python/requirements.txt .venv/stamp
 fi
 
-# 3. Node: exactly what node/package-lock.json pins.
-if ! cmp -s node/package-lock.json node/node_modules/.stamp; then
-  say "installing peers/node/node_modules"
-  (cd node && npm ci --silent) || die "npm ci failed in peers/node"
-  cp node/package-lock.json node/node_modules/.stamp
-fi
+# 3. Node: exactly what the lock files pin.
+for folder in node web; do
+  if ! cmp -s $folder/package-lock.json $folder/node_modules/.stamp; then
+    say "installing peers/$folder/node_modules"
+    (cd $folder && npm ci --silent) || die "npm ci failed in peers/$folder"
+    cp $folder/package-lock.json $folder/node_modules/.stamp
+  fi
+done

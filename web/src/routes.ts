@@ -4,7 +4,8 @@ import type { Route } from "./lib/router.svelte";
 
 /** The first that fits is shown. */
 export const routes: readonly Route[] = [
-  { path: "/", title: "Bots", load: () => import("./screens/Bots.svelte") },
+  { path: "/", title: "Overview", load: () => import("./screens/Overview.svelte") },
+  { path: "/live", title: "Live", load: () => import("./screens/Live.svelte") },
   { path: "/bots", title: "Bots", load: () => import("./screens/Bots.svelte") },
   { path: "/numbers", title: "Numbers and trunks", load: () => import("./screens/Numbers.svelte") },
   { path: "/talk", title: "Talk", load: () => import("./screens/Talk.svelte") },
@@ -22,7 +23,11 @@ export interface NavigationItem {
 /** The navigation, in groups. */
 export const navigation: readonly (readonly NavigationItem[])[] = [
   [
+    { path: "/", text: "Overview", icon: "overview", key: "o" },
+    { path: "/live", text: "Live", icon: "live", key: "l" },
     { path: "/talk", text: "Talk", icon: "talk", key: "t" },
+  ],
+  [
     { path: "/bots", text: "Bots", icon: "bots", key: "b" },
     { path: "/numbers", text: "Numbers and trunks", icon: "numbers", key: "n" },
     { path: "/deliveries", text: "Deliveries", icon: "deliveries", key: "d" },

@@ -65,6 +65,8 @@ export interface TrunkLine {
   readonly registration?: { readonly state: string; readonly sip_status?: number; readonly since_ms: number };
   readonly target?: string;
   readonly trouble?: string;
+  /** What is wrong and what to look at. */
+  readonly advice?: string;
 }
 
 /** `GET /extensions`. */
@@ -95,4 +97,73 @@ export interface Callback {
 /** A list that comes whole. */
 export interface List<T> {
   readonly data: readonly T[];
+}
+
+/** `GET /overview`. */
+export interface Overview {
+  readonly at: string;
+  readonly attention: readonly Attention[];
+  readonly calls_up: number;
+  readonly calls_max: number;
+  readonly minutes: readonly CallSlot[];
+  readonly hours: readonly CallSlot[];
+  readonly ends: readonly {
+    readonly status: string;
+    readonly class: string;
+    readonly reason: string;
+    readonly calls: number;
+  }[];
+  readonly response?: ResponseSpread;
+  readonly bots: readonly BotDay[];
+  readonly trunks: { readonly up: number; readonly down: number; readonly unknown: number };
+  readonly deliveries: { readonly pending: number; readonly dead: number };
+}
+
+export interface Attention {
+  readonly severity: "problem" | "warning";
+  readonly code: string;
+  readonly subject?: string;
+  readonly detail: string;
+  readonly to_do: string;
+  readonly screen?: string;
+}
+
+export interface CallSlot {
+  readonly at: string;
+  readonly up: number;
+  readonly completed: number;
+  readonly unanswered: number;
+  readonly failed: number;
+}
+
+export interface ResponseSpread {
+  readonly calls: number;
+  readonly p50_ms: number;
+  readonly p95_ms: number;
+}
+
+export interface BotDay {
+  readonly name: string;
+  readonly calls: number;
+  readonly failed: number;
+  readonly last_failure?: string;
+  readonly last_call_at: string;
+  readonly response?: ResponseSpread;
+}
+
+/** `GET /live`. */
+export interface LiveCall {
+  readonly call_id: string;
+  readonly status: string;
+  readonly direction: "inbound" | "outbound";
+  readonly from: string;
+  readonly to: string;
+  readonly bot?: string;
+  readonly phone_dialect: string;
+  readonly bot_dialect: string;
+  readonly started_at: string;
+  readonly answered_at?: string;
+  readonly response_ms?: number;
+  readonly recording: boolean;
+  readonly transfers: number;
 }

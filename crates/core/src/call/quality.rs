@@ -31,6 +31,11 @@ impl Call {
         }
     }
 
+    /// How long the caller waited for the bot's last answer.
+    pub fn last_response(&self) -> Option<Duration> {
+        self.turns.last()
+    }
+
     /// Who heard whom, by what came and what was sent; nothing of a call that hardly began.
     fn verdict(&self, to_phone: Option<&ToPhone>) -> Option<AudioVerdict> {
         let talked = self.answered_at.map(|answered| self.last_moment() - answered)?;

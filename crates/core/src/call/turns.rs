@@ -73,6 +73,12 @@ impl Turns {
         }
     }
 
+    /// The time of the last answer.
+    pub(super) fn last(&self) -> Option<Duration> {
+        let newest = usize::try_from(self.count.checked_sub(1)?).unwrap_or(0) % RESPONSES_KEPT;
+        self.kept_ms.get(newest).map(|ms| Duration::from_millis(u64::from(*ms)))
+    }
+
     fn answered(&mut self, after: Duration) -> Duration {
         let after_ms = u16::try_from(after.as_millis()).unwrap_or(u16::MAX);
         self.sum_ms += u64::from(after_ms);
@@ -110,6 +116,7 @@ mod tests {
         turns.caller(Stopped(at(6_000)));
         let times = turns.times();
         assert_eq!((times.count, times.mean.as_millis(), times.unanswered), (2, 400, 0));
+        assert_eq!((Turns::default().last(), turns.last()), (None, Some(Duration::from_millis(100))));
         assert_eq!(times.percentile(0.5), Some(Duration::from_millis(100)));
         assert_eq!(times.percentile(0.95), Some(Duration::from_millis(700)));
         assert_eq!(times.extremes, Some((Duration::from_millis(100), Duration::from_millis(700))));

@@ -220,7 +220,8 @@ impl CallTask {
 
     fn show(&self) {
         let (answered_at, recording) = (self.ends.answered_at, self.call.recording());
-        self.seat.show(Snapshot { answered_at, recording, counters: self.call.counters() });
+        let (response, counters) = (self.call.last_response(), self.call.counters());
+        self.seat.show(Snapshot { answered_at, recording, response, counters });
     }
 
     /// Returns whether more orders may wait.

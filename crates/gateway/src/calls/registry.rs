@@ -122,6 +122,8 @@ pub struct Snapshot {
     pub answered_at: Option<Moment>,
     /// How its recording stands.
     pub recording: RecordingState,
+    /// How long the caller waited for the bot's last answer.
+    pub response: Option<Duration>,
     /// What was counted.
     pub counters: Counters,
 }

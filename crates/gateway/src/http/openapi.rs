@@ -12,7 +12,8 @@ use super::api::Api;
 use super::calls::{commands, list, listen, place, show, timeline, transcript};
 use super::problem::{FieldError, ProblemBody};
 use super::{
-    access, bots, callbacks, events, extensions, numbers, recordings, sessions, talk, trunks, watch,
+    access, bots, callbacks, events, extensions, live, numbers, overview, recordings, sessions, talk, trunks,
+    watch,
 };
 use crate::config::Role;
 
@@ -47,6 +48,8 @@ fn reading() -> OpenApiRouter<Api> {
         .routes(routes!(numbers::list))
         .routes(routes!(trunks::list))
         .routes(routes!(extensions::list))
+        .routes(routes!(overview::show))
+        .routes(routes!(live::list))
         .routes(routes!(watch::show_metrics))
 }
 

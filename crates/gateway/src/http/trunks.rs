@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::api::Api;
 use super::openapi::KeyProblems;
-use crate::calls::TrunkStatus;
+use crate::calls::{TrunkReach, TrunkStatus};
 use crate::config::{CountryCode, Trunk};
 
 /// All carriers.
@@ -67,6 +67,10 @@ pub struct ShownLine {
     /// Why nothing could be sent the last time, if so.
     #[serde(skip_serializing_if = "Option::is_none")]
     trouble: Option<String>,
+    /// What is wrong with the line and what to look at, in words; absent where all is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "The carrier refuses our registration (403): look at username and password.")]
+    advice: Option<String>,
 }
 
 /// How a registration stands.
@@ -144,6 +148,64 @@ impl ShownLine {
             }),
             target: status.target.clone(),
             trouble: status.trouble.clone(),
+            advice: advice(status),
+        }
+    }
+}
+
+/// What is wrong with a line and what to look at; nothing where all is well.
+pub fn advice(status: &TrunkStatus) -> Option<String> {
+    if let Some(registration) = status.registration.filter(|registration| registration.state == "failed") {
+        return Some(match registration.status {
+            None => "Nobody answers our registration: look at host, port and firewall.".to_owned(),
+            Some(code @ (401 | 403 | 407)) => {
+                format!("The carrier refuses our registration ({code}): look at username and password.")
+            }
+            Some(404) => "The carrier does not know this account (404): look at username.".to_owned(),
+            Some(code) => format!("The carrier refuses our registration ({code})."),
+        });
+    }
+    if let Some(trouble) = &status.trouble {
+        return Some(format!("Nothing can be sent to the carrier: {trouble}."));
+    }
+    (status.reach == TrunkReach::Down)
+        .then(|| "The carrier does not answer: look at host, port and firewall.".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calls::TrunkRegistration;
+
+    #[test]
+    fn a_line_in_trouble_says_what_to_look_at_and_a_good_one_nothing() {
+        let line =
+            |reach, registration: Option<(&'static str, Option<u16>)>, trouble: Option<&str>| TrunkStatus {
+                name: "carrier".to_owned(),
+                reach,
+                since_ms: 0,
+                registration: registration.map(|(state, status)| TrunkRegistration {
+                    state,
+                    status,
+                    since_ms: 0,
+                }),
+                target: None,
+                trouble: trouble.map(str::to_owned),
+            };
+        for good in
+            [line(TrunkReach::Up, None, None), line(TrunkReach::Unknown, Some(("registering", None)), None)]
+        {
+            assert_eq!(advice(&good), None, "{good:?}");
+        }
+        for (bad, word) in [
+            (line(TrunkReach::Up, Some(("failed", Some(403))), None), "password"),
+            (line(TrunkReach::Up, Some(("failed", Some(404))), None), "account"),
+            (line(TrunkReach::Up, Some(("failed", Some(500))), None), "500"),
+            (line(TrunkReach::Down, Some(("failed", None)), None), "Nobody"),
+            (line(TrunkReach::Down, None, None), "firewall"),
+            (line(TrunkReach::Unknown, None, Some("no address")), "no address"),
+        ] {
+            assert!(advice(&bad).is_some_and(|said| said.contains(word)), "{bad:?}");
         }
     }
 }

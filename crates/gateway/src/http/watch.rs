@@ -58,7 +58,8 @@ pub struct TrunkCounts {
 }
 
 impl TrunkCounts {
-    fn of(trunks: &[TrunkStatus]) -> Self {
+    /// Those counted.
+    pub fn of(trunks: &[TrunkStatus]) -> Self {
         let count = |reach: TrunkReach| trunks.iter().filter(|trunk| trunk.reach == reach).count();
         Self { up: count(TrunkReach::Up), down: count(TrunkReach::Down), unknown: count(TrunkReach::Unknown) }
     }
@@ -112,8 +113,19 @@ pub async fn health(State(api): State<Api>) -> Json<Health> {
     ),
 )]
 pub async fn ready(State(api): State<Api>) -> Result<Json<Ready>, Problem> {
+    match why_not_ready(&api) {
+        None => {
+            let trunks = TrunkCounts::of(&api.exchange.trunk_lines.statuses());
+            Ok(Json(Ready { status: "ready", trunks }))
+        }
+        Some(why_not) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", why_not)),
+    }
+}
+
+/// Why no calls are taken, if so.
+pub fn why_not_ready(api: &Api) -> Option<&'static str> {
     let exchange = &api.exchange;
-    let why_not = if exchange.registry.is_draining() {
+    if exchange.registry.is_draining() {
         Some("draining: the process is being stopped")
     } else if exchange.records().is_failing() {
         Some("records: calls.jsonl cannot be written, or not as fast as calls end")
@@ -123,12 +135,6 @@ pub async fn ready(State(api): State<Api>) -> Result<Json<Ready>, Problem> {
         Some("sip: the agent has stopped")
     } else {
         None
-    };
-    match why_not {
-        None => {
-            Ok(Json(Ready { status: "ready", trunks: TrunkCounts::of(&exchange.trunk_lines.statuses()) }))
-        }
-        Some(why_not) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", why_not)),
     }
 }
 

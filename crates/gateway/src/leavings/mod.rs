@@ -122,6 +122,7 @@ mod tests {
             bot_recording: None,
             full_recording: None,
             record: Some(record.into()),
+            response_ms: None,
         }
     }
 

@@ -125,6 +125,8 @@ pub struct StoredCall {
     pub full_recording: Option<String>,
     /// Its record, as it stands in `calls.jsonl`.
     pub record: Option<String>,
+    /// How long its bot let the caller wait: the median of its answers, ms.
+    pub response_ms: Option<u64>,
 }
 
 /// Why a call ended, in the words of the record.
@@ -174,6 +176,7 @@ impl StoredCall {
             bot_recording: None,
             full_recording: None,
             record: None,
+            response_ms: None,
         }
     }
 
@@ -232,6 +235,7 @@ impl StoredCall {
             .maybe_text(self.bot_recording.as_deref())
             .maybe_text(self.full_recording.as_deref())
             .maybe_text(self.record.as_deref())
+            .maybe_whole(self.response_ms)
     }
 
     /// Reads a row of [`COLUMNS`].
@@ -262,6 +266,7 @@ impl StoredCall {
             bot_recording: row.maybe_text()?,
             full_recording: row.maybe_text()?,
             record: row.maybe_text()?,
+            response_ms: row.maybe_whole()?,
         })
     }
 }
@@ -303,7 +308,7 @@ pub(super) fn parse<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, Store
 pub(super) const COLUMNS: &str = "call_id, server, direction, phone_dialect, started_ms, custom_params, stream_id, \
     phone_leg_id, from_number, to_number, status, bot, bot_dialect, parties_known, ringing_ms, answered_ms, ended_ms, \
     cause_class, cause_reason, q850, hung_up_by, callback_url, callback_known, transfers, bot_recording, \
-    full_recording, record";
+    full_recording, record, response_ms";
 
 const ON_CONFLICT: &str = "ON CONFLICT (call_id) DO UPDATE SET stream_id = excluded.stream_id, \
     phone_leg_id = excluded.phone_leg_id, from_number = excluded.from_number, to_number = excluded.to_number, \
@@ -312,4 +317,5 @@ const ON_CONFLICT: &str = "ON CONFLICT (call_id) DO UPDATE SET stream_id = exclu
     ended_ms = excluded.ended_ms, cause_class = excluded.cause_class, cause_reason = excluded.cause_reason, \
     q850 = excluded.q850, hung_up_by = excluded.hung_up_by, callback_url = excluded.callback_url, \
     callback_known = excluded.callback_known, transfers = excluded.transfers, \
-    bot_recording = excluded.bot_recording, full_recording = excluded.full_recording, record = excluded.record";
+    bot_recording = excluded.bot_recording, full_recording = excluded.full_recording, record = excluded.record, \
+    response_ms = excluded.response_ms";

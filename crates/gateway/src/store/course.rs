@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use patchcord_core::vocabulary::{CallOutcome, TransferReport};
+use serde::Deserialize;
 
 use super::call::{StoredCall, StoredCause, StoredParties};
 use super::{CallStatus, EventName};
@@ -144,8 +145,28 @@ fn end(call: &mut StoredCall, ended: &EndedCall, at_ms: u64, told: &mut Told) {
     call.answered_ms = call.answered_ms.or(ended.answered_ms);
     call.ended_ms = Some(at_ms);
     call.cause = Some(ended.cause.clone());
+    call.response_ms = ended.record.as_deref().and_then(response_ms);
     call.record.clone_from(&ended.record);
     told.push((EventName::Ended(ended.outcome), at_ms));
+}
+
+/// The median of the bot's response times in the line of a call that ended; none where nothing was measured.
+fn response_ms(record: &str) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Line {
+        quality: Quality,
+    }
+    #[derive(Deserialize)]
+    struct Quality {
+        bot_response_ms: Option<Times>,
+    }
+    #[derive(Deserialize)]
+    struct Times {
+        p50: f64,
+    }
+    let line: Line = serde_json::from_str(record).ok()?;
+    // Milliseconds of at most minutes, never below zero.
+    line.quality.bot_response_ms.map(|times| times.p50.max(0.0) as u64)
 }
 
 /// The first event of a call tells who is who, so it waits until that is known, or something else is told.

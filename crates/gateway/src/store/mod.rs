@@ -13,6 +13,7 @@ mod error;
 mod health;
 mod keys;
 mod open;
+mod overview;
 mod queue;
 mod rows;
 mod schema;
@@ -40,6 +41,7 @@ pub use deliveries::{AttemptOutcome, DeliveryFilter, DeliveryState, DueDelivery,
 pub use error::StoreError;
 pub use health::{COMMIT_BOUNDS_MS, StoreFigures};
 pub use keys::KeyClaim;
+pub use overview::{BotTally, CallTally, OpenDeliveries};
 pub use queue::BATCH_MAX;
 pub use status::{CallStatus, EventName};
 pub use talk::{
@@ -174,6 +176,26 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<StoredCall>, StoreError> {
         calls::list(&self.readers, filter, behind, limit).await
+    }
+
+    /// Calls that began at `since_ms` or later, counted by slots of `slot_ms` and by status, earliest first.
+    pub async fn tally_calls(&self, since_ms: u64, slot_ms: u64) -> Result<Vec<CallTally>, StoreError> {
+        overview::tallies(&self.readers, since_ms, slot_ms).await
+    }
+
+    /// The same calls counted by bot, status and cause.
+    pub async fn tally_bots(&self, since_ms: u64) -> Result<Vec<BotTally>, StoreError> {
+        overview::bot_tallies(&self.readers, since_ms).await
+    }
+
+    /// Bots and their response times (of each call the median, ms) in the newest calls since then that have one.
+    pub async fn response_times(&self, since_ms: u64) -> Result<Vec<(String, u64)>, StoreError> {
+        overview::response_times(&self.readers, since_ms).await
+    }
+
+    /// What nobody has taken.
+    pub async fn open_deliveries(&self) -> Result<OpenDeliveries, StoreError> {
+        overview::open_deliveries(&self.readers).await
     }
 
     /// The calls of this server that are not over.

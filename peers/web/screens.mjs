@@ -1,0 +1,111 @@
+// Every screen of the dashboard. `path` may ask the server for an id first; `ready` is there once the screen shows what it is for;
+// `use` uses it, by keyboard wherever that is possible, and throws where it does not do what it should. `allowed` are errors that
+// the use provokes.
+const text = (page, selector) => page.locator(selector).first().innerText();
+async function expectText(page, selector, wanted) {
+  await page.locator(selector, { hasText: wanted }).first().waitFor({ timeout: 5_000 });
+}
+
+export const screens = [
+  {
+    name: "overview",
+    path: () => "/",
+    ready: "figure svg[role=img] rect",
+    async use(page) {
+      await expectText(page, "section", "given up");
+      const button = page.getByRole("button", { name: "Calls per minute as a table" });
+      await button.focus();
+      await page.keyboard.press("Enter");
+      const rows = await page.locator("figure table tbody tr").count();
+      if (rows !== 60) throw new Error(`the table of the chart has ${rows} rows, not 60`);
+      await page.keyboard.press("Enter");
+      await page.locator("figure svg[role=img]").focus();
+      await page.keyboard.press("End");
+      await expectText(page, "figure [role=status]", "Completed");
+      await page.getByLabel("24 h", { exact: true }).check();
+      await page.getByRole("heading", { name: "Calls per hour" }).waitFor();
+    },
+  },
+  {
+    name: "live",
+    path: () => "/live",
+    ready: "tbody td .who",
+    async use(page) {
+      const before = await page.locator("tbody .who").count();
+      await page.keyboard.press("/");
+      await page.keyboard.type("no such caller");
+      await expectText(page, "main", "No call that is up fits");
+      await page.keyboard.press("Control+A");
+      await page.keyboard.press("Delete");
+      await page.locator("tbody .who").first().waitFor();
+      await page.getByRole("button", { name: /^Transfer the call/ }).first().focus();
+      await page.keyboard.press("Enter");
+      await expectText(page, "dialog[open] pre", "/transfer");
+      await page.keyboard.press("Escape");
+      await page.locator("dialog[open]").waitFor({ state: "detached" });
+      await page.getByRole("button", { name: /^Hang up the call/ }).last().focus();
+      await page.keyboard.press("Enter");
+      await expectText(page, "dialog[open] pre", "curl -X POST");
+      await page.getByRole("button", { name: "Hang up", exact: true }).focus();
+      await page.keyboard.press("Enter");
+      await expectText(page, "[role=status]", "The call ends.");
+      await page.waitForFunction((count) => document.querySelectorAll("tbody .who").length < count, before, { timeout: 5_000 });
+    },
+  },
+  {
+    name: "bots",
+    path: () => "/bots",
+    ready: "tbody td a",
+    async use(page) {
+      await expectText(page, "main", "bots.example.com");
+      const talk = await page.getByRole("link", { name: "Try it" }).first().getAttribute("href");
+      if (!talk?.startsWith("#/talk?bot=")) throw new Error(`a bot is tried at ${talk}`);
+    },
+  },
+  {
+    name: "numbers",
+    path: () => "/numbers",
+    ready: "tbody td",
+    async use(page) {
+      await page.getByRole("button", { name: "Test call" }).focus();
+      await page.keyboard.press("Enter");
+      const call = page.locator("dialog[open]").getByRole("button", { name: /^Call/ });
+      if ((await call.getAttribute("aria-disabled")) !== "true") throw new Error("nobody can be called");
+      await page.getByLabel("Call", { exact: true }).fill("12");
+      await call.focus();
+      await page.keyboard.press("Enter");
+      await page.locator("dialog[open] [role=alert]").waitFor();
+      await page.keyboard.press("Escape");
+    },
+    allowed: ["403 from POST /calls", "status of 403"],
+  },
+  {
+    name: "deliveries",
+    path: () => "/deliveries",
+    ready: "tbody td button",
+    async use(page) {
+      await page.getByLabel("Given up", { exact: true }).check();
+      await page.waitForFunction(() => location.hash.includes("state=dead"));
+      await page.locator("tbody tr.marked").first().waitFor();
+      await page.locator("tbody td button").first().focus();
+      await page.keyboard.press("Enter");
+      await expectText(page, "dialog[open] pre", "{");
+      await page.locator("dialog[open]").getByRole("button", { name: "Send again" }).focus();
+      await page.keyboard.press("Enter");
+      await expectText(page, "dialog[open]", "Send again?");
+      await page.locator("dialog[open]").getByRole("button", { name: "Send again" }).focus();
+      await page.keyboard.press("Enter");
+      await expectText(page, "[role=status]", "on its way again");
+    },
+  },
+  {
+    name: "nowhere",
+    path: () => "/nowhere/%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E",
+    ready: "#page-title",
+    async use(page) {
+      if ((await page.locator("main img").count()) > 0) throw new Error("an address became markup");
+      await expectText(page, "main", "There is no screen at this address");
+      if (!(await text(page, "main code")).includes("nowhere")) throw new Error("the address is not told");
+    },
+  },
+];
