@@ -1,5 +1,8 @@
 //! The bot leg: the bot side of a dialect, whether a socket carries it, and what the bot asked for.
 
+use std::sync::Arc;
+
+use crate::agent::AgentTerms;
 use crate::dialect::{BotSide, Capability, Out, WireAudio};
 use crate::vocabulary::{CallCommand, Moment};
 
@@ -13,6 +16,8 @@ pub(super) struct BotLeg {
     pub(super) audio: WireAudio,
     pub(super) place: BotPlace,
     pub(super) on_transfer: OnTransfer,
+    /// What it may do, if it is an agent of ours.
+    pub(super) agent: Option<Arc<AgentTerms>>,
     pub(super) link: BotLink,
     /// Reading is suspended because enough audio waits.
     pub(super) paused: bool,
@@ -36,7 +41,7 @@ pub(super) enum BotLink {
 
 impl BotLeg {
     pub(super) fn new(settings: BotSettings) -> Self {
-        let BotSettings { name, dialect, side, audio, place, on_transfer } = settings;
+        let BotSettings { name, dialect, side, audio, place, on_transfer, agent } = settings;
         let (link, paused, out) = (BotLink::Closed, false, Out::new());
         Self {
             name,
@@ -45,6 +50,7 @@ impl BotLeg {
             audio,
             place,
             on_transfer,
+            agent,
             link,
             paused,
             out,

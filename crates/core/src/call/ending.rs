@@ -20,6 +20,9 @@ impl Call {
             return;
         }
         self.let_bot_go(1011);
+        if self.reconnects(now) {
+            return;
+        }
         if self.is_handing_over() {
             // It has asked for the next one: only whether that comes is still open.
             return;
@@ -61,6 +64,10 @@ impl Call {
         match end {
             SocketEnd::Closed(1000 | 1005) if self.is_handing_over() || self.is_transferring() => {
                 self.let_bot_go(1000);
+            }
+            // An engine has no business to end a call: it ends its session.
+            SocketEnd::Closed(1000 | 1005) if self.bot.agent.is_some() && !self.takes_leave() => {
+                self.bot_failed(Reason::BotClosedWithError, now);
             }
             SocketEnd::Closed(1000 | 1005) => {
                 self.let_bot_go(1000);
@@ -206,6 +213,7 @@ impl Call {
         let until = now + self.deadlines.vendor_end;
         self.state = State::Ending(Ending { cause, step: EndingStep::VendorLeaving, until });
         self.tell_bot_the_end(cause, now);
+        self.end_dialogue(now);
         self.end_tape(now);
         self.tell_phone_the_end(cause, when, now);
         self.vendor_may_have_left();
@@ -307,6 +315,7 @@ impl Call {
 
     /// Lets the caller hear the fallback instead of what the bot still had to say.
     pub(super) fn play_fallback(&mut self, reason: Reason, now: Moment) {
+        self.cut_items(now);
         self.speaker.clear();
         self.forget_marks();
         if let Some(flow) = self.take_fallback_flow() {

@@ -19,6 +19,8 @@ pub enum BotWish {
     Named(Box<str>),
     /// A flow of ours by its name.
     Flow(Box<str>),
+    /// The same bot by a new connection: its session is too old, or was lost.
+    SameAgain,
     /// Any by its address, which came from outside; it speaks the dialect and the format of the bot that asks.
     At(Box<str>),
 }
@@ -53,6 +55,8 @@ pub(super) struct HandOver {
     flow: Option<(Box<str>, Moment)>,
     /// Where somebody other than the bot ordered the call to go, and when.
     ordered: Option<(Box<str>, Moment)>,
+    /// The same bot by a new session.
+    is_same: bool,
 }
 
 impl Call {
@@ -91,6 +95,9 @@ impl Call {
     ///
     /// What the first one said is played to its end; its marks among it are reported as cleared before its stop.
     pub(super) fn next_bot_connected(&mut self, next: NextBot, now: Moment) {
+        if self.renews_session() {
+            return self.next_session_connected(next, now);
+        }
         let wanted = self.take_hand_over();
         if wanted.is_none() && !self.awaits_fallback_flow() {
             self.outputs.plain(PlainOutput::DropNextBot);
@@ -124,9 +131,12 @@ impl Call {
 
     /// The next bot was not reached: the first one is told and talks on; if it has left, the caller gets the fallback.
     pub(super) fn next_bot_failed(&mut self, error: NextBotError, now: Moment) {
-        let Some(HandOver { command, ordered, .. }) = self.take_hand_over() else {
+        let Some(HandOver { command, ordered, is_same, .. }) = self.take_hand_over() else {
             return self.fallback_flow_failed(error, now);
         };
+        if is_same {
+            return self.next_session_failed(error, now);
+        }
         let is_ordered = ordered.is_some();
         if let Some(place) = ordered {
             self.report_not_given(place, error.reason(), now);
@@ -149,15 +159,21 @@ impl Call {
     /// The call ends: nobody needs the next bot.
     pub(super) fn give_up_next_bot(&mut self) {
         if self.take_hand_over().is_some() {
+            self.forget_next_session();
             self.outputs.plain(PlainOutput::DropNextBot);
         }
+    }
+
+    /// Whether the same bot is being reached by a new session.
+    pub(super) fn renews_session(&self) -> bool {
+        matches!(&self.state, State::Talking(Talking { hand_over: Some(wanted), .. }) if wanted.is_same)
     }
 
     pub(super) fn is_handing_over(&self) -> bool {
         matches!(self.state, State::Talking(Talking { hand_over: Some(_), .. }))
     }
 
-    fn take_hand_over(&mut self) -> Option<HandOver> {
+    pub(super) fn take_hand_over(&mut self) -> Option<HandOver> {
         match &mut self.state {
             State::Talking(talking) => talking.hand_over.take(),
             State::Inviting(_)
@@ -176,7 +192,14 @@ impl Call {
 impl Talking {
     /// Waits until then for the bot that `command` asked for.
     pub(super) fn await_next(&mut self, until: Moment, command: &str) {
-        self.hand_over = Some(HandOver { until, command: command.into(), flow: None, ordered: None });
+        self.hand_over =
+            Some(HandOver { until, command: command.into(), flow: None, ordered: None, is_same: false });
+    }
+
+    /// Waits until then for a new session with the same bot.
+    pub(super) fn await_session(&mut self, until: Moment) {
+        let (flow, ordered, command) = (None, None, "".into());
+        self.hand_over = Some(HandOver { until, command, flow, ordered, is_same: true });
     }
 }
 
@@ -185,7 +208,7 @@ impl BotWish {
     fn place(&self) -> &str {
         match self {
             Self::Named(name) | Self::Flow(name) => name,
-            Self::At(_) => "bot",
+            Self::At(_) | Self::SameAgain => "bot",
         }
     }
 }

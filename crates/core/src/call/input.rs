@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::dialect::Wire;
-use crate::vocabulary::{DialRefusal, DigitPress, FlowEvent, Reason};
+use crate::vocabulary::{DialRefusal, DigitPress, FlowEvent, Reason, ToolResult};
 
 use super::{FoundBot, LegNews, LegNo, NextBot, NextBotError, Order, PhoneMedia, RecordingOrder};
 
@@ -70,6 +70,8 @@ pub enum Input<'a> {
     Order(Order),
     /// The line moved in which the caller stands since [`QueueOrder::Join`](super::QueueOrder::Join).
     Queue(FlowEvent),
+    /// What became of [`Output::RunTool`](super::Output::RunTool).
+    ToolDone(Box<ToolResult>),
     /// Somebody wants the call to end: the API, the drain.
     HangUp(Reason),
 }

@@ -8,6 +8,7 @@ mod arrivals;
 mod bot_leg;
 mod caller_media;
 mod dialing;
+mod dialogue;
 mod ending;
 mod fallback;
 mod flows;
@@ -19,11 +20,13 @@ mod orders;
 mod outbound;
 mod output;
 mod pace;
+mod patience;
 mod phone_leg;
 mod playout_gauge;
 mod quality;
 mod refused;
 mod rtp_leg;
+mod session;
 mod settings;
 mod setup;
 mod source_gauge;
@@ -32,6 +35,7 @@ mod state;
 mod talking;
 mod tape;
 mod timeline;
+mod tool_calls;
 mod transfer;
 mod turns;
 mod unknown_bot;
@@ -51,6 +55,7 @@ use crate::vocabulary::{
 };
 
 use self::bot_leg::{BotLeg, BotLink};
+use self::dialogue::Dialogue;
 use self::listener::Listener;
 use self::output::{Outputs, Party};
 use self::pace::Cadence;
@@ -64,6 +69,7 @@ use self::turns::Turns;
 
 pub use bot_leg::{BOT_CONTROLS_PER_SECOND_MAX, BOT_REFUSED_AUDIO_MS_MAX};
 pub use dialing::{DIAL_STEPS_MAX, DIGIT_GAP};
+pub use dialogue::ITEMS_PLAYING_MAX;
 pub use ending::PLAYOUT_LINGER;
 pub use hand_over::{BotWish, EARLIER_BOTS_MAX, NextBot, NextBotError};
 pub use input::{Input, SocketEnd};
@@ -72,6 +78,7 @@ pub use orders::Order;
 pub use output::{LegOrder, Output, QueueOrder, TapeKind, TapePiece};
 pub use refused::{RefusedCall, refused_record};
 pub use rtp_leg::DIGITS_HEARD_MAX;
+pub use session::RECONNECTS_MAX;
 pub use settings::{
     BotJoins, BotPlace, BotSettings, CallSettings, Deadlines, Fallback, MediaDirection, PhoneMedia,
     PhoneSettings, RtpIdentity,
@@ -81,6 +88,7 @@ pub use speaker::PLAYOUT_MAX;
 pub use state::StateName;
 pub use talking::{MARKS_PER_STEP_MAX, PAUSE_BOT_DEPTH_MAX, PHONE_LEAD_MAX};
 pub use tape::{LOUDNESS_STEP, RecordingBegin, RecordingOrder, RecordingPlan, RecordingState};
+pub use tool_calls::TOOLS_RUNNING_MAX;
 pub use transfer::{Destination, LegNews, LegNo, LegRefusal, OnTransfer, TRANSFERS_MAX, TransferSettings};
 pub use unknown_bot::FoundBot;
 
@@ -109,6 +117,8 @@ pub struct Call {
     outputs: Outputs,
     turns: Turns,
     history: History,
+    /// What is known of the talk, where the bot tells of it.
+    dialogue: Option<Box<Dialogue>>,
     started_at: Moment,
     answered_at: Option<Moment>,
     /// What the network of the phone that we dialled said of its end.
@@ -196,6 +206,7 @@ impl Call {
             outputs: Outputs::default(),
             turns: Turns::default(),
             history: History::new(now),
+            dialogue: None,
             started_at: now,
             answered_at: None,
             far_end: None,
@@ -251,6 +262,7 @@ impl Call {
             Input::Recording(order) => self.record_sound(order, now),
             Input::Order(order) => self.obey_order(&order, now),
             Input::Queue(event) => self.queue_moved(event, now),
+            Input::ToolDone(result) => self.tool_done(*result, now),
             Input::HangUp(reason) => self.end(reason, now),
         }
     }
@@ -267,6 +279,7 @@ impl Call {
             self.watch_media(now);
             self.watch_playout(now);
         }
+        self.serve_dialogue(now);
         self.serve_legs(now);
         self.wake_dialects(now);
         if self.state.until().is_some_and(|until| until <= now) {
@@ -301,6 +314,7 @@ impl Call {
         }
         if !matches!(self.state, State::Ended) {
             consider(self.bot.poll_timeout());
+            consider(self.dialogue_due());
             if let PhoneLeg::Vendor(_) = &self.phone {
                 consider(self.phone.poll_timeout());
             }
@@ -392,6 +406,9 @@ impl Call {
         }
         self.report_marks(now);
         self.pace_bot();
+        if self.speaker.items_moved() {
+            self.follow_items(now);
+        }
     }
 
     fn wake_dialects(&mut self, now: Moment) {

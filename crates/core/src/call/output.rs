@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use crate::dialect::{Wire, WireClass};
 use crate::media::MediaFormat;
-use crate::vocabulary::{CallFact, CallRecord, Cause, PhoneNumber};
+use crate::vocabulary::{CallFact, CallRecord, Cause, PhoneNumber, ToolCall};
 
 use super::{BotWish, Destination, LegNo};
 
@@ -94,6 +94,8 @@ pub enum Output<'a> {
     Report(CallFact),
     /// Put the caller into a queue, or take it out; answer by `Queue`.
     Queue(QueueOrder),
+    /// Carry out a tool of the bot's; answer by `ToolDone`.
+    RunTool(ToolCall),
     /// The call is over; nothing follows.
     Ended(Box<CallRecord>),
 }
@@ -223,6 +225,7 @@ enum Waiting {
     Dial(LegNo, Destination, PhoneNumber),
     Report(CallFact),
     Queue(QueueOrder),
+    RunTool(ToolCall),
     Ended(Box<CallRecord>),
 }
 
@@ -289,6 +292,10 @@ impl Outputs {
 
     pub(super) fn queue(&mut self, order: QueueOrder) {
         self.waiting.push_back(Waiting::Queue(order));
+    }
+
+    pub(super) fn run_tool(&mut self, call: ToolCall) {
+        self.waiting.push_back(Waiting::RunTool(call));
     }
 
     pub(super) fn ended(&mut self, record: Box<CallRecord>) {
@@ -364,6 +371,7 @@ impl Outputs {
             Waiting::TapeSound(reel, span) => reel.output(TapePiece::Sound(&self.samples[span])),
             Waiting::Loudness(at, span) => Output::Loudness { at, levels: &self.bytes[span] },
             Waiting::Queue(order) => Output::Queue(order),
+            Waiting::RunTool(call) => Output::RunTool(call),
             Waiting::Ended(record) => Output::Ended(record),
             Waiting::Dial(leg, to, shown) => Output::Leg(leg, LegOrder::Dial { to, shown }),
             Waiting::Report(fact) => Output::Report(fact),

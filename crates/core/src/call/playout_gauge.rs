@@ -65,6 +65,14 @@ impl PlayoutGauge {
         }
     }
 
+    /// Nothing has left up to `now`: a leg on demand is quiet, and tells nobody how long.
+    pub(super) fn quiet(&mut self, now: Moment) {
+        if let Some(until) = self.until.filter(|until| *until < now) {
+            self.voice.skip(self.leg.samples_in(now - until), now);
+            self.until = Some(now);
+        }
+    }
+
     /// The queue was emptied on purpose: what follows is no hole.
     pub(super) fn cleared(&mut self) {
         self.dry_since = None;

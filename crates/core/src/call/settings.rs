@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::RecordingPlan;
+use crate::agent::AgentTerms;
 use crate::dialect::{BotSide, PhoneSide, WireAudio};
 use crate::media::LineCodec;
 use crate::rtp::SrtpKeys;
@@ -93,6 +94,8 @@ pub struct BotSettings {
     pub place: BotPlace,
     /// What becomes of it when it gives the call to people.
     pub on_transfer: OnTransfer,
+    /// What it may do, if it is an agent of ours.
+    pub agent: Option<Arc<AgentTerms>>,
 }
 
 /// Where a bot is.

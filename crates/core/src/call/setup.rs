@@ -107,6 +107,7 @@ impl Call {
         }
         self.bot.link = BotLink::Open;
         self.history.bot_connected(now);
+        self.session_begins(now);
         if self.phone.is_dialled() {
             return self.bot_joins(now);
         }

@@ -23,6 +23,12 @@ pub(super) struct Speaker {
     converter: Option<Converter>,
     converted: Vec<u8>,
     playout: Playout,
+    /// What the bot's audio belongs to from here on, where it says so.
+    item: Option<Box<str>>,
+    /// What the playout had told of items at the last look.
+    item_steps: u64,
+    /// Of the item that was being played in the phone's format before this one: what was heard of it.
+    carried: Option<(Box<str>, Duration)>,
     pace: Pace,
     dialing: Dialing,
     source: SourceGauge,
@@ -54,6 +60,9 @@ impl Speaker {
             converter: Converter::new(bot, leg).ok(),
             converted: Vec::new(),
             playout: Playout::new(leg, PLAYOUT_MAX),
+            item: None,
+            item_steps: 0,
+            carried: None,
             pace: Pace::new(cadence, frame),
             dialing: Dialing::new(leg),
             source: SourceGauge::default(),
@@ -85,7 +94,7 @@ impl Speaker {
 
     /// What another bot says comes from now on, in that format.
     pub(super) fn set_bot(&mut self, bot: MediaFormat) {
-        self.bot = bot;
+        (self.bot, self.item) = (bot, None);
         self.converter = Converter::new(bot, self.leg).ok();
         self.source = SourceGauge::default();
     }
@@ -145,6 +154,33 @@ impl Speaker {
         self.pace.arrived(now, self.playout.depth(), SourceSpeed::Bursts);
         self.drained_since = None;
         self.playout.push(tone, None);
+    }
+
+    /// What the bot says from here on belongs to that item.
+    pub(super) fn set_item(&mut self, item: &str) {
+        if self.item.as_deref() != Some(item) {
+            self.item = Some(item.into());
+        }
+    }
+
+    /// Whether an item began to be played, or nothing more of one waits, since this was asked last.
+    pub(super) fn items_moved(&mut self) -> bool {
+        let steps = self.playout.item_steps();
+        std::mem::replace(&mut self.item_steps, steps) != steps
+    }
+
+    /// How much of an item was played, and how much of it came; `None` if none came or it is long over.
+    pub(super) fn heard(&self, item: &str) -> Option<(Duration, Duration)> {
+        let heard = self.playout.heard_position(item)?;
+        let before = self.carried.as_ref().filter(|(carried, _)| **carried == *item);
+        let before = before.map_or(Duration::ZERO, |(_, heard)| *heard);
+        let length = |samples| before + self.leg.duration_of_samples(samples);
+        Some((length(heard.samples), length(heard.pushed)))
+    }
+
+    /// The items of which something waits, in order.
+    pub(super) fn unheard_items(&self) -> Vec<Box<str>> {
+        self.playout.unheard_items()
     }
 
     /// Marks the end of what was pushed so far.
@@ -267,6 +303,14 @@ impl Speaker {
         self.pace.poll_timeout()
     }
 
+    /// The last edge up to `now` of what the caller hears that was not taken yet, also where nothing leaves.
+    pub(super) fn take_voice_edge_at(&mut self, now: Moment) -> Option<VoiceEdge> {
+        if self.pace.is_on_demand() {
+            self.gauge.quiet(now);
+        }
+        self.take_voice_edge()
+    }
+
     /// The last edge of what the caller hears that was not taken yet.
     pub(super) fn take_voice_edge(&mut self) -> Option<VoiceEdge> {
         self.gauge.voice.take_edge()
@@ -303,9 +347,9 @@ impl Speaker {
             Some(converter) if !converter.is_untouched() => {
                 self.converted.clear();
                 converter.convert(audio, &mut self.converted);
-                self.playout.push(&self.converted, None)
+                self.playout.push(&self.converted, self.item.as_deref())
             }
-            _ => self.playout.push(audio, None),
+            _ => self.playout.push(audio, self.item.as_deref()),
         }
     }
 
@@ -314,7 +358,7 @@ impl Speaker {
         if let Some(converter) = &mut self.converter {
             self.converted.clear();
             converter.finish(&mut self.converted);
-            self.playout.push(&self.converted, None);
+            self.playout.push(&self.converted, self.item.as_deref());
         }
     }
 
@@ -330,11 +374,14 @@ impl Speaker {
             self.playout.end_of_utterance();
             let mut piece = vec![0; self.leg.bytes_in(MOVED_PIECE)];
             let mut converted = Vec::new();
+            let item = self.playout.current_item().map(Box::<str>::from);
+            self.carried = item.and_then(|item| Some((item.clone(), self.heard(&item)?.0)));
             while !self.playout.is_empty() {
+                let item = self.playout.current_item().map(Box::<str>::from);
                 let pulled = self.playout.pull(&mut piece);
                 converted.clear();
                 converter.convert(piece.get(..pulled.audio_bytes).unwrap_or_default(), &mut converted);
-                moved.push(&converted, None);
+                moved.push(&converted, item.as_deref());
                 while let Some(mark) = self.playout.poll_mark() {
                     // There was room for it, so there is.
                     let _ = moved.mark(mark.name);
@@ -349,7 +396,9 @@ impl Speaker {
 
     /// A real-time source that fell behind is brought back by taking out silence.
     fn win_time_back(&mut self, now: Moment) {
-        if self.source.speed(now) == SourceSpeed::RealTime && self.playout.depth() > DEPTH_TOLERATED {
+        // Of a bot that names items each has its length: nothing is taken out of them.
+        let may = self.item.is_none() && self.source.speed(now) == SourceSpeed::RealTime;
+        if may && self.playout.depth() > DEPTH_TOLERATED {
             self.playout.trim_silence(DEPTH_TARGET, SilenceGate::new(SILENCE_DBFS));
         }
     }

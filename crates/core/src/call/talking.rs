@@ -119,6 +119,8 @@ impl Call {
         }
         self.bot_spoke(now);
         self.history.sent(self.bot.audio.format.duration_of(audio.len()), now);
+        self.goodbye_goes_on();
+        self.stop_thinking(now);
         let refused_ms = self.speaker.push(audio, now);
         if refused_ms > 0 && self.bot.flood.refused(refused_ms) {
             self.bot_failed(Reason::BotFlooded, now);
@@ -146,6 +148,10 @@ impl Call {
     /// Gives the bot every whole frame that waits.
     pub(super) fn give_frames(&mut self, now: Moment) {
         if let Some(edge) = self.listener.take_voice_edge() {
+            // A bot that ceased before the caller began did not speak all along.
+            if let Some(bot) = self.speaker.take_voice_edge_at(now) {
+                self.heard_edge(bot);
+            }
             self.caller_edge(edge);
         }
         while let Some(press) = self.listener.poll_digit() {
@@ -180,7 +186,7 @@ impl Call {
             CallCommand::HangUp(when) => self.bot_hangs_up(*when, now),
             CallCommand::Flow(command) => self.obey_flow(command, now),
             CallCommand::Invalid(refusal) => self.refuse(refusal, now),
-            CallCommand::Speech(_) => {}
+            CallCommand::Speech(command) => self.obey_speech(command, now),
             CallCommand::Unknown(_) => self.counters.unknown_messages += 1,
         }
     }
@@ -214,19 +220,23 @@ impl Call {
             self.refused_order = Some(refusal.clone());
             return;
         }
-        self.tell_bot(&CallEvent::Refused(refusal.clone()), now);
+        if !self.tool_refused(refusal, now) {
+            self.tell_bot(&CallEvent::Refused(refusal.clone()), now);
+        }
     }
 
     /// Drops what waits for the caller and says so: marks first, then the clear itself.
     pub(super) fn clear(&mut self, now: Moment) {
         self.counters.clears += 1;
         self.history.cleared(self.speaker.depth(), now);
+        let cut = self.cut_items(now);
         self.speaker.clear();
         self.repeat_consent(now);
         if self.phone_can(Capability::Clear) {
             self.tell_vendor(&CallCommand::Clear, now);
         }
         self.report_marks(now);
+        self.tell_cut(cut, now);
         self.tell_bot(&CallEvent::Cleared, now);
         self.pace_bot();
     }
@@ -289,10 +299,12 @@ impl Call {
             CallEvent::Mark { .. } | CallEvent::Refused(_) => {}
             CallEvent::Cleared => {
                 self.history.cleared(self.speaker.depth(), now);
+                let cut = self.cut_items(now);
                 self.speaker.clear();
                 self.repeat_consent(now);
                 self.counters.clears += 1;
                 self.report_marks(now);
+                self.tell_cut(cut, now);
                 self.tell_bot(&CallEvent::Cleared, now);
             }
             CallEvent::Ended(_) => self.vendor_ended(now),

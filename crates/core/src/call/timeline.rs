@@ -155,14 +155,16 @@ impl History {
 impl Call {
     /// The caller's voice has an edge.
     pub(super) fn caller_edge(&mut self, edge: VoiceEdge) {
-        let after = if self.is_with_bot() { self.turns.caller(edge) } else { None };
-        self.history.caller(edge, after);
+        let answer = if self.is_with_bot() { self.turns.caller(edge) } else { None };
+        self.history.caller(edge, answer.map(|answer| answer.after));
+        self.caller_voice(edge, answer);
     }
 
     /// What the caller hears has an edge.
     pub(super) fn heard_edge(&mut self, edge: VoiceEdge) {
-        let after = if self.is_with_bot() { self.turns.bot(edge) } else { None };
-        self.history.heard(edge, after);
+        let answer = if self.is_with_bot() { self.turns.bot(edge) } else { None };
+        self.history.heard(edge, answer.map(|answer| answer.after));
+        self.bot_voice(edge, answer);
     }
 
     /// Tells the history, once.

@@ -23,34 +23,42 @@ pub(super) struct Turns {
     kept_ms: Vec<u16>,
 }
 
+/// The beginning of an answer of the bot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// When it was heard.
+    pub(super) began: Moment,
+    /// So long after the caller's last sound.
+    pub(super) after: Duration,
+}
+
 impl Turns {
-    /// The caller began or ended; gives how long the answer took, if with this it is known.
-    pub(super) fn caller(&mut self, edge: VoiceEdge) -> Option<Duration> {
-        match (edge, self.bot_since) {
-            (VoiceEdge::Started(_), _) => {
+    /// The caller began or ended; gives the answer that is known with this.
+    pub(super) fn caller(&mut self, edge: VoiceEdge) -> Option<Answer> {
+        match edge {
+            VoiceEdge::Started(_) => {
                 self.unanswered += u64::from(self.waits_since.take().is_some());
                 None
             }
-            // The answer began before the end was certain.
-            (VoiceEdge::Stopped(stopped), Some(began)) if began >= stopped => {
-                Some(self.answered(began - stopped))
-            }
-            // The bot has been speaking all along.
-            (VoiceEdge::Stopped(_), Some(_)) => None,
-            (VoiceEdge::Stopped(stopped), None) => {
-                self.waits_since = Some(stopped);
-                None
-            }
+            VoiceEdge::Stopped(stopped) => match self.bot_since {
+                // The answer began before the end was certain.
+                Some(began) if began >= stopped => Some(self.answered(began, stopped)),
+                // The bot has been speaking all along.
+                Some(_) => None,
+                None => {
+                    self.waits_since = Some(stopped);
+                    None
+                }
+            },
         }
     }
 
-    /// The bot began to be heard, or ended; gives how long its answer took, if it is one.
-    pub(super) fn bot(&mut self, edge: VoiceEdge) -> Option<Duration> {
+    /// The bot began to be heard, or ended; gives its answer, if it is one.
+    pub(super) fn bot(&mut self, edge: VoiceEdge) -> Option<Answer> {
         match edge {
             VoiceEdge::Started(began) => {
                 self.bot_since = Some(began);
-                let stopped = self.waits_since.take()?;
-                Some(self.answered(began - stopped))
+                self.waits_since.take().map(|stopped| self.answered(began, stopped))
             }
             VoiceEdge::Stopped(_) => {
                 self.bot_since = None;
@@ -79,7 +87,8 @@ impl Turns {
         self.kept_ms.get(newest).map(|ms| Duration::from_millis(u64::from(*ms)))
     }
 
-    fn answered(&mut self, after: Duration) -> Duration {
+    fn answered(&mut self, began: Moment, stopped: Moment) -> Answer {
+        let after = began - stopped;
         let after_ms = u16::try_from(after.as_millis()).unwrap_or(u16::MAX);
         self.sum_ms += u64::from(after_ms);
         let (least, most) = self.extremes_ms.unwrap_or((after_ms, after_ms));
@@ -90,7 +99,7 @@ impl Turns {
             None => self.kept_ms.push(after_ms),
         }
         self.count += 1;
-        after
+        Answer { began, after }
     }
 }
 

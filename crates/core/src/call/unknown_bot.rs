@@ -28,6 +28,7 @@ impl BotSettings {
             audio,
             place: BotPlace::Unknown,
             on_transfer: OnTransfer::default(),
+            agent: None,
         }
     }
 }

@@ -338,6 +338,16 @@ impl Playout {
         self.items.current()
     }
 
+    /// The items of which something waits, in order, each once.
+    pub fn unheard_items(&self) -> Vec<Box<str>> {
+        self.items.unheard()
+    }
+
+    /// Grows whenever an item begins to be played or nothing more of it waits.
+    pub fn item_steps(&self) -> u64 {
+        self.items.steps()
+    }
+
     /// Bytes by what became of them.
     pub const fn counts(&self) -> PlayoutCounts {
         self.counts

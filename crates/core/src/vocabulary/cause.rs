@@ -133,6 +133,10 @@ pub enum Reason {
     BotFlooded,
     /// The call lasted as long as calls may.
     MaxDuration,
+    /// Nobody had said a word for as long as the agent's limit allows.
+    NobodySpoke,
+    /// The calls of the agent have lasted as long as they may within a day.
+    AgentSpent,
     /// As many calls are up as may be.
     OverCapacity,
     /// The database does not keep up with the calls.
@@ -327,7 +331,7 @@ const BOT: (CauseClass, HungUpBy) = (CauseClass::Bot, HungUpBy::System);
 const US: (CauseClass, HungUpBy) = (CauseClass::Us, HungUpBy::System);
 
 /// Every reason in every language, in the order of [`Reason`].
-pub const REASONS: [ReasonRow; 46] = {
+pub const REASONS: [ReasonRow; 48] = {
     use Reason as R;
     [
         row(R::CallerHungUp, "caller_hung_up", DONE_BY_CALLER, NORMAL, 487, "NORMAL_CLEARING", "CANCELED"),
@@ -379,6 +383,8 @@ pub const REASONS: [ReasonRow; 46] = {
         row(R::BotClosedWithError, "closed_with_error", BOT, TEMPORARY, 503, "NORMAL_CLEARING", "FAILED"),
         row(R::BotFlooded, "flooded", BOT, PROTOCOL, 503, "NORMAL_CLEARING", "FAILED"),
         row(R::MaxDuration, "max_duration", US, NORMAL, 480, "NORMAL_CLEARING", "FAILED"),
+        row(R::NobodySpoke, "nobody_spoke", CALLER_BY_SYSTEM, TIMER, 408, "NORMAL_CLEARING", "FAILED"),
+        row(R::AgentSpent, "agent_spent", US, TEMPORARY, 503, "CALL_REJECTED", "FAILED"),
         row(R::OverCapacity, "over_capacity", US, CONGESTION, 503, "USER_BUSY", "BUSY"),
         row(R::StorageBehind, "storage_behind", US, CONGESTION, 503, "USER_BUSY", "FAILED"),
         row(R::Drained, "drained", US, NORMAL, 503, "NORMAL_CLEARING", "FAILED"),

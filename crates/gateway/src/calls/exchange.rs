@@ -276,6 +276,7 @@ impl Exchange {
                     audio: bots::audio(phone_format),
                     place: BotPlace::BuiltIn,
                     on_transfer: OnTransfer::Hold,
+                    agent: None,
                 };
                 (settings, BotEnd::BuiltIn)
             }
@@ -321,7 +322,7 @@ impl Exchange {
         });
         let name = bot.name.as_str().into();
         let (place, on_transfer) = (BotPlace::Remote, bot.on_transfer);
-        let settings = BotSettings { name, dialect: row.name, side, audio, place, on_transfer };
+        let settings = BotSettings { name, dialect: row.name, side, audio, place, on_transfer, agent: None };
         (settings, BotEnd::remote(self.clone(), bot, trust))
     }
 }
@@ -339,6 +340,7 @@ fn flow_bot(
         audio: bots::audio(phone_format),
         place: BotPlace::BuiltIn,
         on_transfer,
+        agent: None,
     };
     (settings, BotEnd::BuiltIn)
 }

@@ -161,7 +161,7 @@ impl Witness {
             }
             Output::NextBotTakesOver => self.takes_over(next),
             Output::DropNextBot => self.next_is_asked_for = false,
-            Output::Queue(_) => {}
+            Output::Queue(_) | Output::RunTool(_) => {}
             Output::Tape(kind, piece) => self.tapes(Some(kind), piece),
             Output::Overheard(piece) => self.tapes(None, piece),
             Output::Loudness { levels, .. } => assert!(!levels.is_empty() && levels.len() % 2 == 0),

@@ -143,13 +143,13 @@ fn remote(row: &DialectRow) -> BotSettings {
     };
     let side = (row.bot_side)(&settings);
     let (place, on_transfer) = (BotPlace::Remote, OnTransfer::End);
-    BotSettings { name: row.name.into(), dialect: row.name, side, audio, place, on_transfer }
+    BotSettings { name: row.name.into(), dialect: row.name, side, audio, place, on_transfer, agent: None }
 }
 
 fn built_in(side: Box<BotSide>) -> BotSettings {
     let audio = WireAudio { format: side.format(), frame: FRAME };
     let (place, on_transfer) = (BotPlace::BuiltIn, OnTransfer::Hold);
-    BotSettings { name: "built-in".into(), dialect: "built-in", side, audio, place, on_transfer }
+    BotSettings { name: "built-in".into(), dialect: "built-in", side, audio, place, on_transfer, agent: None }
 }
 
 fn sorry_clip() -> Arc<[i16]> {

@@ -1,6 +1,8 @@
 //! Calls in virtual time: a scripted shell drives the machine and keeps what it put out.
 
 mod addresses;
+mod agent;
+mod agent_tools;
 mod bots;
 mod bridge;
 mod codecs;
@@ -29,7 +31,7 @@ use super::*;
 use crate::dialect::registry::{self, BotSideSettings, PhoneSideSettings, RecordWish, RefusalWish};
 use crate::dialect::{BotSide, Wire, WireAudio};
 use crate::media::LineCodec;
-use crate::vocabulary::{CallFact, CallRecord, Cause, Reason};
+use crate::vocabulary::{CallFact, CallRecord, Cause, Reason, ToolCall};
 
 /// One output, kept.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,6 +66,7 @@ enum Seen {
     LegRtcp(LegNo),
     Report(CallFact),
     Queue(QueueOrder),
+    RunTool(ToolCall),
     Ended(Reason),
 }
 
@@ -246,6 +249,7 @@ impl Desk {
                 Output::PauseBot => Seen::PauseBot,
                 Output::ResumeBot => Seen::ResumeBot,
                 Output::Queue(order) => Seen::Queue(order),
+                Output::RunTool(call) => Seen::RunTool(call),
                 Output::Tape(kind, piece) => {
                     self.taped.take(kind, piece);
                     continue;
@@ -401,6 +405,7 @@ fn remote(dialect: &str) -> BotSettings {
         audio,
         place: BotPlace::Remote,
         on_transfer: OnTransfer::End,
+        agent: None,
     }
 }
 
@@ -408,7 +413,7 @@ fn remote(dialect: &str) -> BotSettings {
 fn built_in(side: Box<BotSide>) -> BotSettings {
     let audio = WireAudio { format: side.format(), frame: FRAME };
     let (place, on_transfer) = (BotPlace::BuiltIn, OnTransfer::Hold);
-    BotSettings { name: "bot".into(), dialect: "built-in", side, audio, place, on_transfer }
+    BotSettings { name: "bot".into(), dialect: "built-in", side, audio, place, on_transfer, agent: None }
 }
 
 fn cause_of(desk: &Desk) -> Cause {

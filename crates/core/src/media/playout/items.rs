@@ -8,6 +8,8 @@ pub(super) struct Items {
     stretches: VecDeque<Stretch>,
     /// Stretches at the front with nothing waiting.
     done: usize,
+    /// How often a named stretch began to be played, or was over.
+    steps: u64,
 }
 
 #[derive(Debug)]
@@ -51,9 +53,13 @@ impl Items {
         while bytes > 0 {
             let Some(stretch) = self.stretches.get_mut(self.done) else { return };
             let now = bytes.min(stretch.waiting);
+            let begins = played && stretch.played == 0 && now > 0;
             stretch.waiting -= now;
             stretch.played += if played { now } else { 0 };
             bytes -= now;
+            if stretch.item.is_some() && (begins || stretch.waiting == 0) {
+                self.steps += 1;
+            }
             if stretch.waiting == 0 {
                 self.done += 1;
             }
@@ -93,6 +99,24 @@ impl Items {
             .filter(|stretch| stretch.item.as_deref() == Some(item))
             .map(|stretch| (stretch.pushed, stretch.waiting, stretch.played))
             .reduce(|a, b| (a.0 + b.0, a.1 + b.1, a.2 + b.2))
+    }
+
+    /// The named items of which something waits, in order, each once.
+    pub(super) fn unheard(&self) -> Vec<Box<str>> {
+        let mut names: Vec<Box<str>> = Vec::new();
+        for stretch in self.stretches.iter().skip(self.done) {
+            if let Some(item) =
+                stretch.item.as_ref().filter(|item| stretch.waiting > 0 && !names.contains(item))
+            {
+                names.push(item.clone());
+            }
+        }
+        names
+    }
+
+    /// How often a named stretch began to be played, or was over.
+    pub(super) fn steps(&self) -> u64 {
+        self.steps
     }
 
     /// All that waits.

@@ -1,0 +1,265 @@
+//! The talk between a caller and a bot that tells of it (an engine): items and how far they were heard, barge-ins, the
+//! words of both, and what the bot's tools do with the call.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::agent::Conversation;
+use crate::vocabulary::{
+    CallEvent, CallFact, Moment, Role, SpeechCommand, SpeechEdge, SpeechEvent, TranscriptLine,
+};
+
+use super::Call;
+use super::patience::Patience;
+use super::session::EngineSession;
+use super::state::State;
+use super::tool_calls::{Farewell, RunningTool};
+use super::turns::Answer;
+use super::voice::VoiceEdge;
+
+/// What is known of the talk on one call.
+#[derive(Debug)]
+pub(super) struct Dialogue {
+    pub(super) conversation: Conversation,
+    /// Items whose audio came and is not over, in order.
+    playing: VecDeque<Box<str>>,
+    /// When the last audio of the first of them left, while nothing more of it waits.
+    dry_since: Option<Moment>,
+    /// The caller's voice, by our own ear.
+    caller: Voices,
+    /// What the bot wants to be done when its last word was heard.
+    pub(super) farewell: Option<Farewell>,
+    /// Tools that the shell carries out.
+    pub(super) running: Vec<RunningTool>,
+    /// The tool call that asked for a transfer under way.
+    pub(super) transfer: Option<Box<str>>,
+    pub(super) session: EngineSession,
+    pub(super) patience: Patience,
+}
+
+/// The last edges of somebody's speech.
+#[derive(Debug, Clone, Copy, Default)]
+struct Voices {
+    began: Option<Moment>,
+    ended: Option<Moment>,
+}
+
+/// An item that was cut off: its name, what was heard of it, and what had come.
+pub(super) type CutItem = (Box<str>, Duration);
+
+impl Dialogue {
+    fn new(origin: Moment) -> Self {
+        Self {
+            conversation: Conversation::new(origin),
+            playing: VecDeque::new(),
+            dry_since: None,
+            caller: Voices::default(),
+            farewell: None,
+            running: Vec::new(),
+            transfer: None,
+            session: EngineSession::new(),
+            patience: Patience::new(origin),
+        }
+    }
+
+    /// Whether the caller speaks, as far as our ear can tell.
+    pub(super) fn caller_speaks(&self) -> bool {
+        self.caller.began.is_some() && self.caller.ended.is_none()
+    }
+
+    /// Whether all that the bot has begun to say is known to have come.
+    pub(super) fn has_said_all(&self) -> bool {
+        self.playing.iter().all(|item| self.conversation.is_final(item))
+    }
+
+    fn comes(&mut self, item: &str) {
+        if self.playing.back().is_some_and(|last| **last == *item) {
+            return;
+        }
+        if self.playing.len() >= ITEMS_PLAYING_MAX {
+            self.playing.pop_front();
+        }
+        self.playing.push_back(item.into());
+    }
+}
+
+impl Call {
+    /// The dialogue, which begins with the first word of it.
+    pub(super) fn dialogue(&mut self) -> &mut Dialogue {
+        let origin = self.started_at;
+        self.dialogue.get_or_insert_with(|| Box::new(Dialogue::new(origin)))
+    }
+
+    /// Takes what the bot says of the conversation.
+    pub(super) fn obey_speech(&mut self, command: &SpeechCommand, now: Moment) {
+        if matches!(self.state, State::Ended) {
+            return;
+        }
+        match command {
+            SpeechCommand::Item(item) => {
+                if matches!(self.state, State::Ending(_)) || self.bot_waits() {
+                    return;
+                }
+                self.speaker.set_item(item);
+                self.dialogue().comes(item);
+            }
+            SpeechCommand::Caller(edge) => self.bot_hears_caller(*edge, now),
+            SpeechCommand::Line(line) => self.note_line(line, now),
+            SpeechCommand::Tool(call) => self.call_tool(call, now),
+        }
+        self.report_utterances();
+    }
+
+    /// The bot's ear finds an edge of the caller's speech. Ours is nearer: where it found the same, that counts.
+    fn bot_hears_caller(&mut self, edge: SpeechEdge, now: Moment) {
+        let dialogue = self.dialogue();
+        let near = |at: Option<Moment>, reach: Duration| at.filter(|at| now - *at <= reach);
+        match edge {
+            SpeechEdge::Started => {
+                let own = near(dialogue.caller.began, BEGINNING_REACH);
+                dialogue.conversation.caller_began(own.unwrap_or(now));
+            }
+            SpeechEdge::Stopped => {
+                let own = near(dialogue.caller.ended, ENDING_REACH);
+                dialogue.conversation.caller_ended(own.unwrap_or(now));
+            }
+        }
+    }
+
+    fn note_line(&mut self, line: &TranscriptLine, now: Moment) {
+        self.dialogue().conversation.line(line, now);
+        if line.role == Role::Bot {
+            self.follow_items(now);
+        }
+    }
+
+    /// Our ear found an edge of the caller's speech, and perhaps how long the bot's answer took.
+    pub(super) fn caller_voice(&mut self, edge: VoiceEdge, answer: Option<Answer>) {
+        let Some(dialogue) = &mut self.dialogue else { return };
+        match edge {
+            VoiceEdge::Started(at) => dialogue.caller = Voices { began: Some(at), ended: None },
+            VoiceEdge::Stopped(at) => dialogue.caller.ended = Some(at),
+        }
+        dialogue.patience.sign(edge);
+        self.note_answer(answer);
+    }
+
+    /// The bot is heard to begin, which may be an answer, or to end.
+    pub(super) fn bot_voice(&mut self, edge: VoiceEdge, answer: Option<Answer>) {
+        if let Some(dialogue) = &mut self.dialogue {
+            dialogue.patience.sign(edge);
+        }
+        self.note_answer(answer);
+    }
+
+    fn note_answer(&mut self, answer: Option<Answer>) {
+        if let (Some(dialogue), Some(Answer { began, after })) = (&mut self.dialogue, answer) {
+            dialogue.conversation.answered(began, after);
+        }
+    }
+
+    /// Looks which items began to be heard, and which were heard to their end.
+    pub(super) fn follow_items(&mut self, now: Moment) {
+        let frame = self.speaker.frame();
+        let Some(dialogue) = &mut self.dialogue else { return };
+        while let Some(item) = dialogue.playing.front() {
+            let is_last = dialogue.playing.len() == 1;
+            let Some((heard, pushed)) = self.speaker.heard(item) else {
+                if is_last {
+                    break;
+                }
+                // Nothing of it came before the next one did.
+                dialogue.playing.pop_front();
+                continue;
+            };
+            if heard.is_zero() {
+                break;
+            }
+            dialogue.conversation.bot_began(item, now);
+            if heard < pushed {
+                dialogue.dry_since = None;
+                break;
+            }
+            let dry_since = *dialogue.dry_since.get_or_insert(now + frame);
+            if is_last && !dialogue.conversation.is_final(item) {
+                break;
+            }
+            dialogue.conversation.bot_heard(item, dry_since);
+            dialogue.dry_since = None;
+            dialogue.playing.pop_front();
+        }
+        self.report_utterances();
+    }
+
+    /// What waits is about to be dropped: notes of each item how much of it was heard, and says so.
+    pub(super) fn cut_items(&mut self, now: Moment) -> Vec<CutItem> {
+        let Some(dialogue) = &mut self.dialogue else { return Vec::new() };
+        let mut items = self.speaker.unheard_items();
+        // Of the last one more may be on its way.
+        if let Some(first) = dialogue.playing.front().filter(|first| !items.contains(first)) {
+            items.insert(0, first.clone());
+        }
+        let mut cut = Vec::with_capacity(items.len());
+        for item in items {
+            let Some((heard, pushed)) = self.speaker.heard(&item) else { continue };
+            if heard >= pushed && dialogue.conversation.is_final(&item) {
+                dialogue.conversation.bot_heard(&item, dialogue.dry_since.unwrap_or(now));
+            } else if !dialogue.conversation.is_over(&item) {
+                dialogue.conversation.bot_was_cut(&item, heard, pushed, now);
+                cut.push((item, heard));
+            }
+        }
+        dialogue.playing.clear();
+        dialogue.dry_since = None;
+        cut
+    }
+
+    /// Tells the bot how much was heard of what was cut off.
+    pub(super) fn tell_cut(&mut self, cut: Vec<CutItem>, now: Moment) {
+        for (item, heard) in cut {
+            self.tell_bot(&CallEvent::Speech(SpeechEvent::Interrupted { item, heard }), now);
+        }
+        self.keep_the_caller(now);
+        self.report_utterances();
+    }
+
+    /// The call is over: what was not finished is told as far as it came.
+    pub(super) fn end_dialogue(&mut self, now: Moment) {
+        let Some(dialogue) = &mut self.dialogue else { return };
+        let speaker = &self.speaker;
+        dialogue.conversation.end(now, |item| speaker.heard(item));
+        self.report_utterances();
+    }
+
+    /// When [`Call::serve_dialogue`] is due.
+    pub(super) fn dialogue_due(&self) -> Option<Moment> {
+        let dialogue = self.dialogue.as_ref()?;
+        let words = dialogue.conversation.poll_timeout();
+        [words, self.farewell_due(), self.session_due(), self.patience_due()].into_iter().flatten().min()
+    }
+
+    /// Does what is due of the dialogue.
+    pub(super) fn serve_dialogue(&mut self, now: Moment) {
+        let Some(dialogue) = &mut self.dialogue else { return };
+        dialogue.conversation.handle_timeout(now);
+        self.report_utterances();
+        self.take_leave(now);
+        self.serve_session(now);
+        self.serve_patience(now);
+    }
+
+    fn report_utterances(&mut self) {
+        let Some(dialogue) = &mut self.dialogue else { return };
+        while let Some(utterance) = dialogue.conversation.poll() {
+            self.outputs.report(CallFact::Utterance(Box::new(utterance)));
+        }
+    }
+}
+
+/// Items of a bot whose audio waits or is on its way; the first ones are forgotten.
+pub const ITEMS_PLAYING_MAX: usize = 64;
+
+/// How long after our own ear the bot's may find that the caller began to speak.
+const BEGINNING_REACH: Duration = Duration::from_millis(1_500);
+/// How long after our own ear the bot's may find that the caller ceased.
+const ENDING_REACH: Duration = Duration::from_millis(5_000);
