@@ -14,6 +14,7 @@ use tracing::{info, warn};
 
 use super::config_api::Inquiry;
 use super::exchange::Exchange;
+use crate::clock::unix_ms;
 use crate::config::Bot;
 use crate::net::{DialError, Received, Trust, WsLink, WsSocket, dial};
 
@@ -187,6 +188,11 @@ impl BotEnd {
 impl BotAddress {
     async fn dial(self: Box<Self>) -> Result<WsSocket, DialError> {
         let Self { exchange, bot, trust } = *self;
+        let daily = bot.agent.as_ref().and_then(|agent| agent.limits.seconds_per_day);
+        if daily.is_some_and(|seconds| exchange.agent_hours.has_spent(&bot.name, seconds, unix_ms())) {
+            let detail = "the agent's calls have lasted as long as they may today".to_owned();
+            return Err(DialError { reason: Reason::AgentSpent, detail });
+        }
         dial(&bot.url, &bot.headers, &trust, &exchange.egress).await
     }
 }

@@ -27,9 +27,10 @@ use super::portion::Portion;
 use super::queue_seat::QueueSeat;
 use super::registry::{CallOrder, Seat, Snapshot};
 use super::succession::Succession;
+use super::tool_runs::ToolRuns;
 use super::transfer_legs::TransferLegs;
 use super::wire_log::WireName;
-use crate::clock::Clock;
+use crate::clock::{Clock, unix_ms};
 use crate::config::RecordingFormat;
 use crate::net::{Received, RtpPort};
 use crate::tasks::give_way;
@@ -82,6 +83,7 @@ impl CallTask {
                 listeners: Listeners::default(),
                 succession: Succession::default(),
                 queue: QueueSeat::new(exchange.clone()),
+                tools: ToolRuns::default(),
                 legs,
                 answered_at: None,
                 audio_dropped: 0,
@@ -121,6 +123,12 @@ impl CallTask {
             heard_ms = record.counters.heard_ms,
             "call ended"
         );
+        if let (Some(bot), Some(answered)) = (self.ends.bot.bot(), record.answered_at)
+            && bot.agent.is_some()
+        {
+            let lasted = record.ended_at - answered;
+            self.ends.exchange.agent_hours.add(&bot.name, lasted, unix_ms());
+        }
         self.ends.page.end(&record);
         let files = self.ends.leave(record.call_id.as_str());
         self.seat.end(&record);
@@ -228,6 +236,9 @@ impl CallTask {
     fn poll_orders(&mut self, cx: &mut Context<'_>) -> bool {
         while let Poll::Ready(news) = self.ends.queue.poll(cx) {
             self.handle(cx, self.clock.now(), Input::Queue(news));
+        }
+        while let Poll::Ready(result) = self.ends.tools.poll(cx) {
+            self.handle(cx, self.clock.now(), Input::ToolDone(Box::new(result)));
         }
         while let Poll::Ready(Some(order)) = self.orders.poll_recv(cx) {
             match order {

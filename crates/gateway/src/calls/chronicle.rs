@@ -199,6 +199,11 @@ impl CallPage {
         self.chronicle.store.add(self.call_id.as_str(), beside, self.clock.unix_ms(at));
     }
 
+    /// Whose page it is.
+    pub fn call_id(&self) -> &str {
+        self.call_id.as_str()
+    }
+
     /// Something else that the store knows of calls.
     pub fn tell(&self, fact: Fact, at: Moment) {
         self.chronicle.store.tell(self.call_id.as_str(), fact, self.clock.unix_ms(at));

@@ -22,6 +22,7 @@ use super::listeners::Listeners;
 use super::phone_end::PhoneEnd;
 use super::queue_seat::QueueSeat;
 use super::succession::Succession;
+use super::tool_runs::ToolRuns;
 use super::transfer_legs::TransferLegs;
 use super::wire_log::{Flow, WireName, WireTap};
 use crate::clock::Clock;
@@ -46,6 +47,8 @@ pub(super) struct Ends {
     /// The bots after this one and before it.
     pub(super) succession: Succession,
     pub(super) queue: QueueSeat,
+    /// What the bot has tools do.
+    pub(super) tools: ToolRuns,
     pub(super) legs: TransferLegs,
     pub(super) answered_at: Option<Moment>,
     pub(super) audio_dropped: u32,
@@ -104,6 +107,11 @@ impl Ends {
             Output::Report(fact) => self.page.report(&fact, clock.now()),
             Output::Leg(leg, order) => self.reread |= self.legs.carry_out(&self.exchange, leg, order),
             Output::Queue(order) => self.reread |= self.queue.obey(&order, clock.now()),
+            Output::RunTool(call) => {
+                let agent = self.bot.bot().and_then(|bot| bot.agent.as_deref());
+                self.tools.begin(&self.exchange, agent, self.page.call_id(), call);
+                self.reread = true;
+            }
             Output::Ended(record) => self.record = Some(record),
         }
     }

@@ -19,6 +19,7 @@ use patchcord_core::vocabulary::{
 use patchcord_sip::SipAgent;
 use tokio::sync::{mpsc, watch};
 
+use super::agent_hours::AgentHours;
 use super::bot_end::BotEnd;
 use super::chronicle::Chronicle;
 use super::config_api::ANSWER_TIMEOUT;
@@ -71,6 +72,8 @@ pub struct Exchange {
     pub occupied: Occupied,
     /// Who waits in which queue.
     pub queues: Queues,
+    /// How long the calls of agents have lasted today.
+    pub agent_hours: AgentHours,
     /// Recordings and loudness curves.
     pub studio: Studio,
     /// RTP ports.
@@ -138,6 +141,7 @@ impl Exchange {
             locations,
             occupied: Occupied::default(),
             queues: Queues::default(),
+            agent_hours: AgentHours::default(),
             current,
             clock,
             egress: Egress::new(tasks.clone()),
@@ -280,7 +284,7 @@ impl Exchange {
                 };
                 (settings, BotEnd::BuiltIn)
             }
-            BotChoice::Remote(bot) => self.remote_bot(bot.clone(), Trust::Operator),
+            BotChoice::Remote(bot) => self.remote_bot(fitted(bot, phone_format), Trust::Operator),
         }
     }
 
@@ -318,13 +322,25 @@ impl Exchange {
             record: if bot.cdr { RecordWish::Send } else { RecordWish::Omit },
             refusals: if bot.quiet { RefusalWish::Quiet } else { RefusalWish::Tell },
             mapping: bot.mapping.clone(),
-            engine: None,
+            engine: bot.agent.as_ref().map(|agent| agent.engine.clone()),
         });
         let name = bot.name.as_str().into();
         let (place, on_transfer) = (BotPlace::Remote, bot.on_transfer);
-        let settings = BotSettings { name, dialect: row.name, side, audio, place, on_transfer, agent: None };
+        let agent = bot.agent.as_ref().map(|agent| agent.terms.clone());
+        let settings = BotSettings { name, dialect: row.name, side, audio, place, on_transfer, agent };
         (settings, BotEnd::remote(self.clone(), bot, trust))
     }
+}
+
+/// The bot with the audio that makes the least of a phone's, where the configuration leaves that open.
+fn fitted(bot: &Bot, phone_format: MediaFormat) -> Bot {
+    let mut bot = bot.clone();
+    if let (Some(choose), true) =
+        (bot.dialect.row().audio_for_phone, bot.agent.as_ref().is_some_and(|agent| agent.follows_phone))
+    {
+        bot.audio.format = choose(phone_format);
+    }
+    bot
 }
 
 fn flow_bot(

@@ -1,5 +1,6 @@
 //! Calls: how they come in, the task that owns each, who is up, and what is left of them.
 
+mod agent_hours;
 mod bot_end;
 mod call_task;
 mod chronicle;
@@ -33,6 +34,7 @@ mod sip_ladder;
 mod sip_leg;
 mod succession;
 mod toll_guard;
+mod tool_runs;
 mod transfer_legs;
 mod trunk_lines;
 pub mod vendor;

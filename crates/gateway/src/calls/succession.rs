@@ -49,6 +49,11 @@ impl Succession {
                 None => Err(NextBotError::Unknown),
             },
             BotWish::Flow(name) => exchange.flow(name, phone).ok_or(NextBotError::UnknownFlow),
+            BotWish::SameAgain => match former.bot().filter(|bot| bot.agent.is_some()) {
+                // Only the configuration makes agents.
+                Some(bot) => Ok(exchange.remote_bot(bot.clone(), Trust::Operator)),
+                None => Err(NextBotError::Unknown),
+            },
             BotWish::At(address) => by_address(&exchange.config(), address, former)
                 .map(|(bot, trust)| exchange.remote_bot(bot, trust)),
         };

@@ -91,9 +91,9 @@ impl Bot {
         let quiet = section.value_or("quiet", false);
         let on_transfer = section.value_or("on_transfer", OnTransfer::End);
         let mapping = mapping::read(section, dialect);
-        let agent = AgentSettings::read(section, dialect);
-        if let Some(agent) = &agent {
-            agent.engine.add_headers(&mut headers);
+        let (agent, engine) = AgentSettings::read(section, dialect).unzip();
+        if let Some(engine) = &engine {
+            engine.add_headers(&mut headers);
         }
         if let Some(dialect) = dialect {
             check_owner(section, dialect, "cdr", "incoming-call");
@@ -102,8 +102,8 @@ impl Bot {
         Some(Bot {
             name: name.to_owned(),
             display_name,
-            url: match &agent {
-                Some(agent) => agent.engine.address(url?),
+            url: match &engine {
+                Some(engine) => engine.address(url?),
                 None => url?,
             },
             dialect: dialect?,

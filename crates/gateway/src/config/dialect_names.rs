@@ -58,7 +58,6 @@ impl Setting for DialectName {
 
 /// Names that are taken, for dialects that this version does not speak.
 const LATER: &[&str] = &[
-    "openai-realtime",
     "twilio",
     "telnyx",
     "plivo",

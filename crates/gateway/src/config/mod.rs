@@ -61,10 +61,7 @@ use std::sync::Arc;
 
 use patchcord_core::flow::FlowBook;
 
-pub use agent::{
-    Abilities, AgentLimits, AgentSettings, Eagerness, EngineWish, Extract, HttpTool, OPENAI_REALTIME,
-    ObjectSchema, TurnDetection, Webhook,
-};
+pub use agent::{AgentLimits, AgentSettings, Extract, HttpTool, OPENAI_REALTIME, ObjectSchema, Webhook};
 pub use bots::{Bot, BuiltInBot};
 pub use callbacks::{Callbacks, RetryProfile};
 pub use changes::Changes;

@@ -1,9 +1,13 @@
 //! What the speech engine behind an agent is told.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+
+use patchcord_core::dialect::{
+    BargeIn, Eagerness, EngineSettings, Hundredths, Naming, ServerVad, ToolSpec, Transcription, TurnAnswer,
+    TurnDetection, Turns,
+};
 
 use super::super::problem::Refusal;
 use super::super::secret::Secret;
@@ -11,104 +15,53 @@ use super::super::section::{Section, Setting};
 use super::super::url::BotUrl;
 use super::{Prose, number_within};
 
-/// The engine's part of `[bots.NAME]`; what is absent is the engine's own.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct EngineWish {
+/// Who the engine is and how it is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in super::super) struct Engine {
     /// What it is asked with.
-    pub api_key: Option<Secret>,
-    /// The model.
-    pub model: Option<String>,
-    /// The voice.
-    pub voice: Option<String>,
-    /// What it is to be and to do.
-    pub instructions: Option<String>,
-    /// What it says first.
-    pub greeting: Option<String>,
-    /// The caller's language.
-    pub language: Option<String>,
-    /// How inventive it is.
-    pub temperature: Option<f64>,
-    /// How fast it speaks.
-    pub speed: Option<f64>,
-    /// Who finds the end of a turn.
-    pub turn_detection: TurnDetection,
-    /// The model that writes down what the caller says; `None` for nobody.
-    pub transcription: Option<String>,
-    /// The beta's messages.
-    pub beta: bool,
+    pub(super) api_key: Option<Secret>,
+    /// The model, where one is named.
+    model: Option<String>,
     /// Azure's address and key.
-    pub azure: bool,
+    azure: bool,
+    /// What it is to be.
+    pub(super) settings: EngineSettings,
 }
 
-/// Who finds the end of the caller's turn.
-#[derive(Debug, Clone, PartialEq)]
-pub enum TurnDetection {
-    /// The engine, by silence.
-    Silence {
-        /// How loud speech is, 0 to 1.
-        threshold: Option<f64>,
-        /// Audio before the beginning that belongs to the turn.
-        prefix_padding: Option<Duration>,
-        /// What ends a turn.
-        silence: Option<Duration>,
-        /// After which the engine speaks by itself.
-        idle_timeout: Option<Duration>,
-        /// Whether the caller cuts it off.
-        interrupt: bool,
-    },
-    /// The engine, by the sense of what is said.
-    Sense {
-        /// How soon it takes a turn for over.
-        eagerness: Option<Eagerness>,
-        /// Whether the caller cuts it off.
-        interrupt: bool,
-    },
-    /// Nobody.
-    Off,
-}
-
-/// How soon a turn is taken for over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Eagerness {
-    /// Late.
-    Low,
-    /// In between.
-    Medium,
-    /// Early.
-    High,
-    /// As the engine sees fit.
-    Auto,
-}
-
-impl Default for TurnDetection {
-    fn default() -> Self {
-        let (threshold, prefix_padding, silence, idle_timeout) = (None, None, None, None);
-        Self::Silence { threshold, prefix_padding, silence, idle_timeout, interrupt: true }
-    }
-}
-
-impl EngineWish {
-    pub(super) fn read(section: &Section<'_>) -> Option<EngineWish> {
-        let prose = |key: &str| section.value(key).map(|Prose(text)| text);
-        let transcription = section.value_or("transcription", TRANSCRIPTION.to_owned());
-        Some(EngineWish {
-            api_key: section.value("api_key"),
-            model: section.value("model"),
-            voice: section.value("voice"),
-            instructions: prose("instructions"),
+impl Engine {
+    /// Reads the engine's part of `[bots.NAME]`.
+    pub(super) fn read(section: &Section<'_>, tools: Vec<ToolSpec>) -> Option<Engine> {
+        let prose = |key: &str| section.value(key).map(|Prose(text)| text.into_boxed_str());
+        let word = |key: &str| section.value::<String>(key);
+        let defaults = EngineSettings::default();
+        let beta = section.value_or("beta", false);
+        let (model, transcriber) = (word("model"), word("transcription"));
+        let language = word("language").map(String::into_boxed_str);
+        let transcription = match transcriber.as_deref() {
+            Some("none") => None,
+            named => {
+                let usual = Transcription::default();
+                let model = named.map_or(usual.model, Into::into);
+                Some(Transcription { model, language, prompt: None })
+            }
+        };
+        let settings = EngineSettings {
+            naming: if beta? { Naming::Beta } else { Naming::Ga },
+            model: model.as_deref().map_or(defaults.model.clone(), Into::into),
+            instructions: prose("instructions").unwrap_or_default(),
             greeting: prose("greeting"),
-            language: section.value("language"),
-            temperature: number_within(section, "temperature", (0.0, 2.0)),
-            speed: number_within(section, "speed", (0.25, 1.5)),
-            turn_detection: TurnDetection::read(&section.section("turn_detection"))?,
-            transcription: transcription.filter(|model| model != "none"),
-            beta: section.value_or("beta", false)?,
-            azure: section.value_or("azure", false)?,
-        })
+            voice: word("voice").map(String::into_boxed_str),
+            speed: number_within(section, "speed", (0.25, 1.5)).map(hundredths),
+            temperature: number_within(section, "temperature", (0.6, 1.2)).map(hundredths),
+            turn_detection: detection(&section.section("turn_detection"))?,
+            transcription,
+            tools,
+            ..defaults
+        };
+        let azure = section.value_or("azure", false)?;
+        Some(Engine { api_key: section.value("api_key"), model, azure, settings })
     }
-}
 
-impl EngineWish {
     /// The address with the model in its query, unless the query names what is dialled (Azure's deployments do).
     pub(in super::super) fn address(&self, url: BotUrl) -> BotUrl {
         let query = url.as_uri().query().unwrap_or_default();
@@ -142,41 +95,50 @@ impl EngineWish {
                 headers.entry(name).or_insert(value);
             }
         }
-        if self.beta && !self.azure {
+        if self.settings.naming == Naming::Beta && !self.azure {
             let beta = HeaderValue::from_static("realtime=v1");
             headers.entry(HeaderName::from_static("openai-beta")).or_insert(beta);
         }
     }
 }
 
-impl TurnDetection {
-    fn read(section: &Section<'_>) -> Option<TurnDetection> {
-        let kind = section.value_or("kind", DetectionKind::ServerVad)?;
-        let interrupt = section.value_or("interrupt", true)?;
-        let foreign: &[&str] = match kind {
-            DetectionKind::ServerVad => &["eagerness"],
-            DetectionKind::SemanticVad => &["threshold", "prefix_padding", "silence", "idle_timeout"],
-            DetectionKind::Off => {
-                &["threshold", "prefix_padding", "silence", "idle_timeout", "eagerness", "interrupt"]
-            }
-        };
-        for key in foreign.iter().filter(|key| section.has(key)) {
-            section.refuse(key, Refusal::new("this kind of turn detection has no such key", "leave it out"));
+/// Who finds the end of a turn.
+fn detection(section: &Section<'_>) -> Option<TurnDetection> {
+    let kind = section.value_or("kind", DetectionKind::ServerVad)?;
+    let interrupt = section.value_or("interrupt", true)?;
+    let foreign: &[&str] = match kind {
+        DetectionKind::ServerVad => &["eagerness"],
+        DetectionKind::SemanticVad => &["threshold", "prefix_padding", "silence", "idle_timeout"],
+        DetectionKind::Off => {
+            &["threshold", "prefix_padding", "silence", "idle_timeout", "eagerness", "interrupt"]
         }
-        Some(match kind {
-            DetectionKind::ServerVad => TurnDetection::Silence {
-                threshold: number_within(section, "threshold", (0.0, 1.0)),
-                prefix_padding: section.value("prefix_padding"),
-                silence: section.value("silence"),
-                idle_timeout: section.value("idle_timeout"),
-                interrupt,
-            },
-            DetectionKind::SemanticVad => {
-                TurnDetection::Sense { eagerness: section.value("eagerness"), interrupt }
-            }
-            DetectionKind::Off => TurnDetection::Off,
-        })
+    };
+    for key in foreign.iter().filter(|key| section.has(key)) {
+        section.refuse(key, Refusal::new("this kind of turn detection has no such key", "leave it out"));
     }
+    let barge_in = if interrupt { BargeIn::Interrupts } else { BargeIn::Ignored };
+    let turns = Turns { answer: TurnAnswer::ByItself, barge_in };
+    Some(match kind {
+        DetectionKind::ServerVad => {
+            let vad = ServerVad {
+                threshold: number_within(section, "threshold", (0.0, 1.0)).map(hundredths),
+                prefix_padding: section.value("prefix_padding"),
+                silence_duration: section.value("silence"),
+                idle_timeout: section.value("idle_timeout"),
+            };
+            TurnDetection::Server(vad, turns)
+        }
+        DetectionKind::SemanticVad => TurnDetection::Semantic(
+            section.value("eagerness").map(|EagernessWord(eagerness)| eagerness),
+            turns,
+        ),
+        DetectionKind::Off => TurnDetection::Off,
+    })
+}
+
+/// A fraction as engines are told it; what is out of range was refused.
+fn hundredths(number: f64) -> Hundredths {
+    Hundredths((number * 100.0).round().clamp(0.0, 10_000.0) as u16)
 }
 
 /// The kinds as they are written.
@@ -198,17 +160,17 @@ impl Setting for DetectionKind {
     }
 }
 
-impl Setting for Eagerness {
+/// How soon a turn is taken for over, as it is written.
+struct EagernessWord(Eagerness);
+
+impl Setting for EagernessWord {
     fn from_text(text: &str) -> Result<Self, Refusal> {
         match text {
-            "low" => Ok(Self::Low),
-            "medium" => Ok(Self::Medium),
-            "high" => Ok(Self::High),
-            "auto" => Ok(Self::Auto),
+            "low" => Ok(Self(Eagerness::Low)),
+            "medium" => Ok(Self(Eagerness::Medium)),
+            "high" => Ok(Self(Eagerness::High)),
+            "auto" => Ok(Self(Eagerness::Auto)),
             _ => Err(Refusal::unknown("eagerness", text, &["low", "medium", "high", "auto"])),
         }
     }
 }
-
-/// Who writes down what the caller says where nothing else is named.
-const TRANSCRIPTION: &str = "whisper-1";

@@ -5,7 +5,7 @@ use super::super::secret::Secret;
 use super::super::section::{Section, Setting, wrong_kind};
 use super::super::tree::{Node, Value};
 use super::super::url::WebUrl;
-use super::{EngineWish, ObjectSchema};
+use super::{Engine, ObjectSchema};
 
 /// `extract`: who fills in which fields.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +32,7 @@ pub struct Webhook {
 }
 
 impl Extract {
-    pub(super) fn read(section: &Section<'_>, engine: &Option<EngineWish>) -> Option<Extract> {
+    pub(super) fn read(section: &Section<'_>, engine: &Option<Engine>) -> Option<Extract> {
         let (url, model, schema) = (section.value("url"), section.value("model"), section.value("schema"));
         let own: Option<Secret> = section.value("api_key");
         let live = section.value_or("live", true);

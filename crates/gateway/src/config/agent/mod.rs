@@ -5,11 +5,16 @@ mod engine;
 mod leavings;
 mod limits;
 mod object_schema;
+mod thinking;
 mod tools;
 
+use std::sync::Arc;
+
+use patchcord_core::agent::{Abilities, AgentTerms, RemoteTool, own_tools};
+use patchcord_core::dialect::{EngineSettings, ToolSpec};
 use patchcord_core::vocabulary::TransferTo;
 
-pub use engine::{Eagerness, EngineWish, TurnDetection};
+pub(super) use engine::Engine;
 pub use leavings::{Extract, Webhook};
 pub use limits::AgentLimits;
 pub use object_schema::ObjectSchema;
@@ -24,7 +29,9 @@ use super::tree::Value;
 #[derive(Debug, Clone, PartialEq)]
 pub struct AgentSettings {
     /// What the engine is told.
-    pub engine: EngineWish,
+    pub engine: Arc<EngineSettings>,
+    /// What it may do with a call, for the call.
+    pub terms: Arc<AgentTerms>,
     /// Whether the file names no audio: then it is that of the phone, where engines speak it.
     pub follows_phone: bool,
     /// The fields that are taken from a conversation.
@@ -33,28 +40,16 @@ pub struct AgentSettings {
     pub webhook: Option<Webhook>,
     /// How long its calls may last.
     pub limits: AgentLimits,
-    /// What it may do with a call.
-    pub may: Abilities,
     /// What else it can do.
     pub tools: Vec<HttpTool>,
 }
 
-/// What an agent may do with a call by the tools that come with Patchcord.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Abilities {
-    /// End it.
-    pub hang_up: bool,
-    /// Give it to one of these, by name.
-    pub transfer: Vec<(String, TransferTo)>,
-    /// Press keys.
-    pub send_digits: bool,
-    /// Note fields of it.
-    pub save_fields: bool,
-}
-
 impl AgentSettings {
-    /// Reads what `[bots.NAME]` says of an agent; any other bot has none of these keys.
-    pub(super) fn read(section: &Section<'_>, dialect: Option<DialectName>) -> Option<AgentSettings> {
+    /// Reads what `[bots.NAME]` says of an agent, and its engine; any other bot has none of these keys.
+    pub(super) fn read(
+        section: &Section<'_>,
+        dialect: Option<DialectName>,
+    ) -> Option<(AgentSettings, Engine)> {
         if dialect.is_none_or(|dialect| dialect.as_str() != OPENAI_REALTIME) {
             for key in OWN_KEYS.iter().filter(|key| dialect.is_some() && section.has(key)) {
                 let what = format!("only {OPENAI_REALTIME} has this key");
@@ -62,48 +57,77 @@ impl AgentSettings {
             }
             return None;
         }
-        let engine = EngineWish::read(section);
+        let (may, tools) = (abilities(&section.section("may")), tools::read(section));
+        let specs = specs(&may.clone().unwrap_or_default(), tools.as_deref().unwrap_or_default());
+        let engine = Engine::read(section, specs);
         let extract = section.has("extract").then(|| Extract::read(&section.section("extract"), &engine));
         let webhook = section.has("webhook").then(|| section.value("webhook"));
         let limits = AgentLimits::read(&section.section("limits"));
-        let may = Abilities::read(&section.section("may"));
-        let tools = tools::read(section);
-        Some(AgentSettings {
-            engine: engine?,
+        let (engine, tools, limits) = (engine?, tools?, limits?);
+        let remote =
+            |tool: &HttpTool| RemoteTool { name: tool.name.as_str().into(), thinking: tool.thinking };
+        let terms = AgentTerms {
+            may: may?,
+            tools: tools.iter().map(remote).collect(),
+            thinking: thinking::clip(),
+            duration: limits.duration,
+            silence: limits.silence,
+            session: limits.session,
+        };
+        let settings = AgentSettings {
+            engine: Arc::new(engine.settings.clone()),
+            terms: Arc::new(terms),
             follows_phone: !section.has("audio"),
             extract: extract.map_or(Some(None), |read| read.map(Some))?,
             webhook: webhook.map_or(Some(None), |read| read.map(Some))?,
-            limits: limits?,
-            may: may?,
-            tools: tools?,
-        })
+            limits,
+            tools,
+        };
+        Some((settings, engine))
+    }
+
+    /// The tool of that name behind an HTTP address.
+    pub fn find_tool(&self, name: &str) -> Option<&HttpTool> {
+        self.tools.iter().find(|tool| tool.name == name)
     }
 }
 
-impl Abilities {
-    fn read(section: &Section<'_>) -> Option<Abilities> {
-        let mut transfer = Vec::new();
-        for (name, node) in section.map("transfer") {
-            let target = match &node.value {
-                Value::Text(text) if tools::is_name(name) => target(text),
-                Value::Text(_) => Err(Refusal::new("this is not a name", tools::NAME_CURE)),
-                _ => Err(super::section::wrong_kind(node, "a string: a number, or flow:NAME")),
-            };
-            match target {
-                Ok(target) => transfer.push((name.to_owned(), target)),
-                Err(refusal) => {
-                    let path = super::section::join(&section.path_of("transfer"), name);
-                    section.report.refuse(&path, &node.place, refusal);
-                }
+/// What the engine is told of its tools.
+fn specs(may: &Abilities, tools: &[HttpTool]) -> Vec<ToolSpec> {
+    let spec = |name: &str, description: &str, parameters: String| ToolSpec {
+        name: name.into(),
+        description: description.into(),
+        parameters: parameters.into(),
+    };
+    let own = own_tools(may).into_iter().map(|(name, what, schema)| spec(name, what, schema.to_string()));
+    let remote =
+        tools.iter().map(|tool| spec(&tool.name, &tool.description, tool.parameters.as_json().to_string()));
+    own.chain(remote).collect()
+}
+
+/// `may`: what the agent may do with a call.
+fn abilities(section: &Section<'_>) -> Option<Abilities> {
+    let mut transfer = Vec::new();
+    for (name, node) in section.map("transfer") {
+        let target = match &node.value {
+            Value::Text(text) if tools::is_name(name) => target(text),
+            Value::Text(_) => Err(Refusal::new("this is not a name", tools::NAME_CURE)),
+            _ => Err(super::section::wrong_kind(node, "a string: a number, or flow:NAME")),
+        };
+        match target {
+            Ok(target) => transfer.push((name.into(), target)),
+            Err(refusal) => {
+                let path = super::section::join(&section.path_of("transfer"), name);
+                section.report.refuse(&path, &node.place, refusal);
             }
         }
-        Some(Abilities {
-            hang_up: section.value_or("hang_up", true)?,
-            transfer,
-            send_digits: section.value_or("send_digits", false)?,
-            save_fields: section.value_or("save_fields", false)?,
-        })
     }
+    Some(Abilities {
+        hang_up: section.value_or("hang_up", true)?,
+        transfer,
+        send_digits: section.value_or("send_digits", false)?,
+        save_fields: section.value_or("save_fields", false)?,
+    })
 }
 
 /// Where a transfer of an agent may lead.
@@ -190,3 +214,6 @@ const OWN_KEYS: &[&str] = &[
     "may",
     "tools",
 ];
+
+#[cfg(test)]
+mod tests;

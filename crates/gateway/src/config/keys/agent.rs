@@ -56,7 +56,7 @@ pub(super) const KEYS: &[Declaration] = &[
     key(
         "bots.*.transcription",
         Kind::Text,
-        Absent("`whisper-1`"),
+        Absent("`gpt-4o-mini-transcribe`"),
         "openai-realtime: the model that writes down what the caller says; `none` for no transcript of the caller.",
     ),
     key("bots.*.beta", Kind::Flag, Absent("`false`"), "openai-realtime: speaks the beta's messages."),
@@ -138,7 +138,7 @@ pub(super) const KEYS: &[Declaration] = &[
         "bots.*.limits.duration",
         Kind::Duration,
         Absent("the call's own"),
-        "The longest call; then the agent takes its leave.",
+        "The longest call; then it is ended when the agent has finished what it says.",
     ),
     key(
         "bots.*.limits.silence",
