@@ -268,7 +268,7 @@ fn reached_phone(desk: &Desk, at: usize) -> (f64, Option<Moment>) {
     (samples as f64 / 8.0, first)
 }
 
-fn utterances(desk: &Desk) -> Vec<Utterance> {
+pub(super) fn utterances(desk: &Desk) -> Vec<Utterance> {
     let mut all: Vec<Utterance> = desk
         .seen
         .iter()

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod agent;
+mod agent_laws;
 mod agent_tools;
 mod bots;
 mod bridge;
