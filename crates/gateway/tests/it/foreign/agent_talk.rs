@@ -40,7 +40,7 @@ async fn ten_turns_with_four_interruptions_are_told_to_engine_and_transcript_as_
     std::fs::write(folder.file("engine.json"), json!(engine_lines).to_string()).unwrap();
     std::fs::write(folder.file("vendor.json"), json!(vendor_lines).to_string()).unwrap();
     let script = |name: &str| peer(&format!("node/{name}")).display().to_string();
-    let lines = |name: &str| folder.file(name).display().to_string();
+    let lines = |name: &str| folder.file(name);
     let mut engine =
         Program::start("engine", "node", [script("engine_script.mjs"), lines("engine.json")], folder.path());
     let port = engine.line_after("LISTENING ", Duration::from_secs(20)).await;
