@@ -1,3 +1,5 @@
+//! Turns, cuts and ends: what is told of them, once each.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! A stall won back, changes of codec, and what is never trimmed.
+
 use super::*;
 
 const FRAME: Duration = Duration::from_millis(20);

@@ -1,3 +1,5 @@
+//! Agents as they are written: what is read, what cannot be, and where that is said.
+
 use super::super::Config;
 use super::*;
 use patchcord_core::dialect::{BargeIn, Eagerness, Hundredths, TurnAnswer, TurnDetection, Turns};
