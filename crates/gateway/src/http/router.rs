@@ -32,6 +32,8 @@ pub fn main_router(exchange: Arc<Exchange>, sip: SipView) -> Router {
     Router::new()
         .route("/ws", get(vendors::default_vendor))
         .route("/ws/{dialect}/{bot}", get(vendors::any_vendor))
+        // Clients of speech engines append this to the address that they are given.
+        .route("/ws/{dialect}/{bot}/realtime", get(vendors::any_vendor))
         .merge(resources)
         .merge(explorer::router(&document))
         .merge(dashboard::router())

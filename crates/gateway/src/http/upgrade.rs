@@ -6,7 +6,9 @@
 use std::io;
 
 use axum::extract::Request;
-use axum::http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
+use axum::http::header::{
+    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, UPGRADE,
+};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use hyper::upgrade::OnUpgrade;
@@ -23,6 +25,8 @@ use crate::net::{ServerStream, WsSocket, ws_config};
 pub struct Upgrade {
     connection: OnUpgrade,
     accept: String,
+    /// The subprotocol that is agreed to, where the client asks for one that is known.
+    protocol: Option<HeaderValue>,
 }
 
 impl Upgrade {
@@ -53,8 +57,10 @@ impl Upgrade {
             return refuse(StatusCode::BAD_REQUEST, "websocket_key", "Sec-WebSocket-Key is missing");
         };
         let accept = derive_accept_key(key.as_bytes());
+        let protocol = has_token(headers, &SEC_WEBSOCKET_PROTOCOL, REALTIME);
+        let protocol = protocol.then(|| HeaderValue::from_static(REALTIME));
         match request.extensions_mut().remove::<OnUpgrade>() {
-            Some(connection) => Ok(Self { connection, accept }),
+            Some(connection) => Ok(Self { connection, accept, protocol }),
             None => Err(outdated("no_upgrade", "this connection cannot be upgraded")),
         }
     }
@@ -67,6 +73,9 @@ impl Upgrade {
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         if let Ok(accept) = HeaderValue::from_str(&self.accept) {
             headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+        }
+        if let Some(protocol) = &self.protocol {
+            headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol.clone());
         }
         response
     }
@@ -94,5 +103,8 @@ fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
         .filter_map(|value| value.to_str().ok())
         .any(|value| value.split(',').any(|word| word.trim().eq_ignore_ascii_case(token)))
 }
+
+/// What clients of speech engines ask for that cannot set headers; they hang up on whoever agrees to nothing.
+const REALTIME: &str = "realtime";
 
 const VERSION: &str = "sec-websocket-version";

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::connect_info::ConnectInfo;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
-use axum::http::header::ORIGIN;
+use axum::http::header::{ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 use axum::response::{IntoResponse, Response};
 use patchcord_core::dialect::registry;
 use patchcord_core::vocabulary::Reason;
@@ -172,10 +172,21 @@ pub fn refusal(reason: Reason) -> Problem {
     .with_retry_after(RETRY_AFTER_S)
 }
 
-/// What the vendor presents: `Authorization: Bearer …`, or `?token=…` for clients that cannot set headers.
+/// What the vendor presents: `Authorization: Bearer …`, or `?token=…` for clients that cannot set headers; and where
+/// clients of speech engines put their keys, the header `api-key` and a subprotocol.
 fn token(request: &Request) -> Option<String> {
     if let Some(token) = bearer(request.headers()) {
         return Some(token.to_owned());
+    }
+    let headers = request.headers();
+    if let Some(key) = headers.get("api-key").and_then(|key| key.to_str().ok()) {
+        return Some(key.to_owned());
+    }
+    let offered = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
+    if let Some(key) =
+        offered.flat_map(|value| value.split(',')).find_map(|word| word.trim().strip_prefix(PROTOCOL_KEY))
+    {
+        return Some(key.to_owned());
     }
     let query = axum::extract::Query::<Presented>::try_from_uri(request.uri()).ok()?;
     query.0.token
@@ -185,6 +196,9 @@ fn token(request: &Request) -> Option<String> {
 struct Presented {
     token: Option<String>,
 }
+
+/// What stands before the key in a subprotocol.
+const PROTOCOL_KEY: &str = "openai-insecure-api-key.";
 
 /// The dialect of `/ws` (seed 001).
 const DEFAULT_DIALECT: &str = "ozonetel";
@@ -212,6 +226,23 @@ mod tests {
         assert_eq!(judged(None, "127.0.0.1", page), Err("foreign_origin"));
         assert_eq!(judged(Some("t"), "127.0.0.1", page), Ok(()));
         assert_eq!(judged(Some("u"), "127.0.0.1", None), Err("token_required"));
+    }
+
+    #[test]
+    fn a_key_is_found_wherever_a_client_can_put_it() {
+        let presented = |name: &str, value: &str, path: &str| {
+            let request = Request::builder().uri(path).header(name, value);
+            token(&request.body(axum::body::Body::empty()).unwrap())
+        };
+        for (name, value, path) in [
+            ("authorization", "Bearer k", "/ws"),
+            ("api-key", "k", "/ws"),
+            ("sec-websocket-protocol", "realtime, openai-insecure-api-key.k, openai-beta.realtime-v1", "/ws"),
+            ("x-other", "", "/ws?token=k"),
+        ] {
+            assert_eq!(presented(name, value, path).as_deref(), Some("k"), "{name}");
+        }
+        assert_eq!(presented("sec-websocket-protocol", "realtime", "/ws"), None);
     }
 
     #[test]

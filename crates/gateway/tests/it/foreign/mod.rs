@@ -16,6 +16,7 @@ mod config_schema;
 mod course;
 mod dashboard;
 mod encryption;
+mod engines;
 mod example;
 mod extensions;
 mod failing_bots;

@@ -6,7 +6,7 @@ use super::speaking::{ResponseEnd, item_added};
 use crate::dialect::json::{write_string, write_u64};
 use crate::dialect::{Out, WireClass};
 use crate::media::{MediaFormat, SpeechEdge as VoiceEdge, VoiceActivity};
-use crate::vocabulary::{CallEvent, LineStage, Moment, TranscriptLine};
+use crate::vocabulary::{CallEvent, LineStage, TranscriptLine};
 
 /// The ear for the caller.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl Hearing {
 }
 
 impl EnginePhoneSide {
-    pub(super) fn hear_caller(&mut self, audio: &[u8], _now: Moment, out: &mut Out<CallEvent>) {
+    pub(super) fn hear_caller(&mut self, audio: &[u8], out: &mut Out<CallEvent>) {
         let heard: Result<(), std::convert::Infallible> = out.hear_audio(|to| {
             to.extend_from_slice(audio);
             Ok(())

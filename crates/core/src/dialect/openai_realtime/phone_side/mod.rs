@@ -96,7 +96,7 @@ impl EnginePhoneSide {
     }
 
     /// Begins the call in the session's format; `raw` is the message that began it.
-    fn begin(&mut self, raw: Option<&str>, now: Moment, out: &mut Out<CallEvent>) {
+    fn begin(&mut self, raw: Option<&str>, out: &mut Out<CallEvent>) {
         if !matches!(self.stage, Stage::Greeted { .. }) {
             return;
         }
@@ -122,7 +122,7 @@ impl EnginePhoneSide {
         })));
         let held = std::mem::take(&mut self.held);
         if !held.is_empty() {
-            self.hear_caller(&held, now, out);
+            self.hear_caller(&held, out);
         }
     }
 
@@ -134,11 +134,11 @@ impl EnginePhoneSide {
                 if self.held.len() + audio.len() <= HELD_BYTES_MAX {
                     self.held.extend_from_slice(audio);
                 } else {
-                    self.begin(None, now, out);
-                    self.hear_caller(audio, now, out);
+                    self.begin(None, out);
+                    self.hear_caller(audio, out);
                 }
             }
-            Stage::Open => self.hear_caller(audio, now, out),
+            Stage::Open => self.hear_caller(audio, out),
             Stage::New | Stage::Over => {}
         }
     }
@@ -251,7 +251,7 @@ impl Dialect for EnginePhoneSide {
     fn handle_timeout(&mut self, now: Moment, out: &mut Out<CallEvent>) {
         match self.stage {
             Stage::New => self.greet(out),
-            Stage::Greeted { until } if until.is_some_and(|until| until <= now) => self.begin(None, now, out),
+            Stage::Greeted { until } if until.is_some_and(|until| until <= now) => self.begin(None, out),
             Stage::Open if self.speaking.as_ref().is_some_and(|speaking| speaking.until <= now) => {
                 self.end_response(ResponseEnd::Completed, out);
             }

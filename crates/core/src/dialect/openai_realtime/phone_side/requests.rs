@@ -89,7 +89,7 @@ impl EnginePhoneSide {
             "session.update" => {
                 let fixed = (self.stage == Stage::Open).then_some(self.format);
                 self.session.update(message.get("session"), fixed)?;
-                self.begin(Some(text), now, out);
+                self.begin(Some(text), out);
                 self.tell_session("session.updated", out);
             }
             "input_audio_buffer.commit" => {
@@ -113,7 +113,7 @@ impl EnginePhoneSide {
                     let message = "Conversation already has an active response in progress.";
                     return Err(Fault::new(faults::ALREADY_RESPONDING, message));
                 }
-                self.begin(None, now, out);
+                self.begin(None, out);
                 self.open_response(now, out);
             }
             "response.cancel" => {
