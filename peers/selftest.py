@@ -224,6 +224,43 @@ def question_cases(score):
             score.judge(f"question: {name}", {"ok": not wrong, "violations": wrong}, want)
 
 
+async def engine_cases(score):
+    """What the engine thinks of clients that are wrong in one way."""
+    import engine_openai  # here, because the package takes its time
+
+    def session(**changes):
+        form = {"type": "audio/pcmu"}
+        right = {"type": "realtime", "audio": {"input": {"format": form, "turn_detection": None}, "output": {"format": form}}}
+        return {"type": "session.update", "session": {name: value for name, value in {**right, **changes}.items() if value is not None}}
+
+    pcm = {"format": {"type": "audio/pcm"}}
+    audio = {"type": "input_audio_buffer.append", "audio": "//8="}
+    cut = {"type": "conversation.item.truncate", "item_id": "item_1", "content_index": 0, "audio_end_ms": 5}
+    cases = [
+        ("right", [session(), audio, {"type": "response.create"}], None), ("no type", [session(type=None)], "Field required|session"),
+        ("the older names", [session(modalities=["audio"])], "unknown parameters"), ("no rate", [session(audio={"input": pcm, "output": pcm})], "without its rate"),
+        ("too early", [audio], "before session.update"), ("audio that is none", [session(), {**audio, "audio": 7}], "audio"),
+        ("no such message", [session(), {"type": "response.make"}], "response.make"), ("heard what was not sent", [session(), cut], "truncated at 5"),
+    ]
+    for name, messages, want in cases:
+        if score.wanted(f"oracle: engine, {name}"):
+            engine = engine_openai.Session(Nobody(), argparse.Namespace(record=None), {**engine_openai.DEFAULT, "greeting": None}, 1)
+            for message in messages:
+                try:
+                    await engine.take(json.dumps(message))
+                except (KeyError, TypeError, AttributeError):
+                    pass  # a client that is wrong may break what follows
+            for task in engine.tasks:
+                task.cancel()
+            score.judge(f"oracle: engine, {name}", {"ok": not engine.violations, "violations": engine.violations}, want)
+
+
+class Nobody:
+    """A socket whose other end does not listen."""
+
+    async def send(self, message): ...
+
+
 async def sip_case(score, gate, case):
     name = f"{case[0]} {case[1]}: {case[2] or 'right'}"
     if score.wanted(name):
@@ -236,6 +273,7 @@ async def everything(score, calls_at_once):
     gate, sip_gate = asyncio.Semaphore(calls_at_once), asyncio.Semaphore(3)
     oracle_cases(score)
     question_cases(score)
+    await engine_cases(score)
     jobs = [sip_case(score, sip_gate, case) for case in SIP_CASES]
     for dialect in BOT_FAULTS:
         jobs += [bot_cases(score, gate, dialect), bot_behaviours(score, gate, dialect), heard_case(score, dialect), *vendor_cases(score, gate, dialect)]

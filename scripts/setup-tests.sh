@@ -43,7 +43,7 @@ python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || die "python3 is
 node -e 'process.exit(+process.versions.node.split(".")[0] < 18 ? 1 : 0)' || die "node is too old: 18 or newer is needed"
 
 # 2. Python: peers/.venv, exactly what python/requirements.txt pins. The stamp is a copy of it.
-if ! cmp -s python/requirements.txt .venv/stamp || ! .venv/bin/python -c 'import av, jsonschema, numpy, openai, schemathesis, websockets' 2>/dev/null; then
+if ! cmp -s python/requirements.txt .venv/stamp || ! .venv/bin/python -c 'import av, jsonschema, numpy, pydantic, schemathesis, websockets' 2>/dev/null; then
   say "making peers/.venv"
   rm -rf .venv
   if ! python3 -m venv .venv >/dev/null 2>&1; then
