@@ -11,6 +11,8 @@
     /resets/...        resets the connection
     /huge/...          200 with a body that never ends
 
+    A path that ends in /result gets an agent's webhook, every other one callbacks.
+
 While the file of --down exists, every connection is closed unread. Each request is told as one line "GOT {json}" with
 what was wrong about it in "bad"; signatures are checked by this program's own reckoning.
 """
@@ -27,11 +29,13 @@ import socket
 import struct
 import time
 
+RESULT = ["call_id", "from", "to", "started_at", "ended_at", "duration_ms", "cause", "fields", "field_reasons",
+          "analytics", "conversation"]
 BASE = ["event", "call_id", "from", "to", "status", "direction", "duration", "timestamp", "custom_params"]
 
 
-def check(headers, body, secret):
-    """What is wrong with a callback, as a list of sentences."""
+def check(headers, body, secret, is_result):
+    """What is wrong with a callback, or with a webhook, as a list of sentences."""
     bad = []
 
     def expect(good, sentence):
@@ -48,13 +52,14 @@ def check(headers, body, secret):
     mac = base64.b64encode(hmac.new(secret.encode(), signed, hashlib.sha256).digest()).decode()
     expect(headers.get("webhook-signature") == f"v1,{mac}", "webhook-signature")
     event = json.loads(body)
-    for name in BASE:
+    for name in RESULT if is_result else BASE:
         expect(name in event, f"{name} is missing")
     expect(headers.get("x-call-id") == event.get("call_id"), "x-call-id")
-    expect(headers.get("x-timestamp") == event.get("timestamp"), "x-timestamp is not the body's timestamp")
+    timestamp = headers.get("x-timestamp", "")
+    expect(is_result or timestamp == event.get("timestamp"), "x-timestamp is not the body's timestamp")
     late = None
     try:
-        happened = datetime.datetime.strptime(event.get("timestamp", ""), "%Y-%m-%dT%H:%M:%S.%fZ")
+        happened = datetime.datetime.strptime(timestamp, "%Y-%m-%dT%H:%M:%S.%fZ")
         late = time.time() - happened.replace(tzinfo=datetime.timezone.utc).timestamp()
     except ValueError:
         bad.append("timestamp is no RFC 3339 with milliseconds")
@@ -90,7 +95,7 @@ class Receiver:
             path = lines[0].split(" ")[1]
             headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines[1:] if line)}
             body = await reader.readexactly(int(headers.get("content-length", "0")))
-            event, late, bad = check(headers, body, self.secret)
+            event, late, bad = check(headers, body, self.secret, path.endswith("/result"))
             event_id = headers.get("webhook-id", "")
             kind = path.lstrip("/").split("/")[0]
             answer = self.answer(path, event_id)

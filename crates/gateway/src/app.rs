@@ -22,8 +22,8 @@ use crate::calls::{
 use crate::clock::Clock;
 use crate::config::{Config, CurrentConfig, ExternalIp, Listener, SipTransport};
 use crate::http::{self, SipView, TlsDoor};
-use crate::jobs::{Courier, event_body};
-use crate::leavings::Leavings;
+use crate::jobs::{Courier, Extractor, Writing, event_body};
+use crate::leavings::{self, Leavings};
 use crate::net::{read_sip_tls, sip_tls_of_caller};
 use crate::recording::{CallLinks, Links, RecorderThreads, Studio};
 use crate::store::{Store, StoreThread, StoredCall};
@@ -113,6 +113,7 @@ impl App {
         let (ladders, registry) = (exchange.sip_ladders.clone(), exchange.registry.clone());
         tasks.spawn("ladders", ladders.attend(exchange.store.clone(), registry, tasks.stop().clone()));
         tasks.spawn("callbacks", courier(&exchange).run(tasks.stop().clone()));
+        tasks.spawn("extractions", extractor(&exchange).run(tasks.stop().clone()));
         let sip = sip.map(|(agent, calls)| {
             let lines = exchange.trunk_lines.clone();
             tasks.spawn("trunks", lines.follow(agent.clone(), exchange.current.clone(), tasks.clone()));
@@ -259,11 +260,32 @@ fn open_wire_log(config: &Config) -> Result<Option<(WireLog, WireLogThread)>, St
 }
 
 fn courier(exchange: &Exchange) -> Courier {
+    let files = exchange.leavings.clone();
     Courier {
         store: exchange.store.clone(),
         current: exchange.current.clone(),
         egress: exchange.egress.clone(),
         meter: exchange.callbacks.clone(),
+        webhook_over: Arc::new(move |call_id| files.rewrite_call_file(call_id)),
+    }
+}
+
+fn extractor(exchange: &Exchange) -> Extractor {
+    let (store, files) = (exchange.store.clone(), exchange.leavings.clone());
+    let result = move |call_id: String| -> Writing {
+        let (store, is_written) = (store.clone(), files.rewritten(&call_id));
+        Box::pin(async move {
+            // A disk that takes nothing does not keep the webhook from being told.
+            let _ = tokio::time::timeout(FILES_TIMEOUT, is_written).await;
+            Ok(leavings::webhook_body(&store, &call_id).await?)
+        })
+    };
+    Extractor {
+        store: exchange.store.clone(),
+        current: exchange.current.clone(),
+        egress: exchange.egress.clone(),
+        meter: exchange.extractions.clone(),
+        result: Arc::new(result),
     }
 }
 

@@ -36,7 +36,7 @@ use super::wire_log::WireLog;
 use crate::bots;
 use crate::clock::{Clock, unix_ms};
 use crate::config::{Bot, BotChoice, Config, CurrentConfig, RecordingSettings};
-use crate::jobs::CallbackMeter;
+use crate::jobs::{CallbackMeter, ExtractionMeter};
 use crate::leavings::Leavings;
 use crate::net::{CONNECT_TIMEOUT, Dns, Egress, RtpPortRange, Trust};
 use crate::recording::Studio;
@@ -66,6 +66,8 @@ pub struct Exchange {
     pub config_api: Arc<ConfigApiMeter>,
     /// What became of the deliveries of callbacks.
     pub callbacks: Arc<CallbackMeter>,
+    /// What became of the attempts at extractions.
+    pub extractions: Arc<ExtractionMeter>,
     /// Where the phones of extensions are.
     pub locations: Locations,
     /// Which extensions have a call.
@@ -150,6 +152,7 @@ impl Exchange {
             toll: TollGuard::default(),
             config_api: Arc::default(),
             callbacks: Arc::default(),
+            extractions: Arc::default(),
             tasks,
             registry,
             studio,

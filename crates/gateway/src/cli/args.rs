@@ -194,6 +194,15 @@ pub enum CallsAction {
     /// Give a call to somebody else
     #[command(before_help = "Example:\n  patchcord calls transfer call_1707204900000_a1b2 --to 09876543210")]
     Transfer(CallsTransferArgs),
+    /// Show what was taken from a call's conversation
+    #[command(before_help = "Example:\n  patchcord calls fields call_1707204900000_a1b2")]
+    Fields(CallsShowArgs),
+    /// Take the fields from a call's conversation once more, and tell its webhook
+    #[command(before_help = "Example:\n  patchcord calls extract call_1707204900000_a1b2")]
+    Extract(CallsShowArgs),
+    /// List the extractions of whole calls, newest first
+    #[command(before_help = "Example:\n  patchcord calls extractions --state dead")]
+    Extractions(CallsExtractionsArgs),
 }
 
 /// Which server, and how to print.
@@ -239,7 +248,21 @@ pub struct CallsListArgs {
     pub server: CallsServer,
 }
 
-/// `patchcord calls show` and `hangup`.
+/// `patchcord calls extractions`.
+#[derive(Debug, Clone, Args)]
+pub struct CallsExtractionsArgs {
+    /// In that state: pending, done, dead, off
+    #[arg(long, value_name = "STATE")]
+    pub state: Option<String>,
+    /// How many
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub limit: u32,
+    /// Which server, and how to print
+    #[command(flatten)]
+    pub server: CallsServer,
+}
+
+/// `patchcord calls show`, `hangup`, `fields` and `extract`.
 #[derive(Debug, Clone, Args)]
 pub struct CallsShowArgs {
     /// The call's id
@@ -307,6 +330,9 @@ pub struct CallbacksListArgs {
     /// In that state: pending, delivered, dead
     #[arg(long, value_name = "STATE")]
     pub state: Option<String>,
+    /// Of that kind: callback, webhook
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<String>,
     /// Of that call
     #[arg(long, value_name = "CALL")]
     pub call: Option<String>,

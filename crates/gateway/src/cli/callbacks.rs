@@ -10,7 +10,7 @@ use super::remote::{Question, converse, escaped, list_table};
 pub fn run(args: &CallbacksArgs) -> Exit {
     let (wanted, question) = match &args.action {
         CallbacksAction::List(list) => {
-            let named = [("state", &list.state), ("call_id", &list.call)];
+            let named = [("state", &list.state), ("kind", &list.kind), ("call_id", &list.call)];
             (&list.server, Question::search("callbacks", list.limit, &named))
         }
         CallbacksAction::Replay(replay) => {
@@ -24,8 +24,17 @@ pub fn run(args: &CallbacksArgs) -> Exit {
 fn as_table(action: &CallbacksAction, body: &Value) -> String {
     match action {
         CallbacksAction::List(_) => {
-            let names =
-                ["state", "event", "attempts", "last_error", "receiver", "timestamp", "event_id", "call_id"];
+            let names = [
+                "state",
+                "kind",
+                "event",
+                "attempts",
+                "last_error",
+                "receiver",
+                "timestamp",
+                "event_id",
+                "call_id",
+            ];
             list_table(body, names)
         }
         CallbacksAction::Replay(_) => format!("{}  on its way\n", body["event_id"].as_str().unwrap_or("?")),

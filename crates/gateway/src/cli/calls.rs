@@ -18,6 +18,16 @@ pub fn run(args: &CallsArgs) -> Exit {
             let path = format!("calls/{}/transfer", escaped(&transfer.call));
             (&transfer.server, Question::post(path, &transfer.wish()))
         }
+        CallsAction::Fields(show) => {
+            (&show.server, Question::get(format!("calls/{}/fields", escaped(&show.call))))
+        }
+        CallsAction::Extract(again) => {
+            let path = format!("calls/{}/extraction", escaped(&again.call));
+            (&again.server, Question::post(path, &json!({})))
+        }
+        CallsAction::Extractions(list) => {
+            (&list.server, Question::search("extractions", list.limit, &[("state", &list.state)]))
+        }
     };
     converse(wanted, &question, |body| as_table(&args.action, body))
 }
@@ -39,8 +49,11 @@ fn as_table(action: &CallsAction, body: &Value) -> String {
             body,
             ["status", "direction", "from", "to", "bot", "duration", "started_at", "call_id"],
         ),
-        CallsAction::Show(_) => fields(body),
-        CallsAction::Hangup(_) | CallsAction::Transfer(_) => {
+        CallsAction::Show(_) | CallsAction::Fields(_) => fields(body),
+        CallsAction::Extractions(_) => {
+            list_table(body, ["state", "attempts", "last_error", "last_attempt_at", "call_id"])
+        }
+        CallsAction::Hangup(_) | CallsAction::Transfer(_) | CallsAction::Extract(_) => {
             format!("{}  accepted\n", body["call_id"].as_str().unwrap_or("?"))
         }
     }

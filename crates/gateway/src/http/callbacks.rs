@@ -15,7 +15,7 @@ use super::problem::Problem;
 use super::query::Parameters;
 use crate::clock::unix_ms;
 use crate::config::WebUrl;
-use crate::store::{DeliveryFilter, DeliveryState, StoredDelivery};
+use crate::store::{DeliveryFilter, DeliveryKind, DeliveryState, StoredDelivery};
 
 /// A page of callbacks.
 #[derive(Debug, Serialize, ToSchema)]
@@ -35,6 +35,9 @@ pub struct CallbackView {
     event_id: String,
     /// The call that it tells of.
     call_id: String,
+    /// `callback` (what becomes of a call, to its owner) or `webhook` (what came of it, from its agent).
+    #[schema(example = "callback")]
+    kind: &'static str,
     /// What it tells.
     #[schema(example = "call.completed")]
     event: &'static str,
@@ -75,6 +78,7 @@ pub struct CallbackView {
     tag = "callbacks",
     params(
         ("state" = Option<String>, Query, description = "In that state", pattern = "^(pending|delivered|dead)$"),
+        ("kind" = Option<String>, Query, description = "Of that kind", pattern = "^(callback|webhook)$"),
         ("call_id" = Option<String>, Query, description = "Of that call", min_length = 1, max_length = 128),
         ("limit" = Option<u32>, Query, description = "Callbacks of a page, 50 if not given", minimum = 1, maximum = 200),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before", pattern = "^[0-9]{1,18}$"),
@@ -84,6 +88,7 @@ pub struct CallbackView {
 pub async fn list(State(api): State<Api>, mut query: Parameters) -> Result<Json<CallbackPage>, Problem> {
     let filter = DeliveryFilter {
         state: query.parsed("state", "one of pending, delivered, dead", DeliveryState::find)?,
+        kind: query.parsed("kind", "callback or webhook", DeliveryKind::find)?,
         call_id: query.text("call_id", CALL_ID_BYTES_MAX)?,
     };
     let limit = query.number("limit", 1..=PAGE_MAX)?.unwrap_or(PAGE);
@@ -160,6 +165,7 @@ impl CallbackView {
     /// A stored delivery.
     pub fn of(delivery: StoredDelivery) -> Self {
         Self {
+            kind: delivery.kind.word(),
             event: delivery.name.word(),
             receiver: WebUrl::parse(&delivery.url).map_or_else(|_| String::new(), |url| url.origin()),
             state: delivery.state.word(),

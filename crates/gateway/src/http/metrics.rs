@@ -12,7 +12,7 @@ use super::limits::RequestCounts;
 use crate::calls::{
     ConfigApiMeter, Exchange, Histogram, QualityTotals, TrunkReach, TrunkStatus, metric_label,
 };
-use crate::jobs::CallbackMeter;
+use crate::jobs::{CallbackMeter, ExtractionMeter};
 use crate::recording::RecorderFigures;
 use crate::store::{COMMIT_BOUNDS_MS, StoreFigures};
 
@@ -70,6 +70,7 @@ pub fn render(exchange: &Exchange, sip: &SipCounters, requests: &RequestCounts) 
     page.queues(exchange);
     page.trunks(&exchange.trunk_lines.statuses());
     page.callbacks(&exchange.callbacks);
+    page.extractions(&exchange.extractions);
     page.head("patchcord_draining", "gauge", "Whether new calls are refused because of a stop.");
     page.value("patchcord_draining", "", f64::from(u8::from(exchange.registry.is_draining())));
     page.requests(requests);
@@ -348,6 +349,27 @@ impl Page {
         );
         let name = "patchcord_callback_attempts_under_way";
         self.head(name, "gauge", "Attempts to deliver callbacks at this moment.");
+        self.value(name, "", meter.under_way() as f64);
+    }
+
+    fn extractions(&mut self, meter: &ExtractionMeter) {
+        let name = "patchcord_extraction_attempts_total";
+        self.head(name, "counter", "Attempts to take fields from transcripts, by what became of them.");
+        for (kind, outcome, count) in meter.outcomes() {
+            self.value(name, &format!("{{kind=\"{kind}\",outcome=\"{outcome}\"}}"), count as f64);
+        }
+        self.counter(
+            "patchcord_extraction_attempt_seconds_total",
+            "How long these attempts took.",
+            meter.took().as_secs_f64(),
+        );
+        self.counter(
+            "patchcord_extraction_dead_letters_total",
+            "Extractions of whole calls that were given up.",
+            meter.dead() as f64,
+        );
+        let name = "patchcord_extractions_under_way";
+        self.head(name, "gauge", "Calls at whose fields somebody works at this moment.");
         self.value(name, "", meter.under_way() as f64);
     }
 

@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::api::Api;
-use super::calls::{commands, list, listen, place, show, timeline, transcript};
+use super::calls::{commands, fields, list, listen, place, show, timeline, transcript};
 use super::problem::{FieldError, ProblemBody};
 use super::{
     access, bots, callbacks, events, extensions, live, numbers, overview, recordings, sessions, talk, trunks,
@@ -41,6 +41,8 @@ fn reading() -> OpenApiRouter<Api> {
         .routes(routes!(show::ladder))
         .routes(routes!(timeline::timeline))
         .routes(routes!(transcript::transcript))
+        .routes(routes!(fields::show))
+        .routes(routes!(fields::list))
         .routes(routes!(events::follow))
         .routes(routes!(callbacks::list))
         .routes(routes!(callbacks::show))
@@ -63,6 +65,7 @@ fn operating() -> OpenApiRouter<Api> {
         .routes(routes!(commands::clear))
         .routes(routes!(listen::listen))
         .routes(routes!(talk::talk))
+        .routes(routes!(fields::extract))
 }
 
 /// What takes an administrator.

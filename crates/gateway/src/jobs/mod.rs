@@ -1,6 +1,8 @@
 //! Work beside the calls: what is told to others over HTTP once it is stored.
 
 mod callback_meter;
+mod due_work;
+mod extraction;
 mod retry;
 mod signature;
 mod status_callback;
@@ -9,6 +11,7 @@ mod stored_event;
 mod transfer_fields;
 
 pub use callback_meter::CallbackMeter;
+pub use extraction::{EXTRACTIONS_MAX, ExtractionMeter, Extractor, ResultWriter, Setback, Writing, agent_of};
 pub use retry::{Attempt, Next, Obstacle, RETRY_AFTER_MAX};
 pub use signature::Signed;
 pub use status_callback::{Courier, UNDER_WAY_MAX, UNDER_WAY_PER_RECEIVER_MAX};

@@ -1,9 +1,13 @@
 //! When a delivery that failed is tried again, and when it is given up. Sources: seed 000 §8, the retry schedule of
 //! the Standard Webhooks specification, RFC 9110 §10.2.3 for `Retry-After`.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use http::HeaderMap;
+use http::header::RETRY_AFTER;
 
 use crate::config::RetryProfile;
+use crate::net::{EgressError, HttpError};
 
 /// What one attempt led to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +112,25 @@ impl Attempt {
 }
 
 impl Obstacle {
-    const fn word(self) -> &'static str {
+    /// What kept a request from its answer.
+    pub(super) fn of(error: &HttpError) -> Self {
+        match error {
+            HttpError::Unconnected(EgressError::Forbidden(..)) => Self::Forbidden,
+            HttpError::Unconnected(EgressError::Unresolved(_)) => Self::Dns,
+            HttpError::Unconnected(EgressError::Tls(_)) => Self::Tls,
+            HttpError::Unconnected(
+                EgressError::Refused(..)
+                | EgressError::NoAnswer(_)
+                | EgressError::ResolvedTooLate
+                | EgressError::TlsTooLate,
+            ) => Self::Unreachable,
+            HttpError::TooLate => Self::Timeout,
+            HttpError::Unanswered(_) | HttpError::TooLarge(_) | HttpError::Broken(_) => Self::Broken,
+        }
+    }
+
+    /// The word in metrics.
+    pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Forbidden => "forbidden_address",
             Self::Dns => "dns",
@@ -117,6 +139,15 @@ impl Obstacle {
             Self::Timeout => "timeout",
             Self::Broken => "broken",
         }
+    }
+}
+
+/// The time that an answer asks for: seconds, or a date (RFC 9110 §10.2.3).
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    match text.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::now()).ok(),
     }
 }
 
@@ -143,6 +174,20 @@ pub const RETRY_AFTER_MAX: Duration = hours(24);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn headers(value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())])
+    }
+
+    #[test]
+    fn retry_after_is_read_as_seconds_or_as_a_date_and_anything_else_says_nothing() {
+        assert_eq!(retry_after(&headers("120")), Some(Duration::from_secs(120)));
+        let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(60));
+        assert!(retry_after(&headers(&soon)).is_some_and(|wait| (58..=60).contains(&wait.as_secs())));
+        for said in ["Wed, 21 Oct 2015 07:28:00 GMT", "soon", "-1", ""] {
+            assert_eq!(retry_after(&headers(said)), None, "{said}");
+        }
+    }
 
     const REFUSED: Attempt = Attempt::Refused { status: 503, after: None };
 

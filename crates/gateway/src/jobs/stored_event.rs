@@ -20,7 +20,7 @@ pub fn body(
         EventName::Ringing => CallStatus::Ringing,
         EventName::InProgress => CallStatus::InProgress,
         EventName::Ended(outcome) => CallStatus::Ended(outcome),
-        EventName::Transferring | EventName::Recording => call.status,
+        EventName::Transferring | EventName::Recording | EventName::Result => call.status,
     };
     let cause = call.cause.as_ref().filter(|_| status.is_final());
     let transfers = TransferFields::of(&call.transfers, UNIX_CLOCK, Moment::from_millis(at_ms));

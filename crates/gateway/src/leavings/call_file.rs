@@ -5,7 +5,7 @@ use patchcord_core::vocabulary::{Utterance, iso8601};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::transcript::{in_order, role_word};
+use super::transcript::{Line, in_order, role_word};
 use super::{Found, milliseconds, ucid};
 use crate::store::{CallFileNames, FieldsState, StoredCall, StoredDelivery, StoredFields};
 
@@ -96,6 +96,18 @@ impl<'a> CallFile<'a> {
         }
     }
 
+    /// The same with what was said, on one line.
+    pub(super) fn with(&self, conversation: &[Line]) -> String {
+        #[derive(Serialize)]
+        struct Told<'a> {
+            #[serde(flatten)]
+            file: &'a CallFile<'a>,
+            conversation: &'a [Line],
+        }
+        // As below.
+        serde_json::to_string(&Told { file: self, conversation }).unwrap_or_default()
+    }
+
     /// As it stands in the file.
     pub(super) fn json(&self) -> String {
         // Maps with text for keys, strings and numbers: serialisation into memory has nothing to fail at.
@@ -118,8 +130,10 @@ fn bare(call: &StoredCall) -> Map<String, Value> {
     .collect()
 }
 
+/// What is known of a call's fields, why others are `null`, and where the extraction stands.
+///
 /// What the bot noted, and over it what was extracted: a field that the extraction did not find keeps the bot's note.
-fn learned(known: Option<&StoredFields>) -> (Map<String, Value>, Map<String, Value>, FieldsState) {
+pub fn learned(known: Option<&StoredFields>) -> (Map<String, Value>, Map<String, Value>, FieldsState) {
     let Some(known) = known else { return (Map::new(), Map::new(), FieldsState::Absent) };
     let mut fields = known.saved.clone();
     for (name, value) in &known.fields {

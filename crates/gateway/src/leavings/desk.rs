@@ -129,6 +129,14 @@ impl Leavings {
         is_done
     }
 
+    /// As [`Leavings::rewrite_call_file`]; the receiver resolves when it is durable, or with an error when that could not be
+    /// done at once.
+    pub fn rewritten(&self, call_id: &str) -> oneshot::Receiver<()> {
+        let (done, is_done) = oneshot::channel();
+        self.offer(call_id, Kind::Rewrite, Some(done));
+        is_done
+    }
+
     /// Has the call file written anew, atomically, from what the store holds: after an extraction is final, or a
     /// delivery over. A call whose files are not there yet gets what is new with them.
     pub fn rewrite_call_file(&self, call_id: &str) {

@@ -18,6 +18,7 @@ use crate::store::{
 };
 use call_file::CallFile;
 
+pub use call_file::learned;
 pub use desk::{Desk, Leavings, LeavingsFigures};
 pub use transcript::{Heard, Line, Transcript};
 
@@ -40,6 +41,20 @@ pub async fn call_file(store: &Store, call: &StoredCall) -> Result<Option<String
         return Ok(None);
     }
     Ok(find(store, &call.call_id).await?.map(|found| CallFile::of(&found).json()))
+}
+
+/// What the webhook of a call's agent tells: its call file, and the conversation; JSON. `None` for a call that never had
+/// one.
+///
+/// # Errors
+/// The database's.
+pub async fn webhook_body(store: &Store, call_id: &str) -> Result<Option<String>, StoreError> {
+    if store.files_of(call_id).await?.is_none() {
+        return Ok(None);
+    }
+    let Some(found) = find(store, call_id).await? else { return Ok(None) };
+    let transcript = Transcript::of(&found.call, found.utterances.clone());
+    Ok(Some(CallFile::of(&found).with(&transcript.conversation)))
 }
 
 /// The transcript of a call with an agent as far as it was finished; `None` for a call that never had one.

@@ -1,7 +1,7 @@
 //! Deliveries: which event goes to which address, how often it was tried, and what comes next.
 //!
-//! A call's deliveries stand in line: only the first that is neither delivered nor dead has a time at which it is
-//! due; the one behind it gets its own when that one is gone.
+//! A call's deliveries of a kind stand in line: only the first that is neither delivered nor dead has a time at which it
+//! is due; the one behind it gets its own when that one is gone.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,6 +17,8 @@ pub struct DueDelivery {
     pub event_id: String,
     /// The call's id.
     pub call_id: String,
+    /// Who is told.
+    pub kind: DeliveryKind,
     /// What is told.
     pub name: EventName,
     /// Where to.
@@ -40,6 +42,8 @@ pub struct StoredDelivery {
     pub event_id: String,
     /// The call's id.
     pub call_id: String,
+    /// Who is told.
+    pub kind: DeliveryKind,
     /// What is told.
     pub name: EventName,
     /// Where to.
@@ -58,6 +62,15 @@ pub struct StoredDelivery {
     pub last_error: Option<String>,
     /// When what it tells happened, ms since 1970.
     pub at_ms: u64,
+}
+
+/// Who is told by a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DeliveryKind {
+    /// The owner of a call, of what becomes of it.
+    Callback,
+    /// Whoever an agent reports to, of what came of its call.
+    Webhook,
 }
 
 /// Where a delivery stands.
@@ -87,8 +100,28 @@ pub struct AttemptOutcome {
 pub struct DeliveryFilter {
     /// In that state.
     pub state: Option<DeliveryState>,
+    /// Of that kind.
+    pub kind: Option<DeliveryKind>,
     /// Of that call.
     pub call_id: Option<String>,
+}
+
+impl DeliveryKind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Callback, Self::Webhook];
+
+    /// The word in lists.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Callback => "callback",
+            Self::Webhook => "webhook",
+        }
+    }
+
+    /// The kind of that word.
+    pub fn find(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
 }
 
 impl DeliveryState {
@@ -120,49 +153,72 @@ pub(super) struct Attempted<'a> {
     pub(super) at_ms: u64,
 }
 
-/// Gives every event of these calls that has none a delivery to the call's address, if the call has one.
+/// Gives every event of these calls that has none a delivery to the call's address, if the call has one. What their
+/// agents report goes elsewhere.
 pub(super) async fn order(link: &mut Link, calls: &[&StoredCall]) -> Result<(), StoreError> {
     let told =
         |call: &&StoredCall| Some((call.call_id.clone(), call.server.clone(), call.callback_url.clone()?));
     let told: Vec<_> = calls.iter().filter_map(told).collect();
+    let result = EventName::Result.word();
     for piece in pieces(&told) {
         let rows = tuples(piece.len(), 4, 1);
         let query = Query::composed(format!(
             "WITH v (id, owner, address, origin) AS (VALUES {rows}) \
              INSERT INTO deliveries (seq, event_id, call_id, server, url, receiver, state, attempts) \
              SELECT e.seq, e.event_id, e.call_id, v.owner, v.address, v.origin, 'pending', 0 \
-             FROM v JOIN events e ON e.call_id = v.id WHERE true ON CONFLICT DO NOTHING"
+             FROM v JOIN events e ON e.call_id = v.id WHERE e.name <> '{result}' ON CONFLICT DO NOTHING"
         ));
         let query = piece.iter().fold(query, |query, (call_id, server, url)| {
             query.text(call_id).text(server).text(url).text(receiver(url))
         });
         query.execute(link).await?;
     }
-    let ids: Vec<_> = told.iter().map(|(call_id, ..)| call_id.as_str()).collect();
-    release_next(link, &ids, 0).await
+    let lines: Vec<_> = told.iter().map(|(call_id, ..)| (call_id.as_str(), DeliveryKind::Callback)).collect();
+    release_next(link, &lines, 0).await
+}
+
+/// Gives what an agent reports of a call, stored as that event, its delivery to `url`.
+pub(super) async fn order_webhook(
+    link: &mut Link,
+    (call_id, event_id): (&str, &str),
+    url: &str,
+    at_ms: u64,
+) -> Result<(), StoreError> {
+    Query::new(
+        "INSERT INTO deliveries (seq, event_id, call_id, server, url, receiver, state, attempts, kind) \
+         SELECT e.seq, e.event_id, e.call_id, c.server, $2, $3, 'pending', 0, 'webhook' \
+         FROM events e JOIN calls c ON c.call_id = e.call_id WHERE e.event_id = $1",
+    )
+    .text(event_id)
+    .text(url)
+    .text(receiver(url))
+    .execute(link)
+    .await?;
+    release_next(link, &[(call_id, DeliveryKind::Webhook)], at_ms).await
 }
 
 /// Takes down what became of attempts; of each, whether such a delivery was under way.
 pub(super) async fn attempted(link: &mut Link, attempts: &[Attempted<'_>]) -> Result<Vec<bool>, StoreError> {
-    let mut calls: HashMap<String, String> = HashMap::new();
+    let mut lines: HashMap<String, (String, DeliveryKind)> = HashMap::new();
     for piece in pieces(attempts) {
         let rows = tuples(piece.len(), 6, 1);
         let query = Query::composed(format!(
             "WITH v (id, becomes, due, tried, http, why) AS (VALUES {rows}) \
              UPDATE deliveries SET state = v.becomes, attempts = attempts + 1, next_at_ms = v.due, \
              last_at_ms = v.tried, last_status = v.http, last_error = v.why \
-             FROM v WHERE event_id = v.id AND {STILL_TRIED} RETURNING event_id, call_id"
+             FROM v WHERE event_id = v.id AND {STILL_TRIED} RETURNING event_id, call_id, kind"
         ));
         let query = piece.iter().fold(query, Attempted::add_to);
         for mut row in query.rows(link).await? {
-            calls.insert(row.text()?, row.text()?);
+            lines.insert(row.text()?, (row.text()?, kind(&row.text()?)?));
         }
     }
     let over = attempts.iter().filter(|attempt| attempt.outcome.state != DeliveryState::Pending);
-    let ids: Vec<_> = over.filter_map(|attempt| calls.get(attempt.event_id)).map(String::as_str).collect();
+    let ended = over.filter_map(|attempt| lines.get(attempt.event_id));
+    let ended: Vec<_> = ended.map(|(call_id, kind)| (call_id.as_str(), *kind)).collect();
     let last_ms = attempts.iter().map(|attempt| attempt.at_ms).max().unwrap_or(0);
-    release_next(link, &ids, last_ms).await?;
-    Ok(attempts.iter().map(|attempt| calls.contains_key(attempt.event_id)).collect())
+    release_next(link, &ended, last_ms).await?;
+    Ok(attempts.iter().map(|attempt| lines.contains_key(attempt.event_id)).collect())
 }
 
 impl Attempted<'_> {
@@ -189,18 +245,24 @@ pub(super) async fn replay(link: &mut Link, event_id: &str, at_ms: u64) -> Resul
     Ok(changed.text(event_id).whole(at_ms).execute(link).await? > 0)
 }
 
-/// Has the first delivery of each call that is still tried, and waits for none before it, tried at `at_ms`.
-async fn release_next(link: &mut Link, call_ids: &[&str], at_ms: u64) -> Result<(), StoreError> {
-    for piece in pieces(call_ids) {
+/// Has the first delivery of each line that is still tried, and waits for none before it, tried at `at_ms`. Each kind of a
+/// call has a line of its own: one receiver waits for no other.
+async fn release_next(link: &mut Link, lines: &[(&str, DeliveryKind)], at_ms: u64) -> Result<(), StoreError> {
+    for piece in pieces(lines) {
         // One by one, so that each is a look into the index of its call and not into all that is pending.
-        let first = |number: usize| {
-            format!("(SELECT MIN(d.seq) FROM deliveries d WHERE d.call_id = ${number} AND {STILL_TRIED})")
+        let first = |at: usize| {
+            let (call_id, kind) = (2 + 2 * at, 3 + 2 * at);
+            format!(
+                "(SELECT MIN(d.seq) FROM deliveries d WHERE d.call_id = ${call_id} AND d.kind = ${kind} AND {STILL_TRIED})"
+            )
         };
-        let firsts = (2..2 + piece.len()).map(first).collect::<Vec<_>>().join(", ");
+        let firsts = (0..piece.len()).map(first).collect::<Vec<_>>().join(", ");
         let query = Query::composed(format!(
             "UPDATE deliveries SET next_at_ms = $1 WHERE next_at_ms IS NULL AND seq IN ({firsts})"
         ));
-        piece.iter().fold(query.whole(at_ms), |query, id| query.text(id)).execute(link).await?;
+        let lines = piece.iter();
+        let query = lines.fold(query.whole(at_ms), |query, (id, kind)| query.text(id).text(kind.word()));
+        query.execute(link).await?;
     }
     Ok(())
 }
@@ -213,10 +275,11 @@ pub(super) async fn due(
     limit: usize,
     busy: &HashSet<String>,
 ) -> Result<Vec<DueDelivery>, StoreError> {
-    let mut sql = "SELECT d.event_id, d.call_id, e.name, d.url, d.receiver, d.attempts, e.at_ms, e.body \
+    let mut sql =
+        "SELECT d.event_id, d.call_id, d.kind, e.name, d.url, d.receiver, d.attempts, e.at_ms, e.body \
          FROM deliveries d JOIN events e ON e.seq = d.seq \
          WHERE d.server = $1 AND d.state = 'pending' AND d.next_at_ms <= $2"
-        .to_owned();
+            .to_owned();
     for place in 0..busy.len() {
         sql.push_str(&format!(" AND d.receiver <> ${}", place + 4));
     }
@@ -244,9 +307,11 @@ pub(super) async fn list(
 ) -> Result<Vec<StoredDelivery>, StoreError> {
     let mut sql = format!("{LIST} WHERE d.seq < $1");
     let mut query_values = Vec::new();
-    for (column, value) in
-        [("d.state", filter.state.map(DeliveryState::word)), ("d.call_id", filter.call_id.as_deref())]
-    {
+    for (column, value) in [
+        ("d.state", filter.state.map(DeliveryState::word)),
+        ("d.kind", filter.kind.map(DeliveryKind::word)),
+        ("d.call_id", filter.call_id.as_deref()),
+    ] {
         if let Some(value) = value {
             query_values.push(value);
             sql.push_str(&format!(" AND {column} = ${}", query_values.len() + 2));
@@ -269,6 +334,7 @@ impl DueDelivery {
         Ok(Self {
             event_id: row.text()?,
             call_id: row.text()?,
+            kind: kind(&row.text()?)?,
             name: event_name(&row.text()?)?,
             url: row.text()?,
             receiver: row.text()?,
@@ -285,6 +351,7 @@ impl StoredDelivery {
             seq: row.whole()?,
             event_id: row.text()?,
             call_id: row.text()?,
+            kind: kind(&row.text()?)?,
             name: event_name(&row.text()?)?,
             url: row.text()?,
             state: DeliveryState::find(&row.text()?)
@@ -299,8 +366,12 @@ impl StoredDelivery {
     }
 }
 
-fn small(number: u64) -> u32 {
+pub(super) fn small(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn kind(word: &str) -> Result<DeliveryKind, StoreError> {
+    DeliveryKind::find(word).ok_or(StoreError::Unreadable("the kind of a delivery"))
 }
 
 fn event_name(word: &str) -> Result<EventName, StoreError> {
@@ -317,7 +388,7 @@ fn receiver(url: &str) -> &str {
 /// Pending, in words for which no database reads its list of everything pending.
 const STILL_TRIED: &str = "state <> 'delivered' AND state <> 'dead'";
 
-const LIST: &str = "SELECT d.seq, d.event_id, d.call_id, e.name, d.url, d.state, d.attempts, d.next_at_ms, \
+const LIST: &str = "SELECT d.seq, d.event_id, d.call_id, d.kind, e.name, d.url, d.state, d.attempts, d.next_at_ms, \
     d.last_at_ms, d.last_status, d.last_error, e.at_ms FROM deliveries d JOIN events e ON e.seq = d.seq";
 
 #[cfg(test)]
@@ -332,7 +403,8 @@ mod tests {
     }
 
     #[test]
-    fn every_state_has_its_word() {
+    fn every_state_and_every_kind_has_its_word() {
+        assert!(DeliveryKind::ALL.into_iter().all(|kind| DeliveryKind::find(kind.word()) == Some(kind)));
         assert!(DeliveryState::ALL.into_iter().all(|state| DeliveryState::find(state.word()) == Some(state)));
     }
 }

@@ -8,6 +8,7 @@ use super::call::{self, StoredCall};
 use super::course::{self, Fact};
 use super::deliveries;
 use super::engine::{Link, Query};
+use super::extractions;
 use super::rows::{list, pieces, tuples};
 use super::talk::Beside;
 use super::{EventBody, EventName, StoreError};
@@ -34,10 +35,11 @@ struct Draft {
     beside: Vec<(Beside, u64)>,
 }
 
-struct NewEvent {
-    name: EventName,
-    at_ms: u64,
-    body: String,
+/// Something that is told of a call.
+pub(super) struct NewEvent {
+    pub(super) name: EventName,
+    pub(super) at_ms: u64,
+    pub(super) body: String,
 }
 
 impl Drafts {
@@ -115,6 +117,9 @@ impl Drafts {
         for piece in pieces(&events) {
             insert_events(link, piece).await?;
         }
+        for draft in &self.drafts {
+            draft.order_extraction(link).await?;
+        }
         let wanting = self.drafts.iter().filter(|draft| draft.wants_delivery()).map(|draft| &draft.call);
         deliveries::order(link, &wanting.collect::<Vec<_>>()).await
     }
@@ -125,6 +130,19 @@ impl Draft {
         for (name, at_ms) in told {
             let body = body(&self.call, name, at_ms);
             self.told.push(NewEvent { name, at_ms, body });
+        }
+    }
+
+    /// Orders what the end of the call, or the caller's last words, ask for.
+    async fn order_extraction(&self, link: &mut Link) -> Result<(), StoreError> {
+        let call = (&*self.call.call_id, &*self.call.server);
+        if let Some(end) = self.told.iter().find(|event| event.name.is_terminal()) {
+            return extractions::order_final(link, call, end.at_ms).await;
+        }
+        let heard = self.beside.iter().rev().find(|(beside, _)| beside.is_of_caller());
+        match heard.filter(|_| !self.call.status.is_final()) {
+            Some((_, at_ms)) => extractions::order_live(link, call, *at_ms).await,
+            None => Ok(()),
         }
     }
 
@@ -150,7 +168,7 @@ async fn stored_calls(link: &mut Link, ids: &[&str]) -> Result<HashMap<String, S
 /// How many events of that name a call has.
 async fn ordinal(link: &mut Link, call_id: &str, name: EventName) -> Result<u64, StoreError> {
     match name {
-        EventName::Transferring | EventName::Recording => {
+        EventName::Transferring | EventName::Recording | EventName::Result => {
             let known = Query::new("SELECT COUNT(*) FROM events WHERE call_id = $1 AND name = $2");
             let row = known.text(call_id).text(name.word()).row(link).await?;
             Ok(row.map(|mut row| row.whole()).transpose()?.unwrap_or(0))
@@ -158,6 +176,17 @@ async fn ordinal(link: &mut Link, call_id: &str, name: EventName) -> Result<u64,
         // Of the others a call has one each.
         EventName::Initiated | EventName::Ringing | EventName::InProgress | EventName::Ended(_) => Ok(0),
     }
+}
+
+/// Stores an event of a call that is stored, and returns its id.
+pub(super) async fn insert_event(
+    link: &mut Link,
+    call_id: &String,
+    event: &NewEvent,
+) -> Result<String, StoreError> {
+    let event_id = event_id(call_id, event.name, ordinal(link, call_id, event.name).await?);
+    insert_events(link, &[(event_id.clone(), call_id, event)]).await?;
+    Ok(event_id)
 }
 
 async fn insert_events(link: &mut Link, events: &[(String, &String, &NewEvent)]) -> Result<(), StoreError> {

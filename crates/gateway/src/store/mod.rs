@@ -10,6 +10,7 @@ mod deliveries;
 mod drafts;
 mod engine;
 mod error;
+mod extractions;
 mod health;
 mod keys;
 mod open;
@@ -37,8 +38,13 @@ use crate::config::Database;
 pub use call::{CallbackAddress, NewCall, StoredCall, StoredCause, StoredParties, direction_word};
 pub use calls::{CallCursor, CallFilter, StoredEvent};
 pub use course::{EndedCall, Fact, NamedCallback, RecordedPart, StoredRecording};
-pub use deliveries::{AttemptOutcome, DeliveryFilter, DeliveryState, DueDelivery, StoredDelivery};
+pub use deliveries::{
+    AttemptOutcome, DeliveryFilter, DeliveryKind, DeliveryState, DueDelivery, StoredDelivery,
+};
 pub use error::StoreError;
+pub use extractions::{
+    DueExtraction, ExtractionKind, ExtractionOutcome, ExtractionState, NewWebhook, StoredExtraction,
+};
 pub use health::{COMMIT_BOUNDS_MS, StoreFigures};
 pub use keys::KeyClaim;
 pub use overview::{BotTally, CallTally, OpenDeliveries};

@@ -10,6 +10,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0003_call_traces.sql"),
     include_str!("migrations/0004_talk.sql"),
     include_str!("migrations/0005_overview.sql"),
+    include_str!("migrations/0006_extractions.sql"),
 ];
 
 /// Brings the database up to the newest step; `database` is its name in errors.

@@ -30,6 +30,8 @@ pub enum EventName {
     Ended(CallOutcome),
     /// A recording can be fetched.
     Recording,
+    /// What came of an agent's call: told by its webhook.
+    Result,
 }
 
 impl CallStatus {
@@ -68,7 +70,7 @@ impl CallStatus {
 
 impl EventName {
     /// Every name.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Initiated,
         Self::Ringing,
         Self::InProgress,
@@ -79,6 +81,7 @@ impl EventName {
         Self::Ended(CallOutcome::NoAnswer),
         Self::Ended(CallOutcome::Canceled),
         Self::Recording,
+        Self::Result,
     ];
 
     /// The word on the wire.
@@ -94,6 +97,7 @@ impl EventName {
             Self::Ended(CallOutcome::NoAnswer) => "call.no-answer",
             Self::Ended(CallOutcome::Canceled) => "call.canceled",
             Self::Recording => "call.recording",
+            Self::Result => "call.result",
         }
     }
 

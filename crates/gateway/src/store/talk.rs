@@ -140,6 +140,11 @@ impl FieldsState {
 }
 
 impl Beside {
+    /// Whether it is something that the caller said.
+    pub(super) fn is_of_caller(&self) -> bool {
+        matches!(self, Self::Utterance(placed) if placed.utterance.role == Role::Caller)
+    }
+
     /// Writes it for a call whose row is there.
     pub(super) async fn write(
         &self,

@@ -5,6 +5,7 @@ use super::course::Fact;
 use super::deliveries::{self, AttemptOutcome, Attempted};
 use super::drafts::Drafts;
 use super::engine::{Link, Query};
+use super::extractions::{self, DueExtraction, ExtractionOutcome, NewWebhook};
 use super::keys::{self, KeyClaim};
 use super::queue::Entry;
 use super::talk::Beside;
@@ -19,6 +20,9 @@ pub(super) enum Work {
     Beside(Box<str>, Box<Beside>),
     Attempt { event_id: Box<str>, outcome: AttemptOutcome, next_at_ms: Option<u64> },
     Replay(Box<str>),
+    ExtractionAttempt(Box<(DueExtraction, ExtractionOutcome)>),
+    TellExtraction(Box<(DueExtraction, Option<NewWebhook>)>),
+    ExtractAgain(Box<str>),
     ClaimKey { scope: Box<str>, name: Box<str>, fingerprint: Box<str> },
     AnswerKey { scope: Box<str>, name: Box<str>, status: u16, body: Box<str> },
     ReleaseKey { scope: Box<str>, name: Box<str> },
@@ -38,6 +42,9 @@ impl Work {
             Self::Trace { .. }
             | Self::Attempt { .. }
             | Self::Replay(_)
+            | Self::ExtractionAttempt(_)
+            | Self::TellExtraction(_)
+            | Self::ExtractAgain(_)
             | Self::ClaimKey { .. }
             | Self::AnswerKey { .. }
             | Self::ReleaseKey { .. }
@@ -93,6 +100,17 @@ impl Scribe {
                 Work::Beside(call_id, beside) => Done::Found(drafts.add(call_id, beside, *at_ms)),
                 Work::Attempt { .. } => Done::Found(attempted.next().unwrap_or(false)),
                 Work::Replay(event_id) => Done::Found(deliveries::replay(link, event_id, *at_ms).await?),
+                Work::ExtractionAttempt(attempt) => {
+                    let (due, outcome) = &**attempt;
+                    Done::Found(extractions::attempted(link, due, outcome, *at_ms).await?)
+                }
+                Work::TellExtraction(told) => {
+                    let (due, webhook) = &**told;
+                    Done::Found(extractions::tell(link, due, webhook.as_ref(), *at_ms).await?)
+                }
+                Work::ExtractAgain(call_id) => {
+                    Done::Found(extractions::order_again(link, call_id, *at_ms).await?)
+                }
                 Work::ClaimKey { scope, name, fingerprint } => Done::Claimed(
                     keys::claim(link, (scope, name), fingerprint, (&self.server, *at_ms)).await?,
                 ),

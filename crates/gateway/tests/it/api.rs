@@ -2,10 +2,11 @@
 
 mod callbacks;
 mod calls;
-mod client;
+pub mod client;
 mod command_line;
 mod description;
 mod events;
+mod extraction;
 mod keys;
 mod place;
 mod recordings;

@@ -40,6 +40,7 @@ impl Delivering {
             current: CurrentConfig::new(config),
             egress: Egress::new(tasks),
             meter: meter.clone(),
+            webhook_over: Arc::new(|_| {}),
         };
         Self { task: tokio::spawn(courier.run(stop.clone())), stop, meter }
     }
@@ -220,6 +221,6 @@ async fn each_way_not_to_be_answered_is_told_by_its_own_event_and_no_second_one(
 }
 
 async fn deliveries(open: &Open, state: DeliveryState) -> usize {
-    let filter = DeliveryFilter { state: Some(state), call_id: None };
+    let filter = DeliveryFilter { state: Some(state), ..DeliveryFilter::default() };
     open.store.list_deliveries(&filter, None, 100).await.unwrap().len()
 }

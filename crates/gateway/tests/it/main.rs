@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod discretion;
 mod doctor;
+mod extraction;
 mod foreign;
 mod hostile;
 mod leavings;

@@ -2,6 +2,7 @@
 
 pub mod calls;
 pub mod deliveries;
+pub mod extractions;
 mod faults;
 pub mod ground;
 pub mod pace;

@@ -1,11 +1,14 @@
 //! What becomes of an agent's calls: the fields that are taken from the conversation, and where the result is posted.
 
+use std::time::Duration;
+
+use super::super::extraction_schema::ExtractionSchema;
 use super::super::problem::Refusal;
 use super::super::secret::Secret;
 use super::super::section::{Section, Setting, wrong_kind};
 use super::super::tree::{Node, Value};
 use super::super::url::WebUrl;
-use super::{Engine, ObjectSchema};
+use super::Engine;
 
 /// `extract`: who fills in which fields.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,11 +18,13 @@ pub struct Extract {
     /// Its model.
     pub model: String,
     /// The fields.
-    pub schema: ObjectSchema,
+    pub schema: ExtractionSchema,
     /// Its key.
     pub api_key: Option<Secret>,
     /// Whether fields are filled in during the call as well.
     pub live: bool,
+    /// How long it may take to answer.
+    pub timeout: Duration,
 }
 
 /// `webhook`: where the result of each call is posted.
@@ -36,12 +41,17 @@ impl Extract {
         let (url, model, schema) = (section.value("url"), section.value("model"), section.value("schema"));
         let own: Option<Secret> = section.value("api_key");
         let live = section.value_or("live", true);
+        let timeout = section.value_or("timeout", TIMEOUT);
+        if timeout.is_some_and(|timeout| !(TIMEOUT_MIN..=TIMEOUT_MAX).contains(&timeout)) {
+            section.refuse("timeout", Refusal::new("this is no time for an answer", "from 1s to 60s"));
+        }
         Some(Extract {
             url: url?,
             model: model?,
             schema: schema?,
             api_key: own.or_else(|| engine.as_ref()?.api_key.clone()),
             live: live?,
+            timeout: timeout?,
         })
     }
 }
@@ -73,6 +83,11 @@ impl Setting for Webhook {
         WebUrl::parse(text).map(|url| Self { url, secret: None })
     }
 }
+
+/// How long a service may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(20);
+const TIMEOUT_MIN: Duration = Duration::from_secs(1);
+const TIMEOUT_MAX: Duration = Duration::from_secs(60);
 
 /// The shortest secret.
 const SECRET_BYTES_MIN: usize = 16;

@@ -65,7 +65,7 @@ fn what_an_agent_may_do_its_tools_and_what_becomes_of_its_calls_are_read() {
     assert_eq!((webhook.url.host(), webhook.secret.is_some()), ("w", true));
     let extract = agent.extract.unwrap();
     assert!(!extract.live && extract.api_key.unwrap().matches("sk-hunter2"));
-    assert_eq!(extract.schema.as_json()["required"][0], "name");
+    assert_eq!(extract.schema.strict()["required"][0], "name");
     assert_eq!(agent.limits.seconds_per_day, Some(3_600));
     let sales = TransferTo::Phones(vec![PhoneNumber::new("919876543210")], DialOrder::AllAtOnce);
     assert!(agent.terms.may.transfer.contains(&("sales".into(), sales)));

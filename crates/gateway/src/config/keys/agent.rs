@@ -129,6 +129,12 @@ pub(super) const KEYS: &[Declaration] = &[
     ),
     secret("bots.*.extract.api_key", Kind::Text, Absent("the agent's `api_key`"), "Its key."),
     key(
+        "bots.*.extract.timeout",
+        Kind::Duration,
+        Absent("`20s`"),
+        "How long it may take to answer, from `1s` to `60s`.",
+    ),
+    key(
         "bots.*.extract.live",
         Kind::Flag,
         Absent("`true`"),

@@ -1,6 +1,7 @@
 //! `/calls`: calls that are up and calls that were; what may be done with those that are up.
 
 pub mod commands;
+pub mod fields;
 pub mod list;
 pub mod listen;
 pub mod place;

@@ -141,7 +141,7 @@ pub async fn timeline(
             text.and_then(|text| serde_json::from_str::<SipLadder>(&text).ok())
         }
     };
-    let filter = DeliveryFilter { state: None, call_id: Some(call_id) };
+    let filter = DeliveryFilter { call_id: Some(call_id), ..DeliveryFilter::default() };
     let mut deliveries = store.list_deliveries(&filter, None, DELIVERIES_MAX).await.map_err(unavailable)?;
     deliveries.reverse();
     let (started_ms, now_ms) = (call.started_ms, unix_ms());

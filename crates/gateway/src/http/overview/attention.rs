@@ -38,7 +38,7 @@ pub(super) fn find(
     api: &Api,
     trunks: &[TrunkStatus],
     hour: &[BotTally],
-    open: OpenDeliveries,
+    (open, unextracted): (OpenDeliveries, u64),
     calls_up: usize,
 ) -> Vec<Attention> {
     let mut found: Vec<_> = why_not_ready(api).map(not_ready).into_iter().collect();
@@ -46,6 +46,7 @@ pub(super) fn find(
     found.extend(bots(hour));
     found.extend(own_faults(hour));
     found.extend(given_up(open));
+    found.extend(not_extracted(unextracted));
     found.extend(crowded(calls_up));
     found.sort_by_key(|item| item.severity != PROBLEM);
     found
@@ -129,6 +130,18 @@ fn given_up(open: OpenDeliveries) -> Option<Attention> {
     })
 }
 
+fn not_extracted(dead: u64) -> Option<Attention> {
+    (dead > 0).then(|| Attention {
+        severity: WARNING,
+        code: "extractions",
+        subject: None,
+        detail: format!("The fields of {dead} calls could not be taken from their conversations."),
+        to_do: "See why with patchcord calls extractions --state dead, then patchcord calls extract CALL."
+            .to_owned(),
+        screen: None,
+    })
+}
+
 fn crowded(calls_up: usize) -> Option<Attention> {
     (calls_up * 10 >= CALLS_MAX * 9).then(|| Attention {
         severity: WARNING,
@@ -177,6 +190,7 @@ mod tests {
     fn what_is_well_needs_no_attention() {
         assert_eq!(given_up(OpenDeliveries { pending: 9, dead: 0 }), None);
         assert!(given_up(OpenDeliveries { pending: 0, dead: 1 }).is_some());
+        assert!(not_extracted(0).is_none() && not_extracted(1).is_some());
         assert!(own_faults(&hour(&[("sales", "bot", 3)])).is_none());
         assert!(own_faults(&hour(&[("sales", "us", 3)])).is_some());
         assert!(crowded(CALLS_MAX / 2).is_none() && crowded(CALLS_MAX - 1).is_some());

@@ -21,7 +21,7 @@ use super::query::Parameters;
 use super::watch::TrunkCounts;
 use crate::calls::CALLS_MAX;
 use crate::clock::unix_ms;
-use crate::store::{BotTally, CallStatus, CallTally, OpenDeliveries};
+use crate::store::{BotTally, CallStatus, CallTally, ExtractionState, OpenDeliveries};
 
 /// The state of everything.
 #[derive(Debug, Serialize, ToSchema)]
@@ -153,14 +153,15 @@ pub async fn show(State(api): State<Api>, query: Parameters) -> Result<Json<Over
             store.tally_bots(now_ms.saturating_sub(HOUR_MS)),
             store.response_times(now_ms.saturating_sub(HOURS * HOUR_MS)),
             store.open_deliveries(),
+            store.count_extractions(ExtractionState::Dead),
         )
     };
-    let (minutes, hours, day, hour, times, open) = read.await.map_err(unavailable)?;
+    let (minutes, hours, day, hour, times, open, unextracted) = read.await.map_err(unavailable)?;
     let trunks = api.exchange.trunk_lines.statuses();
     let calls_up = api.exchange.registry.totals().active;
     Ok(Json(Overview {
         at: iso8601(now_ms),
-        attention: attention::find(&api, &trunks, &hour, open, calls_up),
+        attention: attention::find(&api, &trunks, &hour, (open, unextracted), calls_up),
         calls_up,
         calls_max: CALLS_MAX,
         minutes: slots(&minutes, minutes_since, MINUTE_MS, MINUTES),

@@ -14,7 +14,7 @@ async fn calls(gateway: &Gateway, words: &[&str], key: &str) -> (i32, String, St
 }
 
 /// The same of `patchcord NAME …`.
-async fn run(gateway: &Gateway, name: &str, words: &[&str], key: &str) -> (i32, String, String) {
+pub async fn run(gateway: &Gateway, name: &str, words: &[&str], key: &str) -> (i32, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_patchcord"));
     command.arg(name).args(words).args(["--server", &format!("http://{}", gateway.http())]);
     command.env("NO_COLOR", "1").env("PATCHCORD_KEY", key).kill_on_drop(true);

@@ -21,6 +21,8 @@ pub enum Answer {
     Silence,
     /// With 200 and a body that does not end.
     Endless,
+    /// With that status, those further header lines, each with its line end, and that body.
+    Whole(u16, &'static str, String),
 }
 
 /// One request.
@@ -132,6 +134,9 @@ async fn reply(stream: &mut TcpStream, answer: Answer) {
             format!("HTTP/1.1 307 Elsewhere\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n")
         }
         Answer::Endless => "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\nx".to_owned(),
+        Answer::Whole(status, headers, body) => {
+            format!("HTTP/1.1 {status} Said\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len())
+        }
         Answer::Silence => String::new(),
     };
     let _ = stream.write_all(head.as_bytes()).await;

@@ -19,6 +19,7 @@ mod encryption;
 mod engines;
 mod example;
 mod extensions;
+mod extraction;
 mod failing_bots;
 mod filled;
 mod flows;

@@ -159,7 +159,7 @@ async fn stored_endings(store: &Store) -> BTreeMap<String, String> {
         }
     }
     for state in [DeliveryState::Pending, DeliveryState::Dead] {
-        let filter = DeliveryFilter { state: Some(state), call_id: None };
+        let filter = DeliveryFilter { state: Some(state), ..DeliveryFilter::default() };
         // What the receiver took a moment ago may not have been written down.
         let mut ticks = interval(Duration::from_millis(50));
         for tick in 0.. {

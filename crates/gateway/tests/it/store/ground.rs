@@ -128,6 +128,11 @@ pub fn ended_with(record: String) -> Fact {
     Fact::Ended(Box::new(EndedCall { record: Some(record), ..end(CallOutcome::Completed) }))
 }
 
+/// The end of a call that this bot had at last, with this line of `calls.jsonl`.
+pub fn ended_with_bot(bot: &str, record: Option<String>) -> Fact {
+    Fact::Ended(Box::new(EndedCall { bot: bot.into(), record, ..end(CallOutcome::Completed) }))
+}
+
 /// An end.
 pub fn ended_as(outcome: CallOutcome) -> Fact {
     Fact::Ended(Box::new(end(outcome)))
