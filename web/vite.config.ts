@@ -15,6 +15,8 @@ function precompressed(): Plugin {
       folder = config.build.outDir;
     },
     async closeBundle() {
+      // The folder is in the tree, with nothing in it: Cargo watches it.
+      await writeFile(join(folder, ".gitignore"), "*\n!.gitignore\n");
       const names = await readdir(folder, { recursive: true });
       for (const name of names.filter((name) => /\.(js|css|html|svg|webmanifest)$/.test(name))) {
         const path = join(folder, name);
