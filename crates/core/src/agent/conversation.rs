@@ -164,7 +164,7 @@ impl Conversation {
         }
     }
 
-    /// When words that are missing are no longer waited for.
+    /// Until when words that are missing are waited for.
     pub fn poll_timeout(&self) -> Option<Moment> {
         self.open.iter().filter_map(Entry::words_due).min()
     }
