@@ -19,7 +19,7 @@ const id = (prefix) => `${prefix}_${(++ids).toString(36)}`;
 
 class Session {
   constructor(socket, path) {
-    Object.assign(this, { socket, path, format: { type: "audio/pcm", rate: 24000 }, bytes: 0, turns: 0, responses: 0, appended: 0, ready: false, problems: [] });
+    Object.assign(this, { socket, path, format: { type: "audio/pcm", rate: 24000 }, bytes: 0, deafUntil: 0, turns: 0, responses: 0, appended: 0, ready: false, problems: [] });
     socket.on("message", (text) => this.hear(JSON.parse(text)));
     socket.on("close", (code) => console.log(`SESSION ${JSON.stringify({ path, code, turns: this.turns, responses: this.responses, appended: this.appended, problems: this.problems })}`));
     this.say("session.created", { session: { type: "realtime", object: "realtime.session", id: id("sess"), model: "by-clock" } });
@@ -58,6 +58,8 @@ class Session {
 
   append(bytes) {
     this.appended += bytes;
+    // Until its answer is heard it takes nothing for speech: callers of these tests never fall silent.
+    if (this.appended < this.deafUntil) return;
     if (this.bytes === 0) {
       this.item = id("item");
       this.say("input_audio_buffer.speech_started", { audio_start_ms: Math.floor((this.appended - bytes) / this.perMs), item_id: this.item });
@@ -83,6 +85,7 @@ class Session {
 
   respond(ms, words) {
     this.responses++;
+    this.deafUntil = this.appended + (ms + 300) * this.perMs;
     const response_id = id("resp"), item_id = id("item"), place = { response_id, item_id, output_index: 0, content_index: 0 };
     this.say("response.created", { response: { object: "realtime.response", id: response_id, status: "in_progress", output: [] } });
     this.say("response.output_item.added", { response_id, output_index: 0, item: { id: item_id, type: "message", role: "assistant", status: "in_progress", content: [] } });

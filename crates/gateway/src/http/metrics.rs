@@ -13,6 +13,7 @@ use crate::calls::{
     ConfigApiMeter, Exchange, Histogram, QualityTotals, TrunkReach, TrunkStatus, metric_label,
 };
 use crate::jobs::{CallbackMeter, ExtractionMeter};
+use crate::leavings::LeavingsFigures;
 use crate::recording::RecorderFigures;
 use crate::store::{COMMIT_BOUNDS_MS, StoreFigures};
 
@@ -48,6 +49,7 @@ pub fn render(exchange: &Exchange, sip: &SipCounters, requests: &RequestCounts) 
     );
     page.store(&exchange.store.figures());
     page.recordings(exchange.studio.recorder.figures());
+    page.leavings(exchange.leavings.figures());
     let reloads = exchange.current.reloads();
     page.head(
         "patchcord_config_reloads_total",
@@ -115,6 +117,20 @@ impl Page {
         let failing = recordings.failing.load(Ordering::Relaxed);
         self.head("patchcord_recordings_failing", "gauge", "1 while recordings cannot be written.");
         self.value("patchcord_recordings_failing", "", f64::from(u8::from(failing)));
+    }
+
+    /// What became of the files of calls with an agent.
+    fn leavings(&mut self, leavings: &LeavingsFigures) {
+        for (name, help, count) in [
+            ("written", "Calls with an agent whose files are durable.", &leavings.written),
+            ("failed", "Attempts at the files of a call that failed; each is made again.", &leavings.failed),
+        ] {
+            let count = count.load(Ordering::Relaxed) as f64;
+            self.counter(&format!("patchcord_call_files_{name}_total"), help, count);
+        }
+        let failing = leavings.failing.load(Ordering::Relaxed);
+        self.head("patchcord_call_files_failing", "gauge", "1 while files of calls cannot be written.");
+        self.value("patchcord_call_files_failing", "", f64::from(u8::from(failing)));
     }
 
     fn head(&mut self, name: &str, kind: &str, help: &str) {

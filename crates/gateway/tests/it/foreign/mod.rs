@@ -4,6 +4,7 @@
 //! long. They need what `scripts/setup-tests.sh` installs.
 
 mod agent;
+mod agent_calls;
 mod agent_talk;
 mod api_description;
 mod api_examples;
