@@ -19,7 +19,7 @@ const id = (prefix) => `${prefix}_${(++ids).toString(36)}`;
 
 class Session {
   constructor(socket, path) {
-    Object.assign(this, { socket, path, format: { type: "audio/pcm", rate: 24000 }, bytes: 0, deafUntil: 0, turns: 0, responses: 0, appended: 0, ready: false, problems: [] });
+    Object.assign(this, { socket, path, format: { type: "audio/pcm", rate: 24000 }, bytes: 0, deafUntil: 0, leaving: false, turns: 0, responses: 0, appended: 0, ready: false, problems: [] });
     socket.on("message", (text) => this.hear(JSON.parse(text)));
     socket.on("close", (code) => console.log(`SESSION ${JSON.stringify({ path, code, turns: this.turns, responses: this.responses, appended: this.appended, problems: this.problems })}`));
     this.say("session.created", { session: { type: "realtime", object: "realtime.session", id: id("sess"), model: "by-clock" } });
@@ -59,7 +59,7 @@ class Session {
   append(bytes) {
     this.appended += bytes;
     // Until its answer is heard it takes nothing for speech: callers of these tests never fall silent.
-    if (this.appended < this.deafUntil) return;
+    if (this.appended < this.deafUntil || this.leaving) return;
     if (this.bytes === 0) {
       this.item = id("item");
       this.say("input_audio_buffer.speech_started", { audio_start_ms: Math.floor((this.appended - bytes) / this.perMs), item_id: this.item });
@@ -72,8 +72,10 @@ class Session {
     this.say("input_audio_buffer.speech_stopped", { audio_end_ms: Math.floor(this.appended / this.perMs), item_id });
     this.say("input_audio_buffer.committed", { item_id, previous_item_id: null });
     this.say("conversation.item.input_audio_transcription.completed", { item_id, content_index: 0, transcript: `caller words ${this.turns}`, usage: { type: "duration", seconds: 1 } });
-    if (HANGUP && this.turns === HANGUP) this.call("hang_up", "{}");
-    else this.respond(ANSWER, `answer ${this.turns}`);
+    if (HANGUP && this.turns === HANGUP) {
+      this.leaving = true;
+      this.call("hang_up", "{}");
+    } else this.respond(ANSWER, `answer ${this.turns}`);
   }
 
   call(name, args) {

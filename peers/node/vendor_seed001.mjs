@@ -76,6 +76,8 @@ function call(ucid) {
       } catch {
         verdict.wrong.push("a message that is no JSON");
       }
+      // A platform hangs up when it is told to, and says so.
+      if (message.command === "callDisconnect") ws.send(JSON.stringify({ event: "stop", ucid, type: "text" }));
       if (message.command) return;
       const data = message.data ?? {};
       const isMedia = message.event === "media" && message.type === "media" && message.ucid === ucid && data.samples?.length === 80 && data.sampleRate === 8000 && data.bitsPerSample === 16 && data.channelCount === 1 && data.numberOfFrames === 80 && data.type === "data";
