@@ -21,7 +21,7 @@ class Session {
   constructor(socket, path) {
     Object.assign(this, { socket, path, format: { type: "audio/pcm", rate: 24000 }, bytes: 0, deafUntil: 0, leaving: false, turns: 0, responses: 0, appended: 0, ready: false, problems: [] });
     socket.on("message", (text) => this.hear(JSON.parse(text)));
-    socket.on("close", (code) => console.log(`SESSION ${JSON.stringify({ path, code, turns: this.turns, responses: this.responses, appended: this.appended, problems: this.problems })}`));
+    socket.on("close", (code) => console.log(`SESSION ${JSON.stringify({ path, code, format: this.format, appended_ms: Math.floor(this.appended / this.perMs), turns: this.turns, responses: this.responses, problems: this.problems })}`));
     this.say("session.created", { session: { type: "realtime", object: "realtime.session", id: id("sess"), model: "by-clock" } });
   }
 

@@ -19,7 +19,7 @@ use super::{is_long, peer, sipp};
 #[tokio::test]
 async fn the_checklist_of_seed_001_holds_with_its_own_script_as_the_vendor() {
     let folder = Folder::new("agent-checklist");
-    let engine = Engine::start(&folder, "engine", &[]).await;
+    let mut engine = Engine::start(&folder, "engine", &[]).await;
     let gateway = Gateway::start(folder.path(), &dealer("dealer", &engine)).await;
     let verdict =
         vendors(&folder, "vendor", &gateway.ws_url("/ws/ozonetel/dealer"), &["--talk-ms", "4500"]).await;
@@ -53,6 +53,11 @@ async fn the_checklist_of_seed_001_holds_with_its_own_script_as_the_vendor() {
     let text = ask::get(gateway.http, &format!("/calls/{call_id}/transcript?format=text"));
     assert!(text.contains(" caller: caller words 1"), "{text}");
     assert!(ask::get(gateway.http, &format!("/calls/{call_id}/transcript?format=vtt")).contains("WEBVTT"));
+    // The engine heard the caller in its own rate, without a mistake of ours, and was left in good order.
+    let session = engine.program.json_after("SESSION ", Duration::from_secs(5)).await;
+    assert_eq!(session["format"], json!({"type": "audio/pcm", "rate": 24_000}));
+    assert_eq!((&session["code"], &session["problems"]), (&json!(1_000), &json!([])));
+    assert!(session["appended_ms"].as_u64().unwrap() >= 4_000, "{session}");
     expect_log(&folder, call["ucid"].as_str().unwrap(), &left.transcripts[0].0);
     assert!(gateway.stop().await.success());
 }
@@ -234,7 +239,7 @@ async fn judge_survivor(folder: &Folder, gateway: &Gateway, ucid: &str, said: &[
 
 /// A speech engine that talks by the clock.
 struct Engine {
-    _program: Program,
+    program: Program,
     url: String,
 }
 
@@ -244,7 +249,7 @@ impl Engine {
         let mut program =
             Program::start(name, "node", [script.as_str()].iter().chain(options), folder.path());
         let port = program.line_after("LISTENING ", Duration::from_secs(20)).await;
-        Self { _program: program, url: format!("ws://127.0.0.1:{port}/v1/realtime") }
+        Self { program, url: format!("ws://127.0.0.1:{port}/v1/realtime") }
     }
 }
 
