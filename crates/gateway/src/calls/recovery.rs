@@ -55,7 +55,7 @@ pub async fn recover(store: &Store, records: &Records, config: &Config) -> anyho
             }
             None => {
                 ended_here.insert(call.call_id.clone());
-                let record = broken_off(&call, last_sign);
+                let record = broken_off(&call, last_sign.max(last_word_ms(store, &call).await?));
                 let line = records.line(&record);
                 (
                     ended_by_restart(&call, &record, line.clone()),
@@ -133,6 +133,14 @@ async fn complete(
         }
     }
     Ok(lost)
+}
+
+/// When the last utterance of a call ended that is stored, ms since 1970; 0 if none is.
+async fn last_word_ms(store: &Store, call: &StoredCall) -> anyhow::Result<u64> {
+    let said = store.utterances_of(&call.call_id).await.context("storage.database")?;
+    let last = said.iter().map(|utterance| utterance.end).max();
+    let since_began = last.and_then(|end| u64::try_from(end.as_millis()).ok());
+    Ok(since_began.map_or(0, |since_began| call.started_ms.saturating_add(since_began)))
 }
 
 /// The record of a call that its process did not survive: it ended, as far as anybody knows, when the last thing

@@ -234,6 +234,8 @@ async fn judge_survivor(folder: &Folder, gateway: &Gateway, ucid: &str, said: &[
     let (_, before) = said.iter().find(|(id, _)| record["call_id"] == *id).expect("a call that was not up");
     let kept = left.transcripts[0].1["conversation"].as_array().unwrap();
     assert!(before.iter().all(|line| kept.contains(line)), "{before:?} are not all in {kept:?}");
+    let last_word = kept.iter().map(|line| line["end_ms"].as_u64().unwrap()).max().unwrap();
+    assert!(left.calls[0].1["duration_ms"].as_u64().unwrap() >= last_word, "it ended before its last word");
     left.fit_their_schemas(folder).await;
 }
 
