@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A headless baresip phone on 127.0.0.1: dials TARGET, plays a WAV, records what it hears, types digits (RFC 4733).
 
-usage: baresip.py sip:echo@127.0.0.1:5060 [--play WAV] [--record OUT.wav] [--seconds 10] [--digits 512@2s] [--hold 3s+2s]
+usage: baresip.py sip:echo@127.0.0.1:5060 [--play WAV] [--record OUT.wav] [--seconds 10] [--digits 512@2s] [--hold 3s+2s] [--transfer URI@3s]
        [--codec PCMU|PCMA|G722|opus] [--srtp offered|needed] [--tls CA.pem] [--ipv6] [--hangup-by us|them] [--from 100] [--workdir DIR]
        baresip.py sip:echo@HOST:PORT --from 101 --registrar HOST:PORT --password P [--transport tcp]      registers, then dials
        baresip.py wait --from 101 --registrar HOST:PORT --password P [--ring-seconds 35] [--answer-after 2]  registers and takes one call
@@ -160,6 +160,9 @@ class Phone:
         out = []
         digits, _, at = (self.args.digits or "").partition("@")
         out += [(float(at.rstrip("s") or 2) + 0.4 * i, "sndcode", d) for i, d in enumerate(digits)]
+        if self.args.transfer:
+            uri, _, at = self.args.transfer.rpartition("@")
+            out.append((float(at.rstrip("s")), "transfer", uri))
         for hold in filter(None, (self.args.hold or "").split(",")):
             at, _, length = hold.replace("s", "").partition("+")
             out += [(float(at), "hold", ""), (float(at) + float(length or 2), "resume", "")]
@@ -247,6 +250,7 @@ def main():
     p.add_argument("--ring-seconds", type=float, default=35)
     p.add_argument("--digits", help="512@2s")
     p.add_argument("--hold", help="3s+2s,9s+2s: hold after 3 s, resume 2 s later, and again; each resumption begins a new recording in WORKDIR/rec")
+    p.add_argument("--transfer", metavar="URI@3s", help="after 3 s gives the call to URI by REFER")
     p.add_argument("--codec", choices=tuple(CODECS), default="PCMU")
     p.add_argument("--srtp", choices=tuple(SRTP), help="offers SDES keys; needed: refuses a session without")
     p.add_argument("--tls", type=pathlib.Path, metavar="CA.pem", help="SIP over TLS; dial sip:NAME@HOST:PORT;transport=tls")

@@ -2,7 +2,7 @@
 # Runs one scenario against a gateway on 127.0.0.1 and tells the counts as one JSON line; exit 0 when every call succeeded.
 # usage: run.sh SCENARIO USER@HOST:PORT [CALLS [RATE [MILLISECONDS]]] [-- more options of sipp]
 #   e.g. run.sh call echo@127.0.0.1:5060 200 20 10000        run.sh call echo@127.0.0.1:5060 50 10 5000 -- -t t1   (over TCP)
-# SCENARIO: call call-them cancel hold info no-codec not-found busy full delayed-offer options (the .xml files here; their first lines tell more)
+# SCENARIO: call call-them cancel hold info no-codec not-found busy full delayed-offer options referred (the .xml files here; their first lines tell more)
 set -eu
 here=$(dirname "$(readlink -f "$0")")
 scenario=${1:?$(sed -n '3p' "$0")} target=${2:?$(sed -n '3p' "$0")}

@@ -113,6 +113,24 @@ pub enum LegEvent {
         /// The answer.
         answer: Option<String>,
     },
+    /// The peer asks us to call somebody in its place; answer by [`crate::CallLeg::answer_refer`].
+    Refer {
+        /// For the answer.
+        id: ReferId,
+        /// Whom.
+        target: ReferTarget,
+    },
+    /// The peer answered our REFER: below 300 it tries, and [`LegEvent::ReferProgress`] follows.
+    ReferAnswered {
+        /// The status; 408 also stands for no answer.
+        code: u16,
+    },
+    /// How the call goes that we asked for: from 200 on that is its end, 200 that somebody answered, or that the peer
+    /// tells no more.
+    ReferProgress {
+        /// The status.
+        code: u16,
+    },
     /// An INFO with a digit type; [`crate::parse_info_digit`] reads it. It was answered 200.
     Info {
         /// The Content-Type.
@@ -176,6 +194,21 @@ impl LegEvent {
     }
 }
 
+/// Whom a REFER names. Its `Debug` shows nothing of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ReferTarget {
+    /// User part, escapes resolved.
+    pub user: String,
+    /// Host.
+    pub host: String,
+}
+
+impl fmt::Debug for ReferTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReferTarget")
+    }
+}
+
 /// Who ended a leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndedBy {
@@ -191,6 +224,9 @@ pub enum EndedBy {
 
 /// One re-INVITE or UPDATE with an offer.
 pub type ReofferId = TxId;
+
+/// One REFER of the peer.
+pub type ReferId = TxId;
 
 impl fmt::Debug for Invitation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -215,6 +251,9 @@ impl fmt::Debug for LegEvent {
             Self::Acked { answer } => write!(f, "Acked {{ answer: {} }}", answer.is_some()),
             Self::Reoffer { id, offer } => write!(f, "Reoffer {{ id: {id:?}, offer: {} }}", offer.is_some()),
             Self::ReofferAcked { answer } => write!(f, "ReofferAcked {{ answer: {} }}", answer.is_some()),
+            Self::Refer { id, .. } => write!(f, "Refer {{ id: {id:?} }}"),
+            Self::ReferAnswered { code } => write!(f, "ReferAnswered {{ code: {code} }}"),
+            Self::ReferProgress { code } => write!(f, "ReferProgress {{ code: {code} }}"),
             Self::Info { content_type, .. } => write!(f, "Info {{ content_type: {content_type:?} }}"),
             Self::InfoRefused { code } => write!(f, "InfoRefused {{ code: {code} }}"),
             Self::Trying => f.write_str("Trying"),

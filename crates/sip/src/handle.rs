@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use crate::call::{Invitation, InviteRequest, LegEvent, Rejection, ReofferId};
+use crate::call::{Invitation, InviteRequest, LegEvent, ReferId, Rejection, ReofferId};
 use crate::machine::{CallLine, Command, CommandError, Flow, LegId, LoneAnswer, LoneRequest, Way};
 
 /// A call that came in and rings (100 Trying is sent).
@@ -124,6 +124,23 @@ impl CallLeg {
     /// [`SipError::Call`] when the call is not answered.
     pub async fn send_info(&self, digit: char, duration: Duration) -> Result<(), SipError> {
         self.command(Command::Info(digit, duration)).await
+    }
+
+    /// Asks the peer to call `target`, a SIP URI, in our place: [`LegEvent::ReferAnswered`] and
+    /// [`LegEvent::ReferProgress`] tell how it goes.
+    ///
+    /// # Errors
+    /// [`SipError::Call`] when the call is not answered.
+    pub async fn refer(&self, target: String) -> Result<(), SipError> {
+        self.command(Command::Refer(target)).await
+    }
+
+    /// Takes a [`LegEvent::Refer`] (202, and a NOTIFY that it is being tried) or refuses it (603).
+    ///
+    /// # Errors
+    /// [`CommandError::WrongState`] when it was answered.
+    pub async fn answer_refer(&self, id: ReferId, is_taken: bool) -> Result<(), SipError> {
+        self.command(Command::AnswerRefer(id, is_taken)).await
     }
 
     /// Sends a re-INVITE with a new offer, or an UPDATE before the answer.

@@ -28,8 +28,8 @@ pub mod validate;
 pub use agent::SipAgent;
 pub use body::{InfoDigit, parse_info_digit};
 pub use call::{
-    EndedBy, FREE_FIELD_CHARS_MAX, FREE_FIELDS_MAX, Invitation, InviteRequest, LegEvent, Rejection,
-    ReofferId, format_q850, parse_q850,
+    EndedBy, FREE_FIELD_CHARS_MAX, FREE_FIELDS_MAX, Invitation, InviteRequest, LegEvent, ReferId,
+    ReferTarget, Rejection, ReofferId, format_q850, parse_q850,
 };
 pub use config::{InvalidListenAddr, ListenAddr, SipConfig, SipLimits, SourceFilter};
 pub use counters::SipCounters;

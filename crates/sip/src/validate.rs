@@ -215,10 +215,11 @@ pub(crate) fn allow() -> String {
 }
 
 /// Methods that we serve; REGISTER besides, where there is a registrar.
-const SERVED: [&str; 8] = ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK"];
+const SERVED: [&str; 10] =
+    ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REFER", "NOTIFY"];
 
 /// Extensions that we have: session timers (RFC 4028), reliable provisional responses (RFC 3262).
 const SUPPORTED: [&str; 2] = ["timer", "100rel"];
 
 /// Methods that we know and do not serve here (405 by §8.2.1; others are 501 by §21.5.2).
-const KNOWN: [&str; 5] = ["SUBSCRIBE", "NOTIFY", "PUBLISH", "REFER", "MESSAGE"];
+const KNOWN: [&str; 3] = ["SUBSCRIBE", "PUBLISH", "MESSAGE"];

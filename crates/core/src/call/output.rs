@@ -120,6 +120,8 @@ pub enum LegOrder<'a> {
         to: Destination,
         /// Whose number is shown, where that may be.
         shown: PhoneNumber,
+        /// Whether nobody else rings at the same time.
+        alone: bool,
     },
     /// Stop ringing, for that Q.850 cause; one that answers all the same is hung up.
     Cancel(u8),
@@ -222,7 +224,7 @@ enum Waiting {
     Tape(ReelFor, TapePiece<'static>),
     TapeSound(ReelFor, Range<usize>),
     Loudness(u64, Range<usize>),
-    Dial(LegNo, Destination, PhoneNumber),
+    Dial(LegNo, Destination, PhoneNumber, bool),
     Report(CallFact),
     Queue(QueueOrder),
     RunTool(ToolCall),
@@ -282,8 +284,8 @@ impl Outputs {
         self.waiting.push_back(Waiting::ReachNextBot(wish, phone));
     }
 
-    pub(super) fn dial_leg(&mut self, leg: LegNo, to: Destination, shown: PhoneNumber) {
-        self.waiting.push_back(Waiting::Dial(leg, to, shown));
+    pub(super) fn dial_leg(&mut self, leg: LegNo, to: Destination, shown: PhoneNumber, alone: bool) {
+        self.waiting.push_back(Waiting::Dial(leg, to, shown, alone));
     }
 
     pub(super) fn report(&mut self, fact: CallFact) {
@@ -373,7 +375,7 @@ impl Outputs {
             Waiting::Queue(order) => Output::Queue(order),
             Waiting::RunTool(call) => Output::RunTool(call),
             Waiting::Ended(record) => Output::Ended(record),
-            Waiting::Dial(leg, to, shown) => Output::Leg(leg, LegOrder::Dial { to, shown }),
+            Waiting::Dial(leg, to, shown, alone) => Output::Leg(leg, LegOrder::Dial { to, shown, alone }),
             Waiting::Report(fact) => Output::Report(fact),
             Waiting::Datagram(party, port, to, span) => {
                 let packet = &self.bytes[span];

@@ -57,6 +57,8 @@ pub enum Reason {
     BotHungUp,
     /// Whoever the call was given to hung up.
     AgentHungUp,
+    /// The caller's own carrier connected it with whom the call was given to (REFER).
+    Transferred,
     /// Somebody asked for it through the API.
     Asked,
     /// The caller gave up before the answer.
@@ -331,12 +333,13 @@ const BOT: (CauseClass, HungUpBy) = (CauseClass::Bot, HungUpBy::System);
 const US: (CauseClass, HungUpBy) = (CauseClass::Us, HungUpBy::System);
 
 /// Every reason in every language, in the order of [`Reason`].
-pub const REASONS: [ReasonRow; 48] = {
+pub const REASONS: [ReasonRow; 49] = {
     use Reason as R;
     [
         row(R::CallerHungUp, "caller_hung_up", DONE_BY_CALLER, NORMAL, 487, "NORMAL_CLEARING", "CANCELED"),
         row(R::BotHungUp, "bot_hung_up", DONE_BY_BOT, NORMAL, 603, "NORMAL_CLEARING", "FAILED"),
         row(R::AgentHungUp, "agent_hung_up", DONE_BY_AGENT, NORMAL, 480, "NORMAL_CLEARING", "CANCELED"),
+        row(R::Transferred, "transferred", DONE_BY_SYSTEM, NORMAL, 480, "NORMAL_CLEARING", "CANCELED"),
         row(R::Asked, "asked", DONE_BY_SYSTEM, NORMAL, 480, "NORMAL_CLEARING", "CANCELED"),
         row(R::Canceled, "canceled", CALLER, NORMAL, 487, "ORIGINATOR_CANCEL", "CANCELED"),
         row(R::NoAck, "no_ack", CALLER_BY_SYSTEM, TIMER, 408, "NORMAL_CLEARING", "FAILED"),
@@ -423,7 +426,8 @@ mod tests {
             let answered = if row.reason == Reason::Restart { Failed } else { Completed };
             assert_eq!(cause.outcome(true), answered, "{}", row.word);
             let unanswered = match row.word {
-                "caller_hung_up" | "agent_hung_up" | "canceled" | "asked" | "vendor_reset" => Canceled,
+                "caller_hung_up" | "agent_hung_up" | "transferred" | "canceled" | "asked"
+                | "vendor_reset" => Canceled,
                 "no_answer" => NoAnswer,
                 _ => match (row.class, row.q850) {
                     (CauseClass::Bot, _) => Failed,

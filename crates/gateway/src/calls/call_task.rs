@@ -276,6 +276,8 @@ impl CallTask {
                 this.handle(cx, now, input);
                 return true;
             }
+            this.ends.dial_unreferred();
+            let phone = &mut this.ends.phone;
             let Poll::Ready((port, length, source)) = phone.poll_receive(cx, datagram) else { return false };
             let packet = datagram.get(..length).unwrap_or_default();
             let input = match port {

@@ -11,7 +11,7 @@ use patchcord_core::vocabulary::{Cause, Moment};
 use super::dial_routes::DialWish;
 use super::dialled_leg::DialledLeg;
 use super::exchange::Exchange;
-use super::sip_leg::LegNews;
+use super::sip_leg::{LegNews, ReferralNews};
 use super::toll_guard::TollPasses;
 use crate::net::RtpPort;
 
@@ -65,6 +65,12 @@ impl DialledEnd {
                 LegNews::Early(media) => Input::PhoneProgress(media),
                 LegNews::Answered(media) => Input::PhoneAnswered(media),
                 LegNews::Media(media) => Input::PhoneMedia(media),
+                LegNews::Referral(ReferralNews::Asked { id, .. }) => {
+                    // Whom we called has nobody here whom it could give away.
+                    leg.answer_refer(id, false);
+                    continue;
+                }
+                LegNews::Referral(_) => continue,
                 LegNews::Digit(press) => Input::PhoneDigit(press),
                 LegNews::Unusable(reason) => Input::HangUp(reason),
                 LegNews::Failed(refusal) => Input::PhoneFailed(refusal),

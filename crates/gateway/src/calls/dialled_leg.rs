@@ -4,6 +4,8 @@
 //! first that answers has the call. Whoever owns the leg hears one story: it rings, it may be heard early, it was
 //! answered or refused, it is gone. How long it may ring is the owner's to know. Source: RFC 3261 §13, §16.7.
 
+mod refer;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
@@ -219,14 +221,14 @@ impl DialledLeg {
         match news {
             BranchNews::Invited(call) => {
                 self.exchange.sip_ladders.claim(&self.call_id, &call.call_id);
-                if let Some(log) = &self.exchange.wire_log {
-                    log.claim(&self.call_id, &call.call_id);
-                }
+                self.exchange.wire_log.iter().for_each(|log| log.claim(&self.call_id, &call.call_id));
                 self.leg_id = call.call_id.as_str().into();
                 self.branches.get_mut(at)?.invited(call);
                 Some(LegNews::Sent { leg_id: self.leg_id.clone() })
             }
-            BranchNews::Leg(LegNews::Sent { .. } | LegNews::Trying) => self.heard_from(at),
+            BranchNews::Leg(LegNews::Sent { .. } | LegNews::Trying | LegNews::Referral(_)) => {
+                self.heard_from(at)
+            }
             BranchNews::Leg(LegNews::Ringing) => {
                 self.heard_from(at);
                 self.rings()

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use patchcord_core::agent::is_agent;
-use patchcord_core::call::Output;
+use patchcord_core::call::{LegNo, LegOrder, Output};
 use patchcord_core::dialect::{Wire, WireClass};
 use patchcord_core::vocabulary::{CallRecord, Moment};
 use tokio::sync::oneshot;
@@ -21,6 +21,7 @@ use super::exchange::Exchange;
 use super::listeners::Listeners;
 use super::phone_end::PhoneEnd;
 use super::queue_seat::QueueSeat;
+use super::referral::Asked;
 use super::succession::Succession;
 use super::tool_runs::ToolRuns;
 use super::transfer_legs::TransferLegs;
@@ -105,7 +106,7 @@ impl Ends {
             Output::Overheard(piece) => self.listeners.take(piece),
             Output::Loudness { at, levels } => self.sink.take_levels(at, levels),
             Output::Report(fact) => self.page.report(&fact, clock.now()),
-            Output::Leg(leg, order) => self.reread |= self.legs.carry_out(&self.exchange, leg, order),
+            Output::Leg(leg, order) => self.carry_out_on(leg, order),
             Output::Queue(order) => self.reread |= self.queue.obey(&order, clock.now()),
             Output::RunTool(call) => {
                 let agent = self.bot.bot().and_then(|bot| bot.agent.as_deref());
@@ -127,6 +128,33 @@ impl Ends {
     /// Hands over what the call leaves as files, if it leaves any; its end has been told.
     pub(super) fn leave(&self, call_id: &str) -> Option<oneshot::Receiver<()>> {
         self.page.leaves_files().then(|| self.exchange.leavings.leave(call_id))
+    }
+
+    /// Something for a leg, unless the caller's carrier does it instead.
+    fn carry_out_on(&mut self, no: LegNo, order: LegOrder<'_>) {
+        if let PhoneEnd::Sip(end) = &mut self.phone {
+            match &order {
+                LegOrder::Dial { to, shown, alone: true } if self.answered_at.is_some() => {
+                    if let Some(target) = end.referrals.target(&self.exchange.config(), to) {
+                        let (to, shown) = (to.clone(), shown.clone());
+                        return end.refer(target, Asked { leg: no, to, shown });
+                    }
+                }
+                LegOrder::Cancel(_) if end.referrals.forget(no) => return,
+                _ => {}
+            }
+        }
+        self.reread |= self.legs.carry_out(&self.exchange, no, order);
+    }
+
+    /// Dials what the caller's carrier did not want to connect.
+    pub(super) fn dial_unreferred(&mut self) {
+        if let PhoneEnd::Sip(end) = &mut self.phone
+            && let Some(Asked { leg, to, shown }) = end.referrals.take_untaken()
+        {
+            let order = LegOrder::Dial { to, shown, alone: false };
+            self.reread |= self.legs.carry_out(&self.exchange, leg, order);
+        }
     }
 
     fn send_to_bot(&mut self, class: WireClass, wire: Wire<'_>) {

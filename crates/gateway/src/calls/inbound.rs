@@ -20,6 +20,7 @@ use super::exchange::recording_plan;
 use super::exchange::{CallNames, Exchange, Parties, SIP, draw_rtp_identity};
 use super::occupied::Occupation;
 use super::phone_end::PhoneEnd;
+use super::referral::Referrals;
 use super::registry::{CallOrder, Seat};
 use super::routing::{Caller, Dialled, Route, RouteTaker, route};
 use super::session::Session;
@@ -99,7 +100,7 @@ async fn run(
         page.give_up(&settings, seat, &error, exchange.clock.now());
         return refuse(leg, Reason::StorageBehind).await;
     }
-    let end = SipEnd::new((leg, events), rtp, session, description, media);
+    let end = SipEnd::new((leg, events), rtp, session, description, media).with(Referrals::by(trunk));
     let task =
         CallTask::new(&exchange, (settings, page), PhoneEnd::Sip(Box::new(end)), bot_end, (seat, orders));
     task.recorded_as(format).run().await;

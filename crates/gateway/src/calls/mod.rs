@@ -26,6 +26,7 @@ mod queue_seat;
 mod queues;
 mod records;
 mod recovery;
+mod referral;
 mod registry;
 mod routing;
 mod session;

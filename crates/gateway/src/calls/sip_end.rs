@@ -7,8 +7,9 @@ use patchcord_core::call::{Input, PhoneMedia};
 use patchcord_core::vocabulary::Cause;
 use patchcord_sip::{CallLeg, LegEvents};
 
+use super::referral::{Asked, Referrals};
 use super::session::Session;
-use super::sip_leg::{LegNews, SipLeg, rejection};
+use super::sip_leg::{LegNews, ReferralNews, SipLeg, rejection};
 use crate::net::RtpSocket;
 
 /// A phone that called us.
@@ -18,6 +19,8 @@ pub struct SipEnd {
     description: String,
     /// Its RTP ports.
     pub rtp: RtpSocket,
+    /// Transfers that its carrier carries out.
+    pub referrals: Referrals,
 }
 
 impl SipEnd {
@@ -29,7 +32,20 @@ impl SipEnd {
         description: String,
         media: Option<PhoneMedia>,
     ) -> Self {
-        Self { leg: SipLeg::new(leg, session, media), description, rtp }
+        let referrals = Referrals::default();
+        Self { leg: SipLeg::new(leg, session, media), description, rtp, referrals }
+    }
+
+    /// Its carrier may be asked to carry out transfers.
+    #[must_use]
+    pub fn with(self, referrals: Referrals) -> Self {
+        Self { referrals, ..self }
+    }
+
+    /// Asks its carrier to connect it with somebody else.
+    pub fn refer(&mut self, target: String, asked: Asked) {
+        self.referrals.ask(asked);
+        self.leg.refer(target);
     }
 
     /// Sends 180.
@@ -70,6 +86,15 @@ impl SipEnd {
             return Poll::Ready(match news {
                 LegNews::Media(media) => Input::PhoneMedia(media),
                 LegNews::Digit(press) => Input::PhoneDigit(press),
+                LegNews::Referral(ReferralNews::Asked { id, .. }) => {
+                    // A caller has nobody here whom it could give away.
+                    self.leg.answer_refer(id, false);
+                    continue;
+                }
+                LegNews::Referral(news) => match self.referrals.hear(&news) {
+                    Some(input) => input,
+                    None => continue,
+                },
                 LegNews::Gone { reason, .. } => Input::PhoneGone(reason),
                 // The phone is still there and has to be told.
                 LegNews::Unusable(reason) => Input::HangUp(reason),

@@ -14,7 +14,8 @@ use std::time::Duration;
 use patchcord_core::call::PhoneMedia;
 use patchcord_core::vocabulary::{Cause, DialRefusal, Digit, DigitPress, Reason, q850_text};
 use patchcord_sip::{
-    CallLeg, EndedBy, LegEvent, LegEvents, Rejection, ReofferId, SipError, format_q850, parse_info_digit,
+    CallLeg, EndedBy, LegEvent, LegEvents, ReferId, Rejection, ReofferId, SipError, format_q850,
+    parse_info_digit,
 };
 use tracing::debug;
 
@@ -51,6 +52,8 @@ pub enum LegNews {
     Media(PhoneMedia),
     /// It pressed a key outside the audio.
     Digit(DigitPress),
+    /// Of a REFER.
+    Referral(ReferralNews),
     /// It is up, and nothing was agreed on: it has to be hung up.
     Unusable(Reason),
     /// It did not answer; nothing follows.
@@ -62,6 +65,32 @@ pub enum LegNews {
         /// The Q.850 cause that it gave.
         q850: Option<u8>,
     },
+}
+
+/// What is heard of a REFER (RFC 3515).
+#[derive(Clone, PartialEq, Eq)]
+pub enum ReferralNews {
+    /// The phone asks us to call somebody in its place; [`SipLeg::answer_refer`] answers.
+    Asked {
+        /// For the answer.
+        id: ReferId,
+        /// The user part that it names.
+        target: String,
+    },
+    /// The phone answered ours with that status: from 300 on it does not try.
+    Answered(u16),
+    /// The status of the call that we asked for.
+    Progress(u16),
+}
+
+impl fmt::Debug for ReferralNews {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Asked { id, .. } => write!(f, "Asked({id:?})"),
+            Self::Answered(code) => write!(f, "Answered({code})"),
+            Self::Progress(code) => write!(f, "Progress({code})"),
+        }
+    }
 }
 
 /// Why we end a leg, as its Reason field says it (RFC 3326).
@@ -107,6 +136,8 @@ enum LegCommand {
     Answer(String),
     Reject(Rejection),
     HangUp(String),
+    Refer(String),
+    AnswerRefer(ReferId, bool),
     AnswerReoffer(ReofferId, String),
     RefuseReoffer(ReofferId, u16),
 }
@@ -141,6 +172,16 @@ impl SipLeg {
     /// Ends it for that reason: BYE once it is answered, CANCEL while we call.
     pub fn hang_up(&mut self, why: impl Into<Goodbye>) {
         self.waiting.push_back(LegCommand::HangUp(why.into().reason()));
+    }
+
+    /// Asks it to call `target`, a SIP URI, in our place.
+    pub fn refer(&mut self, target: String) {
+        self.waiting.push_back(LegCommand::Refer(target));
+    }
+
+    /// Takes or refuses its REFER.
+    pub fn answer_refer(&mut self, id: ReferId, is_taken: bool) {
+        self.waiting.push_back(LegCommand::AnswerRefer(id, is_taken));
     }
 
     /// Hands waiting commands to the agent, one at a time; ready when none is left.
@@ -193,6 +234,11 @@ impl SipLeg {
                 sdp.map(|answer| self.agree(Some(answer), LegNews::Media).unwrap_or_else(LegNews::Unusable))
             }
             LegEvent::Reoffer { id, offer } => self.take_reoffer(id, offer),
+            LegEvent::Refer { id, target } => {
+                Some(LegNews::Referral(ReferralNews::Asked { id, target: target.user }))
+            }
+            LegEvent::ReferAnswered { code } => Some(LegNews::Referral(ReferralNews::Answered(code))),
+            LegEvent::ReferProgress { code } => Some(LegNews::Referral(ReferralNews::Progress(code))),
             LegEvent::Info { content_type, body } => digit(&content_type, &body).map(LegNews::Digit),
             LegEvent::Trying => Some(LegNews::Trying),
             LegEvent::Ringing { sdp: None, .. } => Some(LegNews::Ringing),
@@ -277,6 +323,8 @@ async fn run(leg: Arc<CallLeg>, command: LegCommand) -> Result<(), SipError> {
         LegCommand::Answer(description) => leg.answer(description).await,
         LegCommand::Reject(rejection) => leg.reject(rejection).await,
         LegCommand::HangUp(reason) => leg.hang_up(Some(reason)).await,
+        LegCommand::Refer(target) => leg.refer(target).await,
+        LegCommand::AnswerRefer(id, is_taken) => leg.answer_refer(id, is_taken).await,
         LegCommand::AnswerReoffer(id, description) => leg.answer_reoffer(id, description).await,
         LegCommand::RefuseReoffer(id, status) => leg.refuse_reoffer(id, status).await,
     }

@@ -13,7 +13,7 @@ use tracing::info;
 use super::dial_routes::{self, DialWish, Shown};
 use super::dialled_leg::DialledLeg;
 use super::exchange::{Exchange, draw_rtp_identity};
-use super::sip_leg::{self, Goodbye};
+use super::sip_leg::{self, Goodbye, ReferralNews};
 use super::toll_guard::TollPasses;
 use crate::net::RtpPort;
 
@@ -31,7 +31,8 @@ struct TransferLeg {
     no: LegNo,
     identity: RtpIdentity,
     leg: DialledLeg,
-    is_extension: bool,
+    /// Whom it calls.
+    reached: dial_routes::Destination,
     /// Its INVITE left.
     was_sent: bool,
 }
@@ -46,7 +47,7 @@ impl TransferLegs {
     pub fn carry_out(&mut self, exchange: &Arc<Exchange>, no: LegNo, order: LegOrder<'_>) -> bool {
         let dials = matches!(order, LegOrder::Dial { .. });
         match order {
-            LegOrder::Dial { to, shown } => {
+            LegOrder::Dial { to, shown, .. } => {
                 let destination = match to {
                     // Within the house nobody needs a trunk.
                     Destination::Phone(number)
@@ -57,7 +58,7 @@ impl TransferLegs {
                     Destination::Phone(number) => dial_routes::Destination::Phone(number),
                     Destination::Extension(name) => dial_routes::Destination::Extension(name),
                 };
-                let is_extension = matches!(destination, dial_routes::Destination::Extension(_));
+                let reached = destination.clone();
                 let (call_id, shown) = (self.call_id.clone(), Shown::IfAllowed(shown));
                 let leg = DialledLeg::dial(
                     exchange,
@@ -66,7 +67,7 @@ impl TransferLegs {
                 );
                 // Without randomness nothing is dialled: the call's own deadline ends the leg.
                 if let Ok(identity) = draw_rtp_identity() {
-                    self.legs.push(TransferLeg { no, identity, leg, is_extension, was_sent: false });
+                    self.legs.push(TransferLeg { no, identity, leg, reached, was_sent: false });
                 }
             }
             LegOrder::Cancel(q850) => self.let_go(no, |leg| leg.cancel(Goodbye::of_leg(q850))),
@@ -149,6 +150,13 @@ impl TransferLeg {
                 info!(media = %self.leg.describe(), "a transfer was answered");
                 LegNews::Answered(Box::new(media), self.identity)
             }
+            sip_leg::LegNews::Referral(ReferralNews::Asked { id, target }) => {
+                let to = self.leg.may_refer(&self.reached, &target);
+                self.leg.answer_refer(id, to.is_some());
+                LegNews::Refers(to?)
+            }
+            // We ask nobody but callers.
+            sip_leg::LegNews::Referral(_) => return None,
             sip_leg::LegNews::Digit(press) => LegNews::Digit(press),
             sip_leg::LegNews::Failed(refusal) => self.failed(refusal),
             sip_leg::LegNews::Unusable(reason) => LegNews::Gone(Cause::new(reason).row().q850),
@@ -158,10 +166,14 @@ impl TransferLeg {
         })
     }
 
+    fn is_extension(&self) -> bool {
+        matches!(self.reached, dial_routes::Destination::Extension(_))
+    }
+
     fn failed(&self, refusal: DialRefusal) -> LegNews<'static> {
         let q850 = refusal.far_end.map_or(Cause::new(refusal.reason).row().q850, |far_end| far_end.q850);
         match refusal.reason {
-            Reason::NoRoute if !self.was_sent && self.is_extension => LegNews::Refused(LegRefusal::Unknown),
+            Reason::NoRoute if !self.was_sent && self.is_extension() => LegNews::Refused(LegRefusal::Unknown),
             Reason::NoRoute if !self.was_sent => LegNews::Refused(LegRefusal::NotAllowed),
             Reason::OverCapacity if !self.was_sent => LegNews::Refused(LegRefusal::TooMany),
             _ => LegNews::Failed(q850),

@@ -30,6 +30,8 @@ pub struct Trunk {
     pub srtp: Option<Protection>,
     /// The codecs, where they are not those of everywhere.
     pub codecs: Option<Vec<PhoneCodec>>,
+    /// Whether transfers go by REFER with it, both ways.
+    pub refer: bool,
     /// Where the carrier is; `None`: calls come in only.
     pub carrier: Option<Carrier>,
     /// What may be dialled, and who may be shown.

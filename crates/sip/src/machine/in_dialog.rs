@@ -30,6 +30,8 @@ impl Machine {
             "UPDATE" => self.handle_update(now, flow, key, &request, id),
             "PRACK" => self.handle_prack(now, flow, key, &request, id),
             "INFO" => self.handle_info(now, flow, key, &request, id),
+            "REFER" => self.handle_refer(now, flow, key, &request, id),
+            "NOTIFY" => self.handle_notify(now, flow, key, &request, id),
             "OPTIONS" => self.answer_once(now, flow, key, &request, (200, "OK"), add_capabilities),
             _ => self.refuse_method(flow, &request),
         }

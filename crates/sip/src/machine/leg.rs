@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::dialog::Dialog;
 use super::early::Fork;
 use super::login::Pass;
+use super::refer::Refers;
 use super::reliable::{Provisional, Reliability};
 use super::server::ServerKey;
 use super::session_timer::{Agreed, SessionTimer};
@@ -22,6 +23,8 @@ pub(super) struct Leg {
     pub(super) phase: Phase,
     /// Changes of the session that are under way.
     pub(super) offers: Offers,
+    /// Calls elsewhere that one of us asks the other for.
+    pub(super) refers: Refers,
     /// Our 200 that waits for its ACK.
     pub(super) unacked: Option<Unacked>,
     /// Our reliable provisional response that waits for its PRACK.
@@ -152,6 +155,7 @@ impl Leg {
             dialog,
             phase,
             offers: Offers::default(),
+            refers: Refers::default(),
             unacked: None,
             unpracked: None,
             last_ack: None,
@@ -297,6 +301,7 @@ impl Machine {
     pub(super) fn remove_leg(&mut self, now: Instant, id: LegId) -> Option<Leg> {
         let mut leg = self.legs.remove(&id)?;
         self.drop_offers(now, std::mem::take(&mut leg.offers));
+        self.drop_refers(now, std::mem::take(&mut leg.refers));
         self.dialogs.remove(&leg.dialog.key());
         if let Some(at) = leg.armed {
             self.timers.remove(at, TimerKey::Leg(id));

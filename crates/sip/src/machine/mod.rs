@@ -21,6 +21,9 @@ mod lone;
 mod offers;
 #[cfg(test)]
 mod pair;
+mod refer;
+#[cfg(test)]
+mod refer_tests;
 mod refresh;
 mod register;
 #[cfg(test)]
@@ -169,6 +172,10 @@ pub enum Command {
     Hangup(Option<String>),
     /// An INFO with a digit.
     Info(char, Duration),
+    /// A REFER to this SIP URI.
+    Refer(String),
+    /// The answer to a REFER: whether it is taken.
+    AnswerRefer(TxId, bool),
     /// A re-INVITE with this offer; an UPDATE before the answer.
     Reoffer(String),
     /// The answer to a re-INVITE or UPDATE.
@@ -333,6 +340,8 @@ impl Machine {
             Command::Reject(rejection) => self.reject(now, leg, &rejection),
             Command::Hangup(reason) => self.hang_up(now, leg, reason),
             Command::Info(digit, duration) => self.send_info(now, leg, digit, duration),
+            Command::Refer(target) => self.send_refer(now, leg, &target),
+            Command::AnswerRefer(tx, is_taken) => self.answer_refer(now, leg, tx, is_taken),
             Command::Reoffer(sdp) => self.send_reoffer(now, leg, &sdp),
             Command::AnswerReoffer(tx, sdp) => self.answer_reoffer(now, leg, tx, &sdp),
             Command::RejectReoffer(tx, code) => self.reject_reoffer(now, leg, tx, code),
@@ -436,7 +445,9 @@ impl Machine {
             (Some("OPTIONS"), false) => self.answer_options(flow, &request),
             (Some("REGISTER"), false) => self.handle_register(now, flow, key, &request),
             (Some(_), true) => self.handle_in_dialog(now, flow, key, request),
-            (Some("UPDATE" | "BYE" | "INFO" | "PRACK"), false) => self.refuse(flow, &request, 481, NO_DIALOG),
+            (Some("UPDATE" | "BYE" | "INFO" | "PRACK" | "REFER" | "NOTIFY"), false) => {
+                self.refuse(flow, &request, 481, NO_DIALOG)
+            }
             _ => self.refuse_method(flow, &request),
         }
     }

@@ -341,6 +341,7 @@ impl Machine {
                 self.leave(now, id, EndedBy::Lost, None);
             }
             ("INFO", Some(Phase::Up)) if code >= 300 => self.emit(id, LegEvent::InfoRefused { code }),
+            ("REFER", Some(Phase::Up)) => self.on_refer_done(id, code),
             ("UPDATE", Some(_)) => self.on_update_done(now, id, tx, code, response),
             _ => {}
         }

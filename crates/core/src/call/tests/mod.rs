@@ -19,6 +19,7 @@ mod outbound;
 mod protection;
 mod quality;
 mod recording;
+mod refer;
 mod setup;
 mod talking;
 mod transfer;
@@ -264,7 +265,7 @@ impl Desk {
                     self.taped.curve.extend_from_slice(levels);
                     continue;
                 }
-                Output::Leg(leg, LegOrder::Dial { to, shown }) => Seen::Dial(leg, to, shown),
+                Output::Leg(leg, LegOrder::Dial { to, shown, .. }) => Seen::Dial(leg, to, shown),
                 Output::Leg(leg, LegOrder::Cancel(_)) => Seen::CancelLeg(leg),
                 Output::Leg(leg, LegOrder::HangUp(q850)) => Seen::HangUpLeg(leg, q850),
                 Output::Leg(leg, LegOrder::Rtp { packet, .. }) => Seen::LegRtp(leg, packet.to_vec()),

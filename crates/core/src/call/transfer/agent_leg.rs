@@ -14,7 +14,7 @@ use super::super::phone_leg::Origin;
 use super::super::rtp_leg::{Arrival, Hearing, RtpLeg, SAME_KEY};
 use super::super::speaker::Speaker;
 use super::super::{BotJoins, PhoneMedia, RtpIdentity};
-use super::race::LegNo;
+use super::LegNo;
 
 /// A leg whose audio was agreed on.
 pub(in super::super) struct AgentLeg {

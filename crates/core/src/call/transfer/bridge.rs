@@ -12,8 +12,8 @@ use super::super::phone_leg::PhoneLeg;
 use super::super::state::{State, Talking};
 use super::super::{Call, PhoneMedia, RtpIdentity};
 use super::agent_leg::{AgentLeg, one_key};
-use super::race::{LegNo, LegRefusal, NOT_SELECTED, Race};
-use super::{Transferring, length_of};
+use super::race::{NOT_SELECTED, Race};
+use super::{Destination, LegNo, LegRefusal, Transferring, length_of};
 
 /// What happened on a leg that [`Output::Leg`](super::super::Output::Leg) dialled. The driver tells nothing of a leg
 /// after its end, but for an answer that was on its way when it was cancelled.
@@ -33,6 +33,10 @@ pub enum LegNews<'a> {
     Failed(u8),
     /// It hung up after its answer, for that Q.850 cause.
     Gone(u8),
+    /// Instead of dialling it we asked the caller's carrier to connect the two, and it did: we have no part in it.
+    TakenOver,
+    /// It gives the caller on to that destination, which it may, and leaves.
+    Refers(Destination),
     /// A key outside the audio.
     Digit(DigitPress),
     /// A datagram came to its RTP port.
@@ -77,6 +81,8 @@ impl Call {
             }
             LegNews::Answered(media, identity) => return self.leg_answered(no, *media, identity, now),
             LegNews::Gone(q850) | LegNews::Failed(q850) => return self.leg_gone(no, q850, now),
+            LegNews::TakenOver => return self.leg_taken_over(no, now),
+            LegNews::Refers(to) => return self.leg_refers(no, to, now),
             LegNews::Refused(refusal) => self.with_race(|race| race.refused(no, refusal, now)),
             LegNews::Dialled(id) => self.with_race(|race| race.dialled(no, &id)),
             LegNews::Ringing => self.with_race(|race| race.ringing(no)),

@@ -5,7 +5,9 @@
 
 mod agent_leg;
 mod bridge;
+mod destination;
 mod race;
+mod refer;
 mod ringback;
 
 use std::fmt;
@@ -28,7 +30,7 @@ use super::{BotPlace, Call, Fallback};
 
 pub(super) use self::bridge::Bridged;
 pub use self::bridge::LegNews;
-pub use self::race::{Destination, LegNo, LegRefusal};
+pub use self::destination::{Destination, LegNo, LegRefusal};
 
 /// What becomes of the bot that asks for a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -158,7 +160,8 @@ impl Call {
                     let outside = matches!(to, Destination::Phone(_));
                     let shown = self.transfer_settings.shown_outside.as_ref().filter(|_| outside);
                     let shown = shown.unwrap_or(&self.names.from).clone();
-                    self.outputs.dial_leg(no, to, shown);
+                    let alone = self.state.race().is_some_and(|race| race.rings_alone(no));
+                    self.outputs.dial_leg(no, to, shown, alone);
                 }
                 Move::Begun => self.transfer_begun(now),
                 Move::Confirm(no) => self.ask_to_accept(no, now),

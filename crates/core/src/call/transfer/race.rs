@@ -6,35 +6,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::vocabulary::{
-    DialOrder, LegReport, LegStatus, Moment, PhoneNumber, TransferReport, TransferStatus,
-};
-
-/// A leg of a call beside the caller's; counted over all transfers of the call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LegNo(pub u32);
-
-/// Whom a leg calls.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Destination {
-    /// A telephone number, by a trunk.
-    Phone(PhoneNumber),
-    /// An extension of ours.
-    Extension(Box<str>),
-}
-
-/// Why a leg was not dialled at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LegRefusal {
-    /// The number may not be dialled from here.
-    NotAllowed,
-    /// No trunk carries it.
-    NoLine,
-    /// There is no such extension, or no phone is registered under it.
-    Unknown,
-    /// As many calls are up, or were placed, as may be.
-    TooMany,
-}
+use super::destination::{Destination, LegNo, LegRefusal};
+use crate::vocabulary::{DialOrder, LegReport, LegStatus, Moment, TransferReport, TransferStatus};
 
 /// What the race wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -293,6 +266,25 @@ impl Race {
         false
     }
 
+    /// The caller's own carrier has connected it with that leg's destination. Says whether that was still wanted.
+    pub(super) fn taken_over(&mut self, no: LegNo, now: Moment) -> bool {
+        let calling = |leg: &Entrant| leg.no == no && matches!(leg.stage, LegStage::Calling { .. });
+        let Some(at) = self.legs.iter().position(calling) else { return false };
+        self.begin();
+        self.leave(at, LegStatus::Completed, NORMAL, now);
+        self.release(Some(at), NOT_SELECTED, now);
+        self.waiting.clear();
+        self.report.legs[at].answered_at = Some(now);
+        (self.report.answered_by, self.report.answered_at) = (Some(at), Some(now));
+        self.finish(TransferStatus::HandedOff, NORMAL, now);
+        true
+    }
+
+    /// Whether that leg talks to the caller.
+    pub(super) fn is_joined(&self, no: LegNo) -> bool {
+        matches!(self.stage_of(no), Some(LegStage::Joined))
+    }
+
     /// Deadlines that have come.
     pub(super) fn handle_timeout(&mut self, now: Moment) {
         for at in 0..self.legs.len() {
@@ -463,29 +455,10 @@ impl LegStage {
     }
 }
 
-impl Destination {
-    fn text(&self) -> &str {
-        match self {
-            Self::Phone(number) => number.as_str(),
-            Self::Extension(name) => name,
-        }
-    }
-}
-
-impl LegRefusal {
-    /// The Q.850 cause of a leg that was never dialled.
-    const fn q850(self) -> u8 {
-        match self {
-            Self::NotAllowed => 57,
-            Self::NoLine => 3,
-            Self::Unknown => 20,
-            Self::TooMany => 42,
-        }
-    }
-}
-
 /// Q.850 "Non-selected user clearing": somebody else answered first.
 pub(super) const NOT_SELECTED: u8 = 26;
+/// Q.850 "Normal call clearing".
+pub(super) const NORMAL: u8 = 16;
 /// Q.850 "No user responding", and "No answer from user (user alerted)".
 const NO_USER: u8 = 18;
 const NO_ANSWER: u8 = 19;

@@ -111,6 +111,12 @@ pub(super) const KEYS: &[Declaration] = &[
         "The codecs with this carrier, preferred first: of `PCMU`, `PCMA`, `G722`, `opus`.",
     ),
     key(
+        "trunks[].refer",
+        Kind::Flag,
+        Is("false"),
+        "Transfers by REFER, both ways: a caller of this carrier is connected by the carrier itself, and a phone of this carrier to which a call was given may give it on.",
+    ),
+    key(
         "trunks[].options_interval",
         Kind::Duration,
         Is("\"30s\""),

@@ -23,7 +23,7 @@ impl Trunk {
         if codecs.as_ref().is_some_and(|codecs| !PhoneCodec::are_distinct(codecs)) {
             section.refuse("codecs", Refusal::new("no codec, or one twice", "[\"PCMU\", \"G722\"]"));
         }
-        let carrier = Carrier::read(section);
+        let (carrier, refer) = (Carrier::read(section), section.value("refer"));
         let rules = DialRules::read(section);
         let limits = TrunkLimits::read(&section.section("limits"));
         if !section.has("host") {
@@ -35,6 +35,7 @@ impl Trunk {
             country,
             srtp,
             codecs,
+            refer: refer?,
             carrier: carrier?,
             rules: rules?,
             limits: limits?,

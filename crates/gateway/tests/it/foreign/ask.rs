@@ -39,8 +39,20 @@ pub fn post(http: SocketAddr, path: &str, wish: &Value) -> (u16, Value) {
     let fields = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", wish.len());
     let mut stream = send(http, &format!("POST {path}"), &fields);
     stream.write_all(wish.as_bytes()).unwrap();
-    let answer = answer(stream);
-    (answer[9..12].parse().unwrap(), body(&answer))
+    told(&answer(stream))
+}
+
+/// The whole answer to a request with these header fields, each ended by CR LF, and that body.
+pub fn anything(http: SocketAddr, what: &str, fields: &str, body: &str) -> String {
+    let fields = format!("{fields}Content-Length: {}\r\n", body.len());
+    let mut stream = send(http, what, &fields);
+    stream.write_all(body.as_bytes()).unwrap();
+    answer(stream)
+}
+
+/// The status and the JSON that the gateway answers to DELETE.
+pub fn delete(http: SocketAddr, path: &str) -> (u16, Value) {
+    told(&answer(send(http, &format!("DELETE {path}"), "")))
 }
 
 /// The status of the answer to GET, whose body may be no text.
@@ -63,9 +75,14 @@ fn send(http: SocketAddr, what: &str, fields: &str) -> TcpStream {
 }
 
 fn answer(mut stream: TcpStream) -> String {
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    // A recording is no text.
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn told(answer: &str) -> (u16, Value) {
+    (answer[9..12].parse().unwrap(), body(answer))
 }
 
 fn body(answer: &str) -> Value {

@@ -37,12 +37,22 @@ impl Gateway {
 
     /// The same with more SIP sockets, each as in `sip.listen`.
     pub async fn start_on(folder: &Path, more: &[&str], settings: &str) -> Self {
+        Self::start_with(folder, more, settings, &[]).await
+    }
+
+    /// The same with environment variables.
+    pub async fn start_with(
+        folder: &Path,
+        more: &[&str],
+        settings: &str,
+        environment: &[(&str, String)],
+    ) -> Self {
         let file = folder.join("patchcord.toml");
         let more: String = more.iter().map(|socket| format!(", \"{socket}\"")).collect();
         let listen = format!("listen = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"{more}]\n");
         std::fs::write(&file, format!("{OWN}{listen}{settings}")).unwrap();
         let arguments = ["serve", "--json", "--config", "patchcord.toml"];
-        let mut program = Program::start("gateway", binary(), arguments, folder);
+        let mut program = Program::start_with("gateway", binary(), arguments, folder, environment);
         let places = program.json_after("", START_MAX).await;
         let sip_sockets = places["sip"].as_array().unwrap().iter();
         let address = |place: &Value| {
