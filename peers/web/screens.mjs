@@ -53,6 +53,74 @@ export const screens = [
     },
   },
   {
+    name: "calls",
+    path: () => "/calls",
+    ready: "tbody a.call",
+    async use(page) {
+      const rows = () => page.locator("tbody a.call").count();
+      const first = await rows();
+      await page.locator("tbody a.call").last().scrollIntoViewIfNeeded();
+      await page.waitForFunction((before) => document.querySelectorAll("tbody a.call").length > before, first);
+      await page.keyboard.press("/");
+      await page.keyboard.type("DIESEL automatic");
+      await page.waitForFunction(() => document.querySelectorAll("tbody a.call").length === 1 && location.hash.includes("q="));
+      await expectText(page, "tbody tr", "<b>98765</b>43210");
+      for (const badge of ["Transfer", "Recording", "Fields", "Unheard"]) await expectText(page, "tbody tr", badge);
+      await page.getByRole("button", { name: /^Search DIESEL/ }).focus();
+      await page.keyboard.press("Enter");
+      await page.waitForFunction(() => document.querySelectorAll("tbody a.call").length > 10);
+      await page.getByRole("button", { name: "More", exact: true }).focus();
+      await page.keyboard.press("Enter");
+      await page.getByLabel("Bot's words").selectOption("true");
+      await page.waitForFunction(() => document.querySelectorAll("tbody a.call").length === 1);
+      const csv = await page.evaluate(async () => (await fetch(document.querySelector("a[download='calls.csv']").href)).text());
+      if (csv.trim().split("\r\n").length !== 2) throw new Error(`the file has ${csv.split("\r\n").length} lines`);
+      await page.locator("#page-title").focus();
+      await page.keyboard.press("j");
+      await page.keyboard.press("Enter");
+      await page.locator(".picture").waitFor();
+    },
+  },
+  {
+    name: "call",
+    path: async (base) => `/calls/${(await (await fetch(`${base}/calls?unheard=true`)).json()).data[0].call_id}`,
+    ready: ".picture svg path",
+    async use(page) {
+      const at = () => page.locator(".clock strong").innerText();
+      await page.locator("#page-title").focus();
+      for (const _ of [1, 2, 3]) await page.keyboard.press("j");
+      await expectText(page, "li.chosen", "fourteen lakh");
+      await expectText(page, "li.chosen s", "panoramic sunroof");
+      await expectText(page, "li.chosen", "Interrupted");
+      if ((await page.locator("button.words.chosen").count()) !== 1) throw new Error("the line is not marked in the picture");
+      const zoomed = await page.locator(".axis .place").first().innerText();
+      await page.keyboard.press("0");
+      await page.waitForFunction((before) => document.querySelector(".axis .place").textContent !== before, zoomed);
+      await page.keyboard.press("k");
+      await expectText(page, "li.chosen", "price of the XUV");
+      const before = await at();
+      await page.keyboard.press("ArrowRight");
+      if ((await at()) === before) throw new Error("the arrow key does not move the cursor");
+      // The line that is heard is marked while it plays.
+      await page.getByRole("button", { name: /^Go to 0:01/ }).click();
+      await page.locator("#page-title").focus();
+      await page.keyboard.press(" ");
+      await page.getByRole("button", { name: /^Pause/ }).waitFor();
+      const playing = await at();
+      await page.waitForFunction((then) => document.querySelector(".clock strong").textContent !== then, playing);
+      await expectText(page, "li.chosen", "Namaskar");
+      await page.keyboard.press(" ");
+      await page.getByRole("button", { name: /^Play/ }).waitFor();
+      await page.getByRole("button", { name: "As a table" }).first().focus();
+      await page.keyboard.press("Enter");
+      for (const told of ["The caller spoke over the bot", "<u>resp_0: played", "09876543211: busy", "486 Busy"]) await expectText(page, ".table td", told);
+      await page.keyboard.press("Enter");
+      await expectText(page, "main", "Gulshan Mehta. <img src=x");
+      if ((await page.locator("main img").count()) > 0) throw new Error("what somebody said became markup");
+      if ((await page.title()).includes("owned")) throw new Error("what somebody said was run");
+    },
+  },
+  {
     name: "bots",
     path: () => "/bots",
     ready: "tbody td a",

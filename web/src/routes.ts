@@ -6,6 +6,8 @@ import type { Route } from "./lib/router.svelte";
 export const routes: readonly Route[] = [
   { path: "/", title: "Overview", load: () => import("./screens/Overview.svelte") },
   { path: "/live", title: "Live", load: () => import("./screens/Live.svelte") },
+  { path: "/calls", title: "Calls", load: () => import("./screens/Calls.svelte") },
+  { path: "/calls/:id", title: "Call", load: () => import("./screens/Call.svelte") },
   { path: "/bots", title: "Bots", load: () => import("./screens/Bots.svelte") },
   { path: "/numbers", title: "Numbers and trunks", load: () => import("./screens/Numbers.svelte") },
   { path: "/talk", title: "Talk", load: () => import("./screens/Talk.svelte") },
@@ -25,6 +27,7 @@ export const navigation: readonly (readonly NavigationItem[])[] = [
   [
     { path: "/", text: "Overview", icon: "overview", key: "o" },
     { path: "/live", text: "Live", icon: "live", key: "l" },
+    { path: "/calls", text: "Calls", icon: "calls", key: "c" },
     { path: "/talk", text: "Talk", icon: "talk", key: "t" },
   ],
   [

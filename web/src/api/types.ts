@@ -24,6 +24,16 @@ export interface Call {
   readonly transfer_status?: string;
 }
 
+/** A call in `GET /calls`, with what only the list tells. */
+export interface CallRow extends Call {
+  readonly cause_class?: string;
+  /** The median of the bot's response times. */
+  readonly response_ms?: number;
+  readonly fields_state?: "absent" | "live" | "final" | "failed";
+  /** Something that the bot said was not heard, or not to its end. */
+  readonly has_unheard: boolean;
+}
+
 /** `GET /bots`. */
 export interface Bot {
   readonly name: string;

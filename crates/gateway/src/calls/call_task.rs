@@ -86,6 +86,7 @@ impl CallTask {
                 tools: ToolRuns::default(),
                 legs,
                 answered_at: None,
+                media: Vec::new(),
                 audio_dropped: 0,
                 bot_overflown: false,
                 phone_overflown: false,

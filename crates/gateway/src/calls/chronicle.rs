@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use patchcord_core::agent::is_agent;
 use patchcord_core::call::{CallSettings, PhoneSettings, RefusedCall, refused_record};
 use patchcord_core::vocabulary::{
-    CallFact, CallId, CallRecord, Direction, Moment, PhoneNumber, Reason, Role, Utterance, WallClock,
+    CallFact, CallId, CallRecord, Direction, Moment, PhoneNumber, Reason, Role, Timeline, Utterance,
+    WallClock,
 };
 use tracing::{info, warn};
 
@@ -148,10 +149,7 @@ impl CallPage {
     /// Something became of the call.
     pub fn report(&self, fact: &CallFact, at: Moment) {
         let fact = match fact {
-            CallFact::Timeline(timeline) => {
-                let (store, history) = (&self.chronicle.store, StoredHistory::of(timeline));
-                return store.keep_trace(self.call_id.as_str(), Trace::History, history.format());
-            }
+            CallFact::Timeline(timeline) => return self.keep_history(timeline, Vec::new()),
             CallFact::Ringing => Fact::Ringing,
             CallFact::InProgress => Fact::InProgress,
             CallFact::Transfer(report) => Fact::Transfer(Box::new(since_1970(report, self.clock))),
@@ -202,6 +200,13 @@ impl CallPage {
     /// Whose page it is.
     pub fn call_id(&self) -> &str {
         self.call_id.as_str()
+    }
+
+    /// What happened on the call, and the ways that its sound took, first to last.
+    pub fn keep_history(&self, timeline: &Timeline, media: Vec<String>) {
+        let history = StoredHistory { media, ..StoredHistory::of(timeline) };
+        let store = &self.chronicle.store;
+        store.keep_trace(self.call_id.as_str(), Trace::History, history.format());
     }
 
     /// Something else that the store knows of calls.

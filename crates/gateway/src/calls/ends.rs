@@ -11,7 +11,7 @@ use std::time::Duration;
 use patchcord_core::agent::is_agent;
 use patchcord_core::call::{LegNo, LegOrder, Output};
 use patchcord_core::dialect::{Wire, WireClass};
-use patchcord_core::vocabulary::{CallRecord, Moment};
+use patchcord_core::vocabulary::{CallFact, CallRecord, Moment};
 use tokio::sync::oneshot;
 use tracing::info;
 
@@ -52,6 +52,8 @@ pub(super) struct Ends {
     pub(super) tools: ToolRuns,
     pub(super) legs: TransferLegs,
     pub(super) answered_at: Option<Moment>,
+    /// The ways that the sound took, bot after bot.
+    pub(super) media: Vec<String>,
     pub(super) audio_dropped: u32,
     pub(super) bot_overflown: bool,
     pub(super) phone_overflown: bool,
@@ -91,7 +93,9 @@ impl Ends {
                     self.meet(media, clock.now());
                     // What found no room was the former's.
                     self.bot_overflown = false;
-                    info!(media = %format_args!("{} → {media}", self.phone.describe()), "call handed over");
+                    let media = format!("{} → {}", self.phone.describe(), self.bot_media);
+                    info!(media, "call handed over");
+                    self.media.push(media);
                     self.reread = true;
                 }
             }
@@ -100,11 +104,16 @@ impl Ends {
             Output::ResumeBot => self.bot.resume(clock.now()),
             Output::Answered => {
                 self.answered_at = Some(clock.now());
-                info!(media = %format_args!("{} → {}", self.phone.describe(), self.bot_media), "call answered");
+                let media = format!("{} → {}", self.phone.describe(), self.bot_media);
+                info!(media, "call answered");
+                self.media.push(media);
             }
             Output::Tape(kind, piece) => self.sink.take(kind, piece),
             Output::Overheard(piece) => self.listeners.take(piece),
             Output::Loudness { at, levels } => self.sink.take_levels(at, levels),
+            Output::Report(CallFact::Timeline(timeline)) => {
+                self.page.keep_history(&timeline, std::mem::take(&mut self.media));
+            }
             Output::Report(fact) => self.page.report(&fact, clock.now()),
             Output::Leg(leg, order) => self.carry_out_on(leg, order),
             Output::Queue(order) => self.reread |= self.queue.obey(&order, clock.now()),

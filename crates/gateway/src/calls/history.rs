@@ -10,6 +10,9 @@ pub struct StoredHistory {
     pub entries: Vec<HistoryEntry>,
     /// Entries for which there was no room.
     pub left_out: u64,
+    /// The ways that the sound took, bot after bot.
+    #[serde(default)]
+    pub media: Vec<String>,
 }
 
 /// One thing that happened.
@@ -49,7 +52,7 @@ impl StoredHistory {
             .entries
             .iter()
             .map(|entry| HistoryEntry { at_ms: entry.at_ms.into(), what: StoredHappening::of(&entry.what) });
-        Self { entries: entries.collect(), left_out: timeline.left_out }
+        Self { entries: entries.collect(), left_out: timeline.left_out, media: Vec::new() }
     }
 
     /// The text that is stored.

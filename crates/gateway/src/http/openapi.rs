@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::api::Api;
-use super::calls::{commands, fields, list, listen, place, show, timeline, transcript};
+use super::calls::{commands, export, fields, list, listen, place, show, timeline, transcript};
 use super::problem::{FieldError, ProblemBody};
 use super::{
     access, bots, callbacks, events, extensions, live, numbers, overview, recordings, sessions, talk, trunks,
@@ -34,6 +34,7 @@ pub fn resources(api: &Api) -> (Router<Api>, Document) {
 fn reading() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(list::list))
+        .routes(routes!(export::export))
         .routes(routes!(show::show))
         .routes(routes!(show::transfer_legs))
         .routes(routes!(show::events))

@@ -25,7 +25,7 @@ mod transfers;
 mod work;
 mod writer;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +36,7 @@ use tokio::sync::{oneshot, watch};
 use crate::config::Database;
 
 pub use call::{CallbackAddress, NewCall, StoredCall, StoredCause, StoredParties, direction_word};
-pub use calls::{CallCursor, CallFilter, StoredEvent};
+pub use calls::{CallCursor, CallFilter, CallMarks, StoredEvent};
 pub use course::{EndedCall, Fact, NamedCallback, RecordedPart, StoredRecording};
 pub use deliveries::{
     AttemptOutcome, DeliveryFilter, DeliveryKind, DeliveryState, DueDelivery, StoredDelivery,
@@ -202,6 +202,11 @@ impl Store {
     /// What nobody has taken.
     pub async fn open_deliveries(&self) -> Result<OpenDeliveries, StoreError> {
         overview::open_deliveries(&self.readers).await
+    }
+
+    /// What stands beside calls, by their ids; those beside which nothing does are left out.
+    pub async fn marks_of(&self, ids: &[&str]) -> Result<HashMap<String, CallMarks>, StoreError> {
+        calls::marks(&self.readers, ids).await
     }
 
     /// The calls of this server that are not over.

@@ -11,6 +11,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0004_talk.sql"),
     include_str!("migrations/0005_overview.sql"),
     include_str!("migrations/0006_extractions.sql"),
+    include_str!("migrations/0007_call_search.sql"),
 ];
 
 /// Brings the database up to the newest step; `database` is its name in errors.

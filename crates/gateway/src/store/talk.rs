@@ -134,7 +134,8 @@ impl FieldsState {
         }
     }
 
-    fn find(word: &str) -> Option<Self> {
+    /// The state of that word.
+    pub fn find(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.word() == word)
     }
 }
@@ -154,12 +155,13 @@ impl Beside {
     ) -> Result<(), StoreError> {
         let query = match self {
             Self::Utterance(placed) => Query::new(
-                "INSERT INTO utterances (call_id, position, body) VALUES ($1, $2, $3) \
+                "INSERT INTO utterances (call_id, position, body, unheard) VALUES ($1, $2, $3, $4) \
                  ON CONFLICT (call_id, position) DO NOTHING",
             )
             .text(call_id)
             .whole(placed.position.into())
-            .text(&call::json(&Body::of(&placed.utterance))),
+            .text(&call::json(&Body::of(&placed.utterance)))
+            .whole((placed.utterance.role == Role::Bot && placed.utterance.heard != HeardPart::All).into()),
             Self::Saved(json) => {
                 let known = Query::new("SELECT saved FROM call_fields WHERE call_id = $1").text(call_id);
                 let known = known.row(link).await?.map(|mut row| row.text()).transpose()?;

@@ -5,21 +5,20 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::view::CallView;
+use super::filter::{self, FilterParameters};
+use super::row::CallRow;
 use super::{CALL_ID_BYTES_MAX, unavailable};
-use crate::clock::unix_ms;
 use crate::http::api::Api;
 use crate::http::openapi::ReadProblems;
 use crate::http::problem::Problem;
 use crate::http::query::Parameters;
-use crate::http::time::parse_rfc3339;
-use crate::store::{CallCursor, CallFilter, CallStatus};
+use crate::store::CallCursor;
 
 /// A page of calls.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CallPage {
     /// Newest first.
-    data: Vec<CallView>,
+    data: Vec<CallRow>,
     /// Where the next page begins; none on the last one.
     next_cursor: Option<String>,
 }
@@ -31,25 +30,14 @@ pub struct CallPage {
     operation_id = "list_calls",
     tag = "calls",
     params(
-        ("status" = Option<String>, Query, description = "In that status", pattern = "^(initiated|ringing|in-progress|completed|busy|no-answer|failed|canceled)$"),
-        ("from" = Option<String>, Query, description = "From that number, as received", min_length = 1, max_length = 128),
-        ("to" = Option<String>, Query, description = "To that number, as received", min_length = 1, max_length = 128),
-        ("bot" = Option<String>, Query, description = "With that bot", min_length = 1, max_length = 64),
-        ("since" = Option<String>, Query, description = "Begun then or later, RFC 3339: `2024-02-06T07:15:00Z`", format = DateTime),
+        FilterParameters,
         ("limit" = Option<u32>, Query, description = "Calls of a page, 50 if not given", minimum = 1, maximum = 200),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before", min_length = 1, max_length = 160),
     ),
     responses((status = 200, description = "A page of calls", body = CallPage), ReadProblems),
 )]
 pub async fn list(State(api): State<Api>, mut query: Parameters) -> Result<Json<CallPage>, Problem> {
-    let words = "one of initiated, ringing, in-progress, completed, busy, no-answer, failed, canceled";
-    let filter = CallFilter {
-        status: query.parsed("status", words, CallStatus::find)?,
-        from: query.text("from", NUMBER_CHARS_MAX)?,
-        to: query.text("to", NUMBER_CHARS_MAX)?,
-        bot: query.text("bot", BOT_CHARS_MAX)?,
-        since_ms: query.parsed("since", "a time as in 2024-02-06T07:15:00Z", parse_rfc3339)?,
-    };
+    let filter = filter::read(&mut query)?;
     let limit = query.number("limit", 1..=PAGE_CALLS_MAX)?.unwrap_or(PAGE_CALLS);
     let behind = query.parsed("cursor", "the next_cursor of a page", parse_cursor)?;
     query.finish()?;
@@ -61,11 +49,8 @@ pub async fn list(State(api): State<Api>, mut query: Parameters) -> Result<Json<
     calls.truncate(limit);
     let last = calls.last().filter(|_| is_more);
     let next_cursor = last.map(|call| format_cursor(&CallCursor::behind(call)));
-    let (now, links) = (unix_ms(), &api.exchange.studio.call_links);
-    Ok(Json(CallPage {
-        data: calls.into_iter().map(|call| CallView::of(call, links, now)).collect(),
-        next_cursor,
-    }))
+    let data = CallRow::all_of(&api, calls).await.map_err(unavailable)?;
+    Ok(Json(CallPage { data, next_cursor }))
 }
 
 fn format_cursor(cursor: &CallCursor) -> String {
@@ -84,10 +69,6 @@ fn parse_cursor(text: &str) -> Option<CallCursor> {
 const PAGE_CALLS: u64 = 50;
 /// Calls of a page.
 const PAGE_CALLS_MAX: u64 = 200;
-/// Characters of a number that is looked for.
-const NUMBER_CHARS_MAX: usize = 128;
-/// Characters of a bot's name that is looked for.
-const BOT_CHARS_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {

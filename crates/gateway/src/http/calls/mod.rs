@@ -1,10 +1,13 @@
 //! `/calls`: calls that are up and calls that were; what may be done with those that are up.
 
 pub mod commands;
+pub mod export;
 pub mod fields;
+mod filter;
 pub mod list;
 pub mod listen;
 pub mod place;
+mod row;
 pub mod show;
 pub mod timeline;
 pub mod transcript;

@@ -7,9 +7,10 @@ mod transfers;
 
 use axum::extract::State;
 use axum::{Extension, Json};
-use patchcord_core::vocabulary::{Reason, q850_text};
+use patchcord_core::vocabulary::{Reason, iso8601, q850_text};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::view::CallView;
@@ -23,14 +24,15 @@ use crate::http::openapi::ReadProblems;
 use crate::http::problem::{Problem, ProblemBody};
 use crate::http::query::Parameters;
 use crate::http::recordings::ShownRecording;
-use crate::store::{DeliveryFilter, StoredCall, StoredCause, Trace};
+use crate::leavings::{self, Line};
+use crate::store::{DeliveryFilter, StoredCall, StoredCause, StoredFields, Trace};
 use crate::tasks::blocking;
 use curve::CurveView;
 use lanes::{Lanes, SipView};
 use transfers::TransferView;
 
 /// A call on its axis of time. Every `at_ms` is milliseconds since the call's first sign, every `for_ms` a length.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(as = Timeline)]
 pub struct TimelineView {
     /// The call.
@@ -38,6 +40,12 @@ pub struct TimelineView {
     /// Its first sign, ms since 1970: where the axis begins.
     #[schema(example = 1_707_204_900_000_u64)]
     started_ms: u64,
+    /// When it rang.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ringing_at_ms: Option<u64>,
+    /// When it was answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answered_at_ms: Option<u64>,
     /// Where the axis ends: at the call's end, or at this moment.
     length_ms: u64,
     /// Whether the call is up: then what is told at its end is missing.
@@ -49,6 +57,8 @@ pub struct TimelineView {
     phone_dialect: String,
     /// Language of the last bot's leg: `built-in` or a dialect's name.
     bot_dialect: String,
+    /// The ways that its sound took, bot after bot: `rtp PCMU/8000 → ivr-solutions linear16/8000`.
+    media: Vec<String>,
     /// Its loudness.
     #[serde(skip_serializing_if = "Option::is_none")]
     curve: Option<CurveView>,
@@ -64,6 +74,11 @@ pub struct TimelineView {
     has_wire_log: bool,
     /// Its transfers, in order.
     transfers: Vec<TransferView>,
+    /// What was said with an agent, in the order in which it began.
+    utterances: Vec<Line>,
+    /// What was learned; missing where no agent had the call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fields: Option<FieldsView>,
     /// Its callbacks, first to last.
     deliveries: Vec<CallbackView>,
     /// Its record, as in `calls.jsonl`, once it is over.
@@ -91,6 +106,25 @@ pub struct CauseView {
     sip_status: Option<u16>,
     /// `caller`, `bot`, `agent` or `system`.
     hung_up_by: String,
+}
+
+/// What was learned from a call.
+#[derive(Serialize, ToSchema)]
+#[schema(as = TimelineFields)]
+pub struct FieldsView {
+    /// Where the extraction stands: `absent`, `live`, `final` or `failed`.
+    state: &'static str,
+    /// What was extracted last.
+    #[schema(value_type = Object)]
+    fields: Map<String, Value>,
+    /// What the bot noted itself.
+    #[schema(value_type = Object)]
+    saved: Map<String, Value>,
+    /// Why a field has no value, by its name.
+    #[schema(value_type = Object)]
+    reasons: Map<String, Value>,
+    /// When any of it changed last, RFC 3339.
+    updated_at: String,
 }
 
 /// A recording and its place on the axis.
@@ -133,7 +167,7 @@ pub async fn timeline(
     let files = files(&api, &call_id).await;
     let store = &api.exchange.store;
     let history = store.find_trace(&call_id, Trace::History).await.map_err(unavailable)?;
-    let history = history.and_then(|text| StoredHistory::parse(&text));
+    let mut history = history.and_then(|text| StoredHistory::parse(&text));
     let ladder = match api.exchange.sip_ladders.of(&call_id) {
         Some(ladder) => Some(ladder),
         None => {
@@ -141,15 +175,19 @@ pub async fn timeline(
             text.and_then(|text| serde_json::from_str::<SipLadder>(&text).ok())
         }
     };
+    let transcript = leavings::transcript(store, &call).await.map_err(unavailable)?;
+    let fields = store.fields_of(&call_id).await.map_err(unavailable)?;
     let filter = DeliveryFilter { call_id: Some(call_id), ..DeliveryFilter::default() };
     let mut deliveries = store.list_deliveries(&filter, None, DELIVERIES_MAX).await.map_err(unavailable)?;
     deliveries.reverse();
     let (started_ms, now_ms) = (call.started_ms, unix_ms());
     let sound_began = history.as_ref().and_then(lanes::sound_began);
-    let since_answer = || call.answered_ms.map_or(0, |answered| answered.saturating_sub(started_ms));
-    let curve_at = sound_began.unwrap_or_else(since_answer);
+    let since = |unix_ms: u64| unix_ms.saturating_sub(started_ms);
+    let curve_at = sound_began.or(call.answered_ms.map(since)).unwrap_or(0);
     Ok(Json(TimelineView {
         started_ms,
+        ringing_at_ms: call.ringing_ms.map(since),
+        answered_at_ms: call.answered_ms.map(since),
         length_ms: call.ended_ms.unwrap_or(now_ms).saturating_sub(started_ms),
         is_up: call.ended_ms.is_none(),
         cause: call.cause.clone().map(CauseView::of),
@@ -157,10 +195,13 @@ pub async fn timeline(
         bot_dialect: call.bot_dialect.clone(),
         curve: files.levels.map(|levels| CurveView::of(&levels, curve_at, points)),
         recordings: files.recordings.into_iter().map(|file| TimedRecording::of(file, started_ms)).collect(),
+        media: history.as_mut().map_or_else(Vec::new, |history| std::mem::take(&mut history.media)),
         lanes: history.map(|history| Lanes::of(history, role >= Role::Operator)),
         sip: ladder.map(|ladder| SipView::of(ladder, started_ms)),
         has_wire_log: files.has_wire_log,
         transfers: TransferView::all_of(&call),
+        utterances: transcript.map_or_else(Vec::new, |transcript| transcript.conversation),
+        fields: fields.map(FieldsView::of),
         deliveries: deliveries.into_iter().map(CallbackView::of).collect(),
         record: record(&call),
         call: CallView::of(call, &api.exchange.studio.call_links, now_ms),
@@ -208,6 +249,13 @@ impl CauseView {
             q850: cause.q850,
             hung_up_by: cause.hung_up_by,
         }
+    }
+}
+
+impl FieldsView {
+    fn of(known: StoredFields) -> Self {
+        let StoredFields { saved, fields, reasons, state, updated_ms } = known;
+        Self { state: state.word(), fields, saved, reasons, updated_at: iso8601(updated_ms) }
     }
 }
 

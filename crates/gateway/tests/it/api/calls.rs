@@ -325,3 +325,47 @@ async fn a_body_that_never_comes_is_given_up() {
     assert_eq!(answer, b"HTTP/1.1 408");
     gateway.stop().await;
 }
+
+#[tokio::test]
+async fn calls_are_saved_as_one_file_whatever_their_filter_and_no_cell_of_it_is_a_formula() {
+    let gateway = Gateway::start("").await;
+    let address = gateway.http();
+    for bot in ["echo", "tone", "echo"] {
+        Phone::call(bot, &gateway.sip()).await.hang_up().await;
+    }
+    until(async || (ids(&address, "?status=completed").await.len() == 3).then_some(())).await;
+    let csv = get(&address, "/calls/export", "").await;
+    assert_eq!(csv.header("content-disposition"), Some("attachment; filename=\"calls.csv\""));
+    let text = csv.text();
+    let lines: Vec<_> = text.split("\r\n").filter(|line| !line.is_empty()).collect();
+    assert!(lines[0].starts_with("call_id,status,direction,from,to,bot,") && lines.len() == 4, "{text}");
+    assert!(lines[1].contains(",completed,inbound,1001,"), "{text}");
+    let of = |query: &str| format!("/calls/export{query}");
+    assert_eq!(get(&address, &of("?bot=tone"), "").await.text().matches("\r\n").count(), 2);
+    let json = get(&address, &of("?format=json&q=1001"), "").await;
+    assert_eq!(json.header("content-type"), Some("application/json"));
+    let listed: Vec<_> = json.json().as_array().unwrap().iter().map(|call| call["call_id"].clone()).collect();
+    assert_eq!(listed, ids(&address, "").await);
+    assert_eq!(get(&address, &of("?format=json&bot=nobody"), "").await.json(), json!([]));
+    assert_eq!(get(&address, &of("?bot=nobody"), "").await.text().matches("\r\n").count(), 1);
+    for wrong in [
+        "?format=xls",
+        "?status=up",
+        "?limit=1",
+        "?recorded=maybe",
+        "?cause=none",
+        "?direction=up",
+        "?fields=x",
+    ] {
+        assert_eq!(get(&address, &of(wrong), "").await.status, 400, "{wrong}");
+    }
+    let rows = get(&address, "/calls?recorded=false&unheard=false&direction=inbound&cause=completed", "")
+        .await
+        .json();
+    assert_eq!(rows["data"].as_array().unwrap().len(), 3);
+    assert_eq!(
+        (&rows["data"][0]["cause_class"], &rows["data"][0]["has_unheard"]),
+        (&json!("completed"), &json!(false))
+    );
+    gateway.stop().await;
+}

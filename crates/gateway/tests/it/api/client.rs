@@ -80,7 +80,21 @@ fn parse(answer: &[u8]) -> Answer {
         let (name, value) = line.split_once(':').unwrap();
         (name.to_lowercase(), value.trim().to_owned())
     };
-    Answer { status, headers: lines.map(header).collect(), body: answer[end + 4..].to_vec() }
+    let headers: Vec<(String, String)> = lines.map(header).collect();
+    let is_chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
+    let body = &answer[end + 4..];
+    Answer { status, headers, body: if is_chunked { joined(body) } else { body.to_vec() } }
+}
+
+/// A body that came in chunks (RFC 9112 §7.1).
+fn joined(mut chunks: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Some(end) = chunks.windows(2).position(|window| window == b"\r\n") {
+        let length = usize::from_str_radix(std::str::from_utf8(&chunks[..end]).unwrap(), 16).unwrap();
+        body.extend_from_slice(&chunks[end + 2..end + 2 + length]);
+        chunks = &chunks[end + 4 + length..];
+    }
+    body
 }
 
 /// The first thing that `found` finds, asked again and again. Panics at a deadline.

@@ -137,3 +137,12 @@ async fn which_key_was_pressed_is_not_for_readers() {
     assert_eq!(keys(READER).await, [None, None, None]);
     gateway.stop().await;
 }
+
+#[test]
+fn every_reason_has_its_words_in_the_dashboard() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../web/src/screens/call/causes.ts");
+    let words = std::fs::read_to_string(path).unwrap();
+    for row in patchcord_core::vocabulary::REASONS {
+        assert!(words.contains(&format!("\n  {}: {{", row.word)), "causes.ts has no words for {}", row.word);
+    }
+}

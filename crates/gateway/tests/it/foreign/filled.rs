@@ -12,6 +12,8 @@ use patchcord::store::{
 use patchcord_core::vocabulary::{CallOutcome, Direction};
 use serde_json::json;
 
+use super::whole_call::store_whole_call;
+
 /// Writes `count` calls that began in the last 24 hours, in the folder of a gateway that does not run. One in fifty
 /// has callbacks that were given up.
 pub async fn fill(folder: &Path, count: u64) {
@@ -38,6 +40,7 @@ pub async fn fill(folder: &Path, count: u64) {
             store.tell(&call.id(), ended, call.ended_ms());
         }
     }
+    store_whole_call(&store, &data, now_ms - 600_000).await;
     give_up(&store).await;
     store.close_readers().await;
     drop(store);

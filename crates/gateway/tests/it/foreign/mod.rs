@@ -52,6 +52,7 @@ mod sweep;
 mod transfers;
 mod vendor;
 mod vendors_meet_bots;
+mod whole_call;
 mod wideband_phones;
 
 use std::path::{Path, PathBuf};

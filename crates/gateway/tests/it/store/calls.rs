@@ -1,13 +1,15 @@
 //! Calls and their events: stored, read, listed, and kept over restarts.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use patchcord::config::Database;
 use patchcord::store::{
-    CallCursor, CallFilter, CallStatus, Fact, KeyClaim, NewCall, RecordedPart, Store, StoreError,
-    StoredParties, StoredRecording, Trace,
+    Beside, CallCursor, CallFilter, CallMarks, CallStatus, ExtractedFields, Fact, FieldsState, KeyClaim,
+    NewCall, PlacedUtterance, RecordedPart, Store, StoreError, StoredParties, StoredRecording, Trace,
 };
-use patchcord_core::vocabulary::CallOutcome;
+use patchcord_core::vocabulary::{CallOutcome, Direction, HeardPart, Role, Utterance};
+use serde_json::Map;
 use sqlx::{ConnectOptions, Connection};
 
 use super::ground::{Ground, body, ended, ended_as, new_call, parties};
@@ -19,6 +21,7 @@ super::cases![
     the_same_write_made_twice_leaves_one_row_and_one_event,
     lists_are_newest_first_and_their_pages_neither_repeat_nor_skip,
     a_list_shows_what_its_filter_asks_for,
+    calls_are_found_by_what_was_said_and_by_what_nobody_heard,
     events_are_read_on_from_where_a_reader_was,
     a_commit_wakes_those_who_watch,
     calls_that_were_up_are_found_by_the_server_that_had_them,
@@ -145,6 +148,70 @@ async fn a_list_shows_what_its_filter_asks_for(ground: Ground) {
     let both = CallFilter { status: Some(CallStatus::Initiated), to: Some("18001234567".into()), ..all() };
     assert_eq!(found(both).await, ["call_2", "call_1"]);
     assert!(found(CallFilter { from: Some("' OR 1=1 --".into()), ..all() }).await.is_empty());
+    assert_eq!(found(CallFilter { until_ms: Some(2_000), ..all() }).await, ["call_1"]);
+    let of = |direction| CallFilter { direction: Some(direction), ..all() };
+    assert_eq!(found(of(Direction::Inbound)).await.len() + found(of(Direction::Outbound)).await.len(), 3);
+    open.tell("call_2", ended(), 2_500).await;
+    let file = StoredRecording { part: RecordedPart::Bot, file: "bot.wav".into() };
+    open.tell("call_2", Fact::Recording(file), 2_600).await;
+    assert_eq!(found(CallFilter { recorded: Some(true), ..all() }).await, ["call_2"]);
+    assert_eq!(found(CallFilter { recorded: Some(false), ..all() }).await, ["call_3", "call_1"]);
+    let caused = CallFilter { cause_class: Some("completed".into()), ..all() };
+    assert!(found(caused).await.contains(&"call_2".to_owned()));
+    open.close().await;
+}
+
+async fn calls_are_found_by_what_was_said_and_by_what_nobody_heard(ground: Ground) {
+    let open = ground.open().await;
+    let words = |text: &str, role, heard| Utterance {
+        role,
+        item: "item".into(),
+        text: text.into(),
+        start: Duration::from_millis(100),
+        end: Duration::from_millis(900),
+        heard,
+        response: None,
+    };
+    for (number, utterance) in [
+        words("Price: 50% of \"x\" \\ y", Role::Caller, HeardPart::Nothing),
+        words("Ihre STRASSE, please", Role::Bot, HeardPart::All),
+        words("one moment", Role::Bot, HeardPart::Nothing),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let call_id = format!("call_{number}");
+        open.begin(new_call(&call_id, 1_000 + number as u64)).await;
+        let said = Beside::Utterance(PlacedUtterance { position: 0, utterance });
+        assert!(open.store.add_acknowledged(&call_id, said, 5_000).await.unwrap());
+    }
+    let found = async |filter: CallFilter| -> Vec<String> {
+        let calls = open.store.list_calls(&filter, None, 10).await.unwrap();
+        calls.into_iter().map(|call| call.call_id).collect()
+    };
+    let all = CallFilter::default;
+    for (text, expected) in [
+        ("50% OF", vec!["call_0"]),
+        ("50_", vec![]),
+        ("\"x\" \\ y", vec!["call_0"]),
+        ("strasse", vec!["call_1"]),
+        ("CALL_2", vec!["call_2"]),
+        ("8001234", vec!["call_2", "call_1", "call_0"]),
+        ("nobody said this", vec![]),
+    ] {
+        assert_eq!(found(CallFilter { text: Some(text.into()), ..all() }).await, expected, "{text}");
+    }
+    assert_eq!(found(CallFilter { unheard: Some(true), ..all() }).await, ["call_2"]);
+    assert_eq!(found(CallFilter { unheard: Some(false), ..all() }).await, ["call_1", "call_0"]);
+    let extracted = ExtractedFields { fields: Map::new(), reasons: Map::new(), state: FieldsState::Failed };
+    let extracted = Beside::Extracted(Box::new(extracted));
+    assert!(open.store.add_acknowledged("call_1", extracted, 5_000).await.unwrap());
+    assert_eq!(found(CallFilter { fields: Some(FieldsState::Failed), ..all() }).await, ["call_1"]);
+    assert!(found(CallFilter { fields: Some(FieldsState::Final), ..all() }).await.is_empty());
+    let marks = open.store.marks_of(&["call_0", "call_1", "call_2"]).await.unwrap();
+    assert_eq!(marks["call_1"], CallMarks { fields: Some(FieldsState::Failed), has_unheard: false });
+    assert_eq!(marks["call_2"], CallMarks { fields: None, has_unheard: true });
+    assert_eq!(marks.get("call_0"), None);
     open.close().await;
 }
 

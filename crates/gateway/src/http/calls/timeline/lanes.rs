@@ -239,6 +239,7 @@ mod tests {
                 entry(50, StoredHappening::DigitOut { key: '#' }),
             ],
             left_out: 1,
+            media: Vec::new(),
         };
         assert_eq!(sound_began(&history), Some(5));
         let named = Lanes::of(history.clone(), true);
