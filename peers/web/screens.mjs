@@ -24,6 +24,17 @@ export const screens = [
       await expectText(page, "figure [role=status]", "Completed");
       await page.getByLabel("24 h", { exact: true }).check();
       await page.getByRole("heading", { name: "Calls per hour" }).waitFor();
+      await page.getByLabel("24 h", { exact: true }).blur();
+      await page.keyboard.press("?");
+      await expectText(page, "dialog[open]", "Keyboard shortcuts");
+      await page.keyboard.press("Escape");
+      await page.locator("dialog[open]").waitFor({ state: "detached" });
+      await page.keyboard.press("g");
+      await page.keyboard.press("l");
+      await page.locator("h1:focus", { hasText: "Live" }).waitFor();
+      await page.keyboard.press("g");
+      await page.keyboard.press("o");
+      await page.locator("h1:focus", { hasText: "Overview" }).waitFor();
     },
   },
   {

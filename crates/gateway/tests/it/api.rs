@@ -10,6 +10,7 @@ mod extraction;
 mod keys;
 mod place;
 mod recordings;
+mod sessions;
 mod settings;
 mod talk;
 mod timeline;

@@ -98,8 +98,13 @@ impl MadeUp {
     }
 
     fn parties(&self) -> StoredParties {
+        // Some callers hope that somebody looks at them with a browser.
+        let from = match self.number % 100 {
+            99 => "<img src=x onerror=alert(1)>".to_owned(),
+            _ => format!("98{:08}", self.number * 104_729 % 100_000_000),
+        };
         StoredParties {
-            from: format!("98{:08}", self.number * 104_729 % 100_000_000).into(),
+            from: from.into(),
             to: "18001234567".into(),
             phone_leg_id: format!("leg-{}", self.number).into(),
         }
