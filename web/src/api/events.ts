@@ -29,6 +29,7 @@ const NAMES = [
   "no-answer",
   "canceled",
   "recording",
+  "result",
 ];
 
 const RETRY_MS_MIN = 1_000;

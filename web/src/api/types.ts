@@ -93,6 +93,8 @@ export interface Extension {
 export interface Callback {
   readonly event_id: string;
   readonly call_id: string;
+  /** What becomes of a call, to its owner; or what came of it, from its agent. */
+  readonly kind: "callback" | "webhook";
   readonly event: string;
   readonly receiver: string;
   readonly state: "pending" | "delivered" | "dead";
@@ -176,4 +178,14 @@ export interface LiveCall {
   readonly response_ms?: number;
   readonly recording: boolean;
   readonly transfers: number;
+}
+
+/** `GET /extractions`. */
+export interface Extraction {
+  readonly call_id: string;
+  readonly state: "pending" | "done" | "dead";
+  readonly attempts: number;
+  readonly last_error?: string;
+  readonly last_attempt_at?: string;
+  readonly next_attempt_at?: string;
 }
