@@ -464,6 +464,14 @@ impl Call {
         if let State::Bridged(bridged) = &self.state { bridged.format() } else { self.bot.audio.format }
     }
 
+    /// Whether nothing more will be heard: its end was told.
+    fn is_over(&self) -> bool {
+        match &self.state {
+            State::Ending(ending) => ending.step == EndingStep::VendorLeaving,
+            state => matches!(state, State::Ended),
+        }
+    }
+
     fn is_ending(&self) -> bool {
         matches!(self.state, State::Ending(_))
     }

@@ -230,6 +230,8 @@ impl Call {
                 }
             }
             RecordingOrder::StopVoicemail => self.tape.stop(voicemail, now, &mut self.outputs),
+            // Of a call that is over there is nothing to hear.
+            RecordingOrder::StartListening if self.is_over() => {}
             RecordingOrder::StartListening => {
                 self.counters.listened_in += 1;
                 self.begin_tape(ReelFor::Listeners, now);
