@@ -242,6 +242,32 @@ fn an_engine_that_repeats_an_id_calls_one_tool_once_and_one_that_floods_waits() 
 }
 
 #[test]
+fn an_answer_is_asked_for_when_the_response_before_it_is_over_however_the_engine_names_it() {
+    for (created, done, asks) in [
+        (r#"{"id":"r1"}"#, r#"{"id":"r1","status":"completed"}"#, true),
+        (r#"{}"#, r#"{"id":"r1","status":"completed"}"#, true),
+        (r#"{"id":"r1"}"#, r#"{"status":"completed"}"#, true),
+        // The end of the one before it, which was cut off.
+        (r#"{"id":"r2"}"#, r#"{"id":"r1","status":"cancelled"}"#, false),
+    ] {
+        let mut bot_side = open();
+        let mut out = Out::new();
+        let call =
+            r#"{"type":"response.function_call_arguments.done","call_id":"c","name":"x","arguments":"{}"}"#;
+        let created = format!(r#"{{"type":"response.created","response":{created}}}"#);
+        for text in [created.as_str(), call] {
+            bot_side.decode(Wire::Text(text), Moment::START, &mut out).unwrap();
+        }
+        let result = ToolResult { id: "c".into(), output: "[]".into() };
+        bot_side.encode(&CallEvent::Speech(SpeechEvent::ToolDone(result)), Moment::START, &mut out);
+        assert_eq!(out.messages().count(), 1, "only the result");
+        let done = format!(r#"{{"type":"response.done","response":{done}}}"#);
+        bot_side.decode(Wire::Text(&done), Moment::START, &mut out).unwrap();
+        assert_eq!(out.messages().count(), 1 + usize::from(asks), "{done}");
+    }
+}
+
+#[test]
 fn endless_ids_are_malformed_and_many_items_are_forgotten() {
     let mut bot_side = open();
     let long = "x".repeat(257);

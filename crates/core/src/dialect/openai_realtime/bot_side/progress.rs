@@ -54,7 +54,8 @@ impl Progress {
 
     /// The response is over.
     pub fn response_done(&mut self, id: Option<&str>) {
-        if id.is_none_or(|id| self.active.as_ref().is_some_and(|active| &*active.id == id)) {
+        let is_it = |active: &ActiveResponse| active.id.is_empty() || id.is_none_or(|id| *active.id == *id);
+        if self.active.as_ref().is_some_and(is_it) {
             self.active = None;
         }
     }
