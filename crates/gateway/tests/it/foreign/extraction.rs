@@ -122,6 +122,61 @@ async fn after_kill_9_at_any_moment_every_call_is_told_under_one_id() {
     open.close().await;
 }
 
+/// What a caller says to an agent, and what the agent says.
+const TALK: [(&str, &str); 3] = [
+    ("my name is Gulshan Mehta", "good morning, and where do you live"),
+    ("my city is Pune", "and what would you like to spend"),
+    ("my budget is 900000", "thank you and goodbye"),
+];
+
+#[tokio::test]
+async fn what_a_caller_tells_an_agent_is_asked_for_at_every_turn_and_told_once_at_the_end() {
+    let folder = Folder::new("extraction-talk");
+    let (service, at) = start_service(&folder, &[]).await;
+    let (mut receiver, hook) = start_receiver(&folder).await;
+    let engine_lines: Vec<Value> = TALK
+        .iter()
+        .map(|(caller, bot)| json!({ "caller": caller, "bot": bot, "audio_ms": 900, "think_ms": 200 }))
+        .collect();
+    let vendor_lines = vec![json!({ "speaks_ms": 700, "cut_after_ms": 0 }); TALK.len()];
+    std::fs::write(folder.file("engine.json"), json!(engine_lines).to_string()).unwrap();
+    std::fs::write(folder.file("vendor.json"), json!(vendor_lines).to_string()).unwrap();
+    let script = |name: &str| peer(&format!("node/{name}")).display().to_string();
+    let arguments = [script("engine_script.mjs"), folder.file("engine.json")];
+    let mut engine = Program::start("engine", "node", arguments, folder.path());
+    let port = engine.line_after("LISTENING ", Duration::from_secs(20)).await;
+    let bot =
+        bot("dealer", (&at, "right"), (&hook, "ok")).replace("127.0.0.1:9/", &format!("127.0.0.1:{port}/"));
+    let gateway = Gateway::start(folder.path(), &format!("[callbacks]\nsecret = \"{SECRET}\"\n{bot}")).await;
+    let arguments =
+        [script("vendor_script.mjs"), folder.file("vendor.json"), gateway.ws_url("/ws/ozonetel/dealer")];
+    let mut vendor = Program::start("vendor", "node", arguments, folder.path());
+    vendor.json_after("VERDICT ", Duration::from_secs(60)).await;
+    let told = receiver.json_after("GOT ", Duration::from_secs(20)).await;
+    assert_eq!(told["bad"], json!([]), "{told}");
+    let fields = json!({"name": "Gulshan Mehta", "city": "Pune", "budget": 900_000, "model": null});
+    let body = &told["body"];
+    assert_eq!((&body["fields"], &body["field_reasons"]), (&fields, &json!({"model": "not said"})), "{body}");
+    assert_eq!(body["conversation"].as_array().unwrap().len(), 2 * TALK.len(), "{body}");
+    let name = body["files"]["call"].as_str().unwrap();
+    let file = std::fs::read(folder.path().join("patchcord-data/calls").join(name)).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&file).unwrap()["fields"], fields);
+    let log = gateway.log();
+    assert!(log.contains("extraction started") && !log.contains("Gulshan") && !log.contains("Pune"), "{log}");
+    assert!(gateway.stop().await.success());
+    service.terminate();
+    let asked = service.finish(Duration::from_secs(20)).await.0;
+    let asked: Vec<Value> = asked
+        .iter()
+        .map(|line| serde_json::from_str(line.strip_prefix("ASKED ").unwrap()).unwrap())
+        .collect();
+    assert!(asked.iter().all(|asked| asked["violations"] == json!([])), "{asked:?}");
+    let of_first = |asked: &&Value| !asked["said"].as_str().unwrap().contains("budget");
+    assert!(asked.iter().any(|one| of_first(&one)), "nothing was asked during the call: {asked:?}");
+    let last = asked.last().unwrap()["said"].as_str().unwrap();
+    assert!(TALK.iter().all(|(caller, bot)| last.contains(caller) && last.contains(bot)), "{last}");
+}
+
 async fn start_service(folder: &Folder, options: &[&str]) -> (Program, String) {
     let script = peer("python/completions.py").display().to_string();
     let arguments = [&[&*script], options].concat();
