@@ -114,6 +114,12 @@ impl App {
         tasks.spawn("ladders", ladders.attend(exchange.store.clone(), registry, tasks.stop().clone()));
         tasks.spawn("callbacks", courier(&exchange).run(tasks.stop().clone()));
         tasks.spawn("extractions", extractor(&exchange).run(tasks.stop().clone()));
+        #[cfg(not(feature = "otel"))]
+        if exchange.config().otel.is_some() {
+            warn!("[otel] changes nothing: this binary was built without the feature `otel`");
+        }
+        #[cfg(feature = "otel")]
+        tasks.spawn("traces", trace_exporter(&exchange).run(tasks.stop().clone()));
         let sip = sip.map(|(agent, calls)| {
             let lines = exchange.trunk_lines.clone();
             tasks.spawn("trunks", lines.follow(agent.clone(), exchange.current.clone(), tasks.clone()));
@@ -286,6 +292,16 @@ fn extractor(exchange: &Exchange) -> Extractor {
         egress: exchange.egress.clone(),
         meter: exchange.extractions.clone(),
         result: Arc::new(result),
+    }
+}
+
+#[cfg(feature = "otel")]
+fn trace_exporter(exchange: &Exchange) -> crate::jobs::TraceExporter {
+    crate::jobs::TraceExporter {
+        traces: exchange.traces.clone(),
+        current: exchange.current.clone(),
+        egress: exchange.egress.clone(),
+        store: exchange.store.clone(),
     }
 }
 

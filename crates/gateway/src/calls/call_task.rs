@@ -93,6 +93,8 @@ impl CallTask {
                 filling: false,
                 reread: false,
                 record: None,
+                #[cfg(feature = "otel")]
+                timeline: None,
             },
             clock,
             orders,
@@ -133,6 +135,8 @@ impl CallTask {
         self.ends.page.end(&record);
         let files = self.ends.leave(record.call_id.as_str());
         self.seat.end(&record);
+        #[cfg(feature = "otel")]
+        self.ends.leave_trace(record);
         drop(self.call);
         self.ends.close(self.clock, files).await;
     }

@@ -12,6 +12,8 @@ use patchcord_core::agent::is_agent;
 use patchcord_core::call::{LegNo, LegOrder, Output};
 use patchcord_core::dialect::{Wire, WireClass};
 use patchcord_core::vocabulary::{CallFact, CallRecord, Moment};
+#[cfg(feature = "otel")]
+use patchcord_core::vocabulary::Timeline;
 use tokio::sync::oneshot;
 use tracing::info;
 
@@ -27,6 +29,8 @@ use super::tool_runs::ToolRuns;
 use super::transfer_legs::TransferLegs;
 use super::wire_log::{Flow, WireName, WireTap};
 use crate::clock::Clock;
+#[cfg(feature = "otel")]
+use crate::jobs::EndedTrace;
 use crate::net::{Pushed, Received, RtpPort};
 use crate::recording::Sink;
 
@@ -61,6 +65,9 @@ pub(super) struct Ends {
     pub(super) filling: bool,
     pub(super) reread: bool,
     pub(super) record: Option<Box<CallRecord>>,
+    /// The call's history, once it is over.
+    #[cfg(feature = "otel")]
+    pub(super) timeline: Option<Box<Timeline>>,
 }
 
 impl Ends {
@@ -113,6 +120,10 @@ impl Ends {
             Output::Loudness { at, levels } => self.sink.take_levels(at, levels),
             Output::Report(CallFact::Timeline(timeline)) => {
                 self.page.keep_history(&timeline, std::mem::take(&mut self.media));
+                #[cfg(feature = "otel")]
+                {
+                    self.timeline = Some(timeline);
+                }
             }
             Output::Report(fact) => self.page.report(&fact, clock.now()),
             Output::Leg(leg, order) => self.carry_out_on(leg, order),
@@ -210,6 +221,15 @@ impl Ends {
         self.phone.poll_write(cx, now);
         let _ = self.succession.poll_leaving(cx, now);
         let _ = self.legs.poll_commands(cx);
+    }
+
+    /// Leaves what a trace of the call is made of, where one is wanted.
+    #[cfg(feature = "otel")]
+    pub(super) fn leave_trace(&mut self, record: Box<CallRecord>) {
+        if self.exchange.config().otel.is_some() {
+            let timeline = self.timeline.take();
+            self.exchange.traces.offer(EndedTrace { record, timeline });
+        }
     }
 
     /// Finishes the closing handshakes of the WebSockets, within [`CLOSE_TIMEOUT`]; the vendor's begins when `files`

@@ -64,6 +64,9 @@ pub struct Exchange {
     pub sip: Option<Arc<SipAgent>>,
     /// What became of the questions to CONFIG_APIs.
     pub config_api: Arc<ConfigApiMeter>,
+    /// Where calls leave what traces are made of.
+    #[cfg(feature = "otel")]
+    pub traces: Arc<crate::jobs::Traces>,
     /// What became of the deliveries of callbacks.
     pub callbacks: Arc<CallbackMeter>,
     /// What became of the attempts at extractions.
@@ -151,6 +154,8 @@ impl Exchange {
             sip,
             toll: TollGuard::default(),
             config_api: Arc::default(),
+            #[cfg(feature = "otel")]
+            traces: Arc::default(),
             callbacks: Arc::default(),
             extractions: Arc::default(),
             tasks,

@@ -6,6 +6,7 @@
 mod agent;
 mod extensions;
 mod http;
+mod otel;
 mod outbound;
 mod recording;
 mod transfers;
@@ -62,6 +63,7 @@ const TABLES: &[&[Declaration]] = &[
     agent::KEYS,
     AFTER_BOTS,
     recording::KEYS,
+    otel::KEYS,
 ];
 
 const fn length(tables: &[&[Declaration]]) -> usize {

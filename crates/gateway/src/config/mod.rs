@@ -35,6 +35,7 @@ mod log;
 mod mapping;
 mod network;
 mod numbers;
+mod otel;
 mod outbound;
 mod print;
 mod problem;
@@ -86,6 +87,7 @@ pub use log::{Levels, Log, LogFormat};
 pub use mapping::CUSTOM;
 pub use network::{Network, admits};
 pub use numbers::{Fallback, Number, NumberPattern, Taker};
+pub use otel::Otel;
 pub use outbound::{Outbound, OutboundFallback, RING_MAX, is_dialable};
 pub use print::{ShownKey, to_toml};
 pub use problem::{Place, Problem, Problems, Refusal};
@@ -153,6 +155,8 @@ pub struct Config {
     pub egress: Egress,
     /// Where calls are told of.
     pub callbacks: Callbacks,
+    /// Where traces of calls go, if anywhere.
+    pub otel: Option<Otel>,
 }
 
 /// A bot that a name leads to.
@@ -293,6 +297,7 @@ impl Config {
         let egress = Egress::read(&root.section("egress"));
         let recording = Recording::read(&root.section("recording"), &root.section("storage"));
         let callbacks = Callbacks::read(&root.section("callbacks"));
+        let otel = Otel::read(&root.section("otel"));
         let mut taken = Taken::default();
         taken.extend(http.iter().map(|http| Socket::tcp(http.listen, &http_section, "listen")));
         taken.extend(sip.iter().flat_map(|sip| sip.sockets(&sip_section)));
@@ -320,6 +325,7 @@ impl Config {
             recording: recording?,
             egress: egress?,
             callbacks: callbacks?,
+            otel: otel?,
         })
     }
 }

@@ -73,6 +73,8 @@ pub fn render(exchange: &Exchange, sip: &SipCounters, requests: &RequestCounts) 
     page.trunks(&exchange.trunk_lines.statuses());
     page.callbacks(&exchange.callbacks);
     page.extractions(&exchange.extractions);
+    #[cfg(feature = "otel")]
+    page.traces(exchange.traces.outcomes());
     page.head("patchcord_draining", "gauge", "Whether new calls are refused because of a stop.");
     page.value("patchcord_draining", "", f64::from(u8::from(exchange.registry.is_draining())));
     page.requests(requests);
@@ -387,6 +389,15 @@ impl Page {
         let name = "patchcord_extractions_under_way";
         self.head(name, "gauge", "Calls at whose fields somebody works at this moment.");
         self.value(name, "", meter.under_way() as f64);
+    }
+
+    #[cfg(feature = "otel")]
+    fn traces(&mut self, outcomes: [(&'static str, u64); 3]) {
+        let name = "patchcord_traces_total";
+        self.head(name, "counter", "Traces of ended calls, by what became of them.");
+        for (outcome, count) in outcomes {
+            self.value(name, &format!("{{outcome=\"{outcome}\"}}"), count as f64);
+        }
     }
 
     fn counter(&mut self, name: &str, help: &str, value: f64) {

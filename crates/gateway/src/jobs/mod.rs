@@ -8,6 +8,8 @@ mod signature;
 mod status_callback;
 mod status_event;
 mod stored_event;
+#[cfg(feature = "otel")]
+mod traces;
 mod transfer_fields;
 
 pub use callback_meter::CallbackMeter;
@@ -17,4 +19,6 @@ pub use signature::Signed;
 pub use status_callback::{Courier, UNDER_WAY_MAX, UNDER_WAY_PER_RECEIVER_MAX};
 pub use status_event::{StatusEvent, TransferResult};
 pub use stored_event::body as event_body;
+#[cfg(feature = "otel")]
+pub use traces::{EndedTrace, TraceExporter, Traces};
 pub use transfer_fields::{LegFields, TransferFields};
