@@ -11,9 +11,9 @@ use std::time::Duration;
 use patchcord_core::agent::is_agent;
 use patchcord_core::call::{LegNo, LegOrder, Output};
 use patchcord_core::dialect::{Wire, WireClass};
-use patchcord_core::vocabulary::{CallFact, CallRecord, Moment};
 #[cfg(feature = "otel")]
 use patchcord_core::vocabulary::Timeline;
+use patchcord_core::vocabulary::{CallFact, CallRecord, Moment};
 use tokio::sync::oneshot;
 use tracing::info;
 

@@ -8,6 +8,7 @@ mod description;
 mod events;
 mod extraction;
 mod keys;
+mod metrics;
 mod place;
 mod recordings;
 mod sessions;

@@ -389,6 +389,7 @@ fn uncommented(example: &str) -> String {
         "PATCHCORD_KEY",
         "EXT_101",
         "S3_SECRET_KEY",
+        "OTEL_TOKEN",
     ];
     variables.iter().fold(text, |text, name| text.replace(&format!("${{{name}}}"), "0123456789abcdef"))
 }

@@ -152,6 +152,8 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "extensions[1].number",
         "already",
     ),
+    ("[otel]\nendpoint = \"localhost:4318\"", "otel.endpoint", "does not begin with http"),
+    ("[otel]\nendpoint = \"http://a.example/?key=1\"", "otel.endpoint", "without a query"),
     ("[callbacks]\nurl = \"x\"", "callbacks.url", "does not begin with http"),
     ("[callbacks]\nsecret = \"short\"", "callbacks.secret", "can be guessed"),
     ("[flows.x]\nsteps = []", "flows.x.steps", "without steps"),
