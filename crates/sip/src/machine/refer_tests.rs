@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails by panicking")]
 
-use super::tests::{Bench, SDP, inbound, place, response};
+use super::tests::{Bench, inbound, place, response};
 use super::*;
 
 fn notify(cseq: u32, tag: &str, state: &str, frag: &str) -> String {
