@@ -3,7 +3,7 @@
 //! The database is the queue. What is under way here is known nowhere else: after a crash it is simply due again.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -48,7 +48,7 @@ pub(super) async fn work_off<W: DueWork>(mut work: W, stop: CancellationToken) {
     let mut commits = work.store().commits();
     loop {
         commits.mark_unchanged();
-        let wait = match work.start_due(&mut under_way).await {
+        let wait = match look(&mut work, &mut under_way).await {
             Ok(next) => {
                 let wait = next.map_or(IDLE, |at| Duration::from_millis(at.saturating_sub(unix_ms())));
                 // One that is due and under way would have us look at once, again and again.
@@ -77,6 +77,27 @@ pub(super) async fn work_off<W: DueWork>(mut work: W, stop: CancellationToken) {
     let rest = async { while under_way.next().await.is_some() {} };
     // What does not end is due again at the next start.
     let _ = tokio::time::timeout(STOP_PATIENCE, rest).await;
+}
+
+/// Starts what is due, and lets what is under way go on meanwhile: an attempt may have been given the connection that
+/// the look into the table waits for.
+async fn look<W: DueWork>(
+    work: &mut W,
+    under_way: &mut UnderWay<W::Done>,
+) -> Result<Option<u64>, StoreError> {
+    let (mut fresh, mut ended) = (UnderWay::new(), Vec::new());
+    let started = {
+        let mut starting = pin!(work.start_due(&mut fresh));
+        loop {
+            tokio::select! {
+                started = &mut starting => break started,
+                Some(done) = under_way.next() => ended.push(done),
+            }
+        }
+    };
+    under_way.extend(fresh);
+    ended.into_iter().for_each(|done| work.end(done));
+    started
 }
 
 /// Writes down what became of an attempt, however long that takes: due again, it would be made as fast as it can be.

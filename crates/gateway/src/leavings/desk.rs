@@ -57,7 +57,7 @@ pub struct Desk {
     figures: Arc<LeavingsFigures>,
     backlog: VecDeque<Job>,
     /// What came for a call whose files are being written.
-    behind: HashMap<Box<str>, Job>,
+    behind: HashMap<Box<str>, Vec<Job>>,
     busy: HashSet<Box<str>>,
     sweep_at: Option<Instant>,
 }
@@ -214,10 +214,10 @@ impl Desk {
     /// Begins a job, unless one for the same call is under way: then it stands behind that one.
     fn begin(&mut self, job: Job) -> Option<Work> {
         if !self.busy.insert(job.call_id.clone()) {
-            let call_id = job.call_id.clone();
-            // A file that is to be written anew is so once, whoever asks for it how often.
-            if job.done.is_some() || !self.behind.contains_key(&call_id) {
-                self.behind.insert(call_id, job);
+            let behind = self.behind.entry(job.call_id.clone()).or_default();
+            // A file that is to be written anew is so once, however often it is asked for, unless somebody waits for it.
+            if job.done.is_some() || behind.is_empty() {
+                behind.push(job);
             }
             return None;
         }
@@ -234,7 +234,7 @@ impl Desk {
         match outcome {
             Outcome::Wrote { job, result } => {
                 self.busy.remove(&job.call_id);
-                self.backlog.extend(self.behind.remove(&job.call_id));
+                self.backlog.extend(self.behind.remove(&job.call_id).into_iter().flatten());
                 if self.count(&job, result) {
                     job.over();
                 }

@@ -1,7 +1,7 @@
 //! Seed 001 by its checklist: a foreign vendor streams a call, a foreign engine talks, and what is left of the call is
 //! there when the vendor is closed, however the call ends.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -173,11 +173,21 @@ async fn a_sip_call_to_an_agent_leaves_files_by_our_own_id() {
 }
 
 #[tokio::test]
-async fn after_kill_9_in_the_midst_of_agents_calls_each_has_its_files_and_its_record() {
+async fn after_kill_9_in_the_midst_of_agents_calls_each_has_its_files_its_record_and_one_webhook_id() {
     let count = if is_long() { 50 } else { 10 };
     let folder = Folder::new("agent-kill9");
     let engine = Engine::start(&folder, "engine", &[]).await;
-    let settings = dealer("dealer", &engine);
+    let down = folder.file("down");
+    std::fs::File::create(&down).unwrap();
+    let receiver = [peer("python/callback_receiver.py").display().to_string()];
+    let options = ["--secret", SECRET, "--down", &down].map(str::to_owned);
+    let python = peer(".venv/bin/python");
+    let mut receiver = Program::start("receiver", python, receiver.iter().chain(&options), folder.path());
+    let port = receiver.line_after("LISTENING ", Duration::from_secs(20)).await;
+    let settings = format!(
+        "{}webhook = {{ url = \"http://127.0.0.1:{port}/ok/agents\", secret = \"{SECRET}\" }}\n",
+        dealer("dealer", &engine)
+    );
     let gateway = Gateway::start(folder.path(), &settings).await;
     let url = gateway.ws_url("/ws/ozonetel/dealer");
     let calls = count.to_string();
@@ -201,7 +211,27 @@ async fn after_kill_9_in_the_midst_of_agents_calls_each_has_its_files_and_its_re
     }
     let data = folder.path().join("patchcord-data");
     assert_eq!((files(&data.join("transcripts")).len(), files(&data.join("calls")).len()), (count, count));
+
+    std::fs::remove_file(&down).unwrap();
+    let mut ids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    while ids.len() < count {
+        note(&mut ids, &receiver.json_after("GOT ", Duration::from_secs(60)).await);
+    }
     assert!(gateway.stop().await.success());
+    receiver.terminate();
+    let (rest, _) = receiver.finish(Duration::from_secs(10)).await;
+    for line in rest.iter().filter_map(|line| line.strip_prefix("GOT ")) {
+        note(&mut ids, &serde_json::from_str(line).unwrap());
+    }
+    let called: BTreeSet<_> = said.iter().map(|(id, _)| id).collect();
+    assert_eq!(ids.keys().collect::<BTreeSet<_>>(), called);
+    assert!(ids.values().all(|ids| ids.len() == 1), "a call has several ids: {ids:?}");
+}
+
+/// Keeps the id under which a call was told of.
+fn note(ids: &mut BTreeMap<String, BTreeSet<String>>, got: &Value) {
+    let (call, id) = (got["call_id"].as_str().unwrap(), got["id"].as_str().unwrap());
+    ids.entry(call.to_owned()).or_default().insert(id.to_owned());
 }
 
 /// What was said so far in each of `count` calls, once each is in the midst of its conversation.
@@ -238,6 +268,9 @@ async fn judge_survivor(folder: &Folder, gateway: &Gateway, ucid: &str, said: &[
     assert!(left.calls[0].1["duration_ms"].as_u64().unwrap() >= last_word, "it ended before its last word");
     left.fit_their_schemas(folder).await;
 }
+
+/// What webhooks are signed with.
+const SECRET: &str = "whsec_0123456789abcdef0123456789abcdef";
 
 /// A speech engine that talks by the clock.
 struct Engine {
