@@ -8,7 +8,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use boon::{Compiler, SchemaIndex, Schemas, UrlLoader, ValidationError};
+use boon::{CompileError, Compiler, SchemaIndex, Schemas, UrlLoader, ValidationError};
 use serde_json::{Map, Value, json};
 
 use super::agent::ObjectSchema;
@@ -134,12 +134,13 @@ impl UrlLoader for Nowhere {
 fn compile(schema: &Value) -> Result<(Schemas, SchemaIndex), Refusal> {
     let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
     compiler.use_loader(Box::new(Nowhere));
-    let added = compiler.add_resource(PLACE, schema.clone());
-    let compiled = added.and_then(|()| compiler.compile(PLACE, &mut schemas));
-    compiled.map(|index| (schemas, index)).map_err(|error| {
+    let refusal = |error: CompileError| {
         let what = format!("{error:#}").replace(PLACE, "").replace('\n', " ");
         Refusal::new(format!("the schema cannot be: {what}"), CURE)
-    })
+    };
+    compiler.add_resource(PLACE, schema.clone()).map_err(refusal)?;
+    let index = compiler.compile(PLACE, &mut schemas).map_err(refusal)?;
+    Ok((schemas, index))
 }
 
 /// Which properties of an object may be missing.

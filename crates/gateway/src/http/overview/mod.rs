@@ -212,7 +212,7 @@ fn ends(day: &[BotTally]) -> Vec<Ends> {
         calls,
     };
     let mut ends: Vec<_> = sums.into_iter().map(end).collect();
-    ends.sort_by(|a, b| b.calls.cmp(&a.calls));
+    ends.sort_by_key(|entry| std::cmp::Reverse(entry.calls));
     ends
 }
 
@@ -239,7 +239,7 @@ fn bots(day: &[BotTally], times: &[(String, u64)]) -> Vec<BotDay> {
             }
         })
         .collect();
-    bots.sort_by(|a, b| b.calls.cmp(&a.calls));
+    bots.sort_by_key(|entry| std::cmp::Reverse(entry.calls));
     bots.truncate(BOTS_MAX);
     bots
 }
