@@ -5,6 +5,7 @@ pub mod deliveries;
 pub mod extractions;
 mod faults;
 pub mod ground;
+pub mod overview;
 pub mod pace;
 mod restart;
 pub mod talk;

@@ -12,7 +12,7 @@ use super::ask;
 use super::folder::Folder;
 use super::program::Program;
 use crate::store::ground::{Ground, ended, new_call};
-use crate::store::{calls, deliveries, extractions, pace, talk};
+use crate::store::{calls, deliveries, extractions, overview, pace, talk};
 
 /// A running PostgreSQL; it ends with its owner.
 pub struct Postgresql {
@@ -107,12 +107,8 @@ fn as_user(program: &Path) -> Command {
 #[tokio::test]
 async fn the_whole_suite_of_the_store_holds_on_postgresql() {
     let server = Postgresql::start("suite").await;
-    let cases = calls::CASES
-        .iter()
-        .chain(deliveries::CASES)
-        .chain(pace::CASES)
-        .chain(talk::CASES)
-        .chain(extractions::CASES);
+    let stored = calls::CASES.iter().chain(deliveries::CASES).chain(overview::CASES);
+    let cases = stored.chain(pace::CASES).chain(talk::CASES).chain(extractions::CASES);
     for (number, (name, case)) in cases.enumerate() {
         eprintln!("{name}");
         let database = server.database(&format!("suite_{number}")).await;
