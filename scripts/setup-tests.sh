@@ -40,7 +40,7 @@ command -v npm >/dev/null || missing="$missing npm"
 # shellcheck disable=SC2086
 [ -z "$missing" ] || apt_install $missing
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || die "python3 is too old: 3.11 or newer is needed"
-node -e 'process.exit(+process.versions.node.split(".")[0] < 18 ? 1 : 0)' || die "node is too old: 18 or newer is needed"
+node -e 'process.exit(+process.versions.node.split(".")[0] < 20 ? 1 : 0)' || die "node is too old: 20 or newer is needed"
 
 # 2. Python: peers/.venv, exactly what python/requirements.txt pins. The stamp is a copy of it.
 if ! cmp -s python/requirements.txt .venv/stamp || ! .venv/bin/python -c 'import av, jsonschema, numpy, pydantic, schemathesis, websockets' 2>/dev/null; then

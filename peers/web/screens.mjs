@@ -49,6 +49,11 @@ export const screens = [
       await page.keyboard.press("Control+A");
       await page.keyboard.press("Delete");
       await page.locator("tbody .who").first().waitFor();
+      await page.getByRole("button", { name: /^Listen to the call/ }).first().focus();
+      await page.keyboard.press("Enter");
+      await expectText(page, "dialog[open] [role=status]", "Listening");
+      await page.keyboard.press("Escape");
+      await page.locator("dialog[open]").waitFor({ state: "detached" });
       await page.getByRole("button", { name: /^Transfer the call/ }).first().focus();
       await page.keyboard.press("Enter");
       await expectText(page, "dialog[open] pre", "/transfer");
@@ -163,7 +168,10 @@ export const screens = [
     path: () => "/deliveries",
     ready: "tbody td button",
     async use(page) {
-      await page.getByLabel("Given up", { exact: true }).check();
+      await page.getByRole("radio", { name: "Extractions" }).check();
+      await expectText(page, "main", "No fields were to be taken yet");
+      await page.getByRole("radio", { name: "Callbacks" }).check();
+      await page.getByRole("radio", { name: "Given up" }).check();
       await page.waitForFunction(() => location.hash.includes("state=dead"));
       await page.locator("tbody tr.marked").first().waitFor();
       await page.locator("tbody td button").first().focus();

@@ -48,3 +48,27 @@ export class SampleJoiner {
     return Int16Array.from({ length: count }, (_, at) => view.getInt16(at * 2, true));
   }
 }
+
+/** Takes stereo apart: 16-bit little-endian samples in turn, in messages of any size. */
+export class Sides {
+  #rest = new Uint8Array(0);
+
+  /** The left and the right of what has come whole. */
+  push(bytes: Uint8Array): [Int16Array<ArrayBuffer>, Int16Array<ArrayBuffer>] {
+    const all = new Uint8Array(this.#rest.length + bytes.length);
+    all.set(this.#rest);
+    all.set(bytes, this.#rest.length);
+    const pairs = Math.floor(all.length / BYTES_PER_PAIR);
+    const view = new DataView(all.buffer);
+    const [left, right] = [new Int16Array(pairs), new Int16Array(pairs)];
+    for (let at = 0; at < pairs; at += 1) {
+      left[at] = view.getInt16(at * BYTES_PER_PAIR, true);
+      right[at] = view.getInt16(at * BYTES_PER_PAIR + 2, true);
+    }
+    this.#rest = all.slice(pairs * BYTES_PER_PAIR);
+    return [left, right];
+  }
+}
+
+/** A sample of each side. */
+const BYTES_PER_PAIR = 4;
