@@ -103,4 +103,4 @@ const SETTINGS: &str = "\
 [[trunks]]\nname = \"carrier\"\nhost = \"127.0.0.1\"\nport = 9\ntransport = \"udp\"\nallow = [\"91*\"]\n";
 
 /// How long the browser may take for all of it.
-const BROWSER_MAX: Duration = Duration::from_secs(240);
+const BROWSER_MAX: Duration = Duration::from_secs(280);
