@@ -5,16 +5,18 @@
 import { readFileSync } from "node:fs";
 import { WebSocketServer } from "ws";
 
-const script = JSON.parse(readFileSync(process.argv[2], "utf8")); // [{ caller, bot, audio_ms, think_ms }]
+const script = JSON.parse(readFileSync(process.argv[2], "utf8")); // [{ caller, bot, audio_ms, think_ms, breaks_after_ms? }]
 const STARTS = 60, ENDS = 400; // loudness, silence that make a beginning, an end, in ms
 const level = (turn) => 4000 + 2000 * turn;
-const verdict = { truncated: {}, sent: {}, problems: [], cancelled: 0 };
+const verdict = { truncated: {}, sent: {}, problems: [], cancelled: 0, sessions: 0, remembered: [] };
+let turns = 0;
 
 class Session {
   constructor(socket) {
-    Object.assign(this, { socket, rate: 24, turn: 0, loud: 0, quiet: 0, speaks: false, active: null });
+    verdict.sessions++;
+    Object.assign(this, { socket, rate: 24, loud: 0, quiet: 0, speaks: false, active: null });
     socket.on("message", (text) => this.hear(JSON.parse(text)));
-    socket.on("close", () => console.log(`VERDICT ${JSON.stringify(verdict)}`));
+    socket.on("close", () => turns === script.length && console.log(`VERDICT ${JSON.stringify(verdict)}`));
     this.say("session.created", { session: { type: "realtime", object: "realtime.session", id: "sess_1", model: "by-script" } });
   }
 
@@ -34,6 +36,9 @@ class Session {
         break;
       case "conversation.item.truncate":
         this.truncate(message);
+        break;
+      case "conversation.item.create":
+        verdict.remembered.push(`${message.item.role}: ${message.item.content[0].text}`);
         break;
       default:
         verdict.problems.push(`unexpected ${message.type}`);
@@ -61,7 +66,7 @@ class Session {
 
   begins() {
     this.speaks = true;
-    this.say("input_audio_buffer.speech_started", { audio_start_ms: 0, item_id: `caller_${this.turn}` });
+    this.say("input_audio_buffer.speech_started", { audio_start_ms: 0, item_id: `caller_${turns}` });
     if (this.active !== null) {
       verdict.cancelled++;
       this.finish("cancelled");
@@ -70,7 +75,7 @@ class Session {
 
   ends() {
     this.speaks = false;
-    const turn = this.turn++, line = script[turn], item_id = `caller_${turn}`;
+    const turn = turns++, line = script[turn], item_id = `caller_${turn}`;
     if (!line) return verdict.problems.push("a turn that is not in the script");
     this.say("input_audio_buffer.speech_stopped", { audio_end_ms: 0, item_id });
     this.say("input_audio_buffer.committed", { item_id, previous_item_id: null });
@@ -92,6 +97,8 @@ class Session {
     this.say("response.output_audio_transcript.done", { ...place, transcript: line.bot });
     // A response of an engine is over long before it was heard; the caller's speech then cuts off what is heard, not what is made.
     setTimeout(() => this.active === response_id && this.finish("completed"), 200);
+    // An engine that is gone says no goodbye.
+    if (line.breaks_after_ms) setTimeout(() => this.socket._socket.resetAndDestroy(), line.breaks_after_ms);
   }
 
   finish(status) {

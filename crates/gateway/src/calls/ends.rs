@@ -130,7 +130,7 @@ impl Ends {
             Output::Queue(order) => self.reread |= self.queue.obey(&order, clock.now()),
             Output::RunTool(call) => {
                 let agent = self.bot.bot().and_then(|bot| bot.agent.as_deref());
-                self.tools.begin(&self.exchange, agent, self.page.call_id(), call);
+                self.tools.begin(&self.exchange.egress, agent, self.page.call_id(), call);
                 self.reread = true;
             }
             Output::Ended(record) => self.record = Some(record),

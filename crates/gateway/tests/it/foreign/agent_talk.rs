@@ -11,9 +11,11 @@ use super::gateway::Gateway;
 use super::peer;
 use super::program::Program;
 
+type Turn = (&'static str, &'static str, u64, u64, u64);
+
 /// The caller's words, the bot's, its audio in milliseconds, how long it thinks, and after how much of it the next caller
 /// cuts it off.
-const SCRIPT: [(&str, &str, u64, u64, u64); 10] = [
+const SCRIPT: [Turn; 10] = [
     ("good morning", "good morning this is the dealer how can I help you", 2_000, 200, 0),
     ("which cars are there", "there are red ones and blue ones and green ones", 3_000, 150, 900),
     ("only the blue", "the blue one costs a lot of money to most people", 1_600, 250, 0),
@@ -29,32 +31,7 @@ const SCRIPT: [(&str, &str, u64, u64, u64); 10] = [
 #[tokio::test]
 async fn ten_turns_with_four_interruptions_are_told_to_engine_and_transcript_as_the_vendor_heard_them() {
     let folder = Folder::new("agent-talk");
-    let engine_lines: Vec<Value> = SCRIPT
-        .iter()
-        .map(|(caller, bot, audio_ms, think_ms, _)| {
-            json!({ "caller": caller, "bot": bot, "audio_ms": audio_ms, "think_ms": think_ms })
-        })
-        .collect();
-    let vendor_lines: Vec<Value> =
-        SCRIPT.iter().map(|(.., cut)| json!({ "speaks_ms": 700, "cut_after_ms": cut })).collect();
-    std::fs::write(folder.file("engine.json"), json!(engine_lines).to_string()).unwrap();
-    std::fs::write(folder.file("vendor.json"), json!(vendor_lines).to_string()).unwrap();
-    let script = |name: &str| peer(&format!("node/{name}")).display().to_string();
-    let lines = |name: &str| folder.file(name);
-    let mut engine =
-        Program::start("engine", "node", [script("engine_script.mjs"), lines("engine.json")], folder.path());
-    let port = engine.line_after("LISTENING ", Duration::from_secs(20)).await;
-    let settings = format!(
-        "[bots.dealer]\ndialect = \"openai-realtime\"\nurl = \"ws://127.0.0.1:{port}/v1/realtime\"\n\
-         model = \"by-script\"\ninstructions = \"Sell cars.\"\n"
-    );
-    let gateway = Gateway::start(folder.path(), &settings).await;
-    let url = gateway.ws_url("/ws/ozonetel/dealer");
-    let arguments = [script("vendor_script.mjs"), lines("vendor.json"), url];
-    let mut vendor = Program::start("vendor", "node", arguments, folder.path());
-    let heard = vendor.json_after("VERDICT ", Duration::from_secs(120)).await;
-    let told = engine.json_after("VERDICT ", Duration::from_secs(20)).await;
-    assert_eq!((&heard["problems"], &told["problems"]), (&json!([]), &json!([])), "{heard} {told}");
+    let (gateway, heard, told) = talk(&folder, &SCRIPT, None).await;
     let record = gateway.record("phone_leg_id", "SCRIPT-1").await.unwrap();
     let call_id = record["call_id"].as_str().unwrap();
     let transcript = ask::json(gateway.http, &format!("/calls/{call_id}/transcript"));
@@ -77,6 +54,63 @@ async fn ten_turns_with_four_interruptions_are_told_to_engine_and_transcript_as_
     }
     check_response_times(&heard, &record);
     assert!(gateway.stop().await.success());
+}
+
+#[tokio::test]
+async fn an_engine_that_breaks_off_while_it_is_heard_is_followed_by_itself_and_the_caller_misses_nothing() {
+    let folder = Folder::new("agent-breaks");
+    let script = [SCRIPT[0], SCRIPT[2], SCRIPT[7]];
+    let (gateway, heard, told) = talk(&folder, &script, Some(1)).await;
+    assert_eq!(told["sessions"], 2, "{told}");
+    let remembered = json!([
+        "user: good morning",
+        format!("assistant: {}", script[0].1),
+        "user: only the blue",
+        format!("assistant: {}", script[1].1)
+    ]);
+    assert_eq!(told["remembered"], remembered, "{told}");
+    for (at, (_, _, audio_ms, ..)) in script.iter().enumerate() {
+        let received = heard["received_ms"][at.to_string()].as_f64().unwrap_or_default();
+        assert!((received - *audio_ms as f64).abs() <= 20.0, "turn {at}: {received} of {audio_ms}");
+    }
+    let record = gateway.record("phone_leg_id", "SCRIPT-1").await.unwrap();
+    assert_eq!(record["cause"]["reason"], "caller_hung_up", "{record}");
+    assert!(gateway.stop().await.success());
+}
+
+/// Has both ends talk by the script, which tells of the call and of what each heard; the engine breaks off in that turn.
+async fn talk(folder: &Folder, turns: &[Turn], breaks_in: Option<usize>) -> (Gateway, Value, Value) {
+    let engine_lines: Vec<Value> = turns
+        .iter()
+        .enumerate()
+        .map(|(at, (caller, bot, audio_ms, think_ms, _))| {
+            let breaks = if breaks_in == Some(at) { 600 } else { 0 };
+            json!({
+                "caller": caller, "bot": bot, "audio_ms": audio_ms, "think_ms": think_ms, "breaks_after_ms": breaks
+            })
+        })
+        .collect();
+    let vendor_lines: Vec<Value> =
+        turns.iter().map(|(.., cut)| json!({ "speaks_ms": 700, "cut_after_ms": cut })).collect();
+    std::fs::write(folder.file("engine.json"), json!(engine_lines).to_string()).unwrap();
+    std::fs::write(folder.file("vendor.json"), json!(vendor_lines).to_string()).unwrap();
+    let script = |name: &str| peer(&format!("node/{name}")).display().to_string();
+    let lines = |name: &str| folder.file(name);
+    let mut engine =
+        Program::start("engine", "node", [script("engine_script.mjs"), lines("engine.json")], folder.path());
+    let port = engine.line_after("LISTENING ", Duration::from_secs(20)).await;
+    let settings = format!(
+        "[bots.dealer]\ndialect = \"openai-realtime\"\nurl = \"ws://127.0.0.1:{port}/v1/realtime\"\n\
+         model = \"by-script\"\ninstructions = \"Sell cars.\"\n"
+    );
+    let gateway = Gateway::start(folder.path(), &settings).await;
+    let url = gateway.ws_url("/ws/ozonetel/dealer");
+    let arguments = [script("vendor_script.mjs"), lines("vendor.json"), url];
+    let mut vendor = Program::start("vendor", "node", arguments, folder.path());
+    let heard = vendor.json_after("VERDICT ", Duration::from_secs(120)).await;
+    let told = engine.json_after("VERDICT ", Duration::from_secs(20)).await;
+    assert_eq!((&heard["problems"], &told["problems"]), (&json!([]), &json!([])), "{heard} {told}");
+    (gateway, heard, told)
 }
 
 /// The record's answers are those that the vendor measured, in the middle within 20 ms.
