@@ -10,7 +10,8 @@ const ucid = "SCRIPT-1";
 const ws = new WebSocket(process.argv[3]);
 const frame = (value) => JSON.stringify({ event: "media", type: "media", ucid, data: { samples: Array.from({ length: 80 }, (_, i) => Math.round(value * Math.sin((2 * Math.PI * 300 * i) / 8000))), bitsPerSample: 16, sampleRate: 8000, channelCount: 1, numberOfFrames: 80, type: "data" } });
 const LOUD = frame(9000), SILENT = frame(0);
-const verdict = { received_ms: {}, response_ms: {}, clears: 0, problems: [] };
+const verdict = { received_ms: {}, response_ms: {}, clears: 0, late_ms: 0, problems: [] };
+const late = []; // how late this program itself was woken, in ms
 let turn = -1, speaksUntil = 0, lastLoud = 0, firstHeard = 0, lastHeard = 0, leaving = false;
 
 function begins() {
@@ -34,9 +35,11 @@ function tick(now) {
 ws.on("open", () => {
   ws.send(JSON.stringify({ event: "start", ucid, type: "text" }));
   const began = performance.now();
-  let sent = 0;
+  let sent = 0, woken = began;
   setInterval(() => {
     const now = performance.now();
+    late.push(Math.max(0, now - woken - 5));
+    woken = now;
     for (; sent < (now - began) / 10 && ws.readyState === 1 && !leaving; sent++) {
       const isLoud = now < speaksUntil;
       ws.send(isLoud ? LOUD : SILENT);
@@ -69,6 +72,8 @@ ws.on("message", (text) => {
 });
 ws.on("error", (error) => verdict.problems.push(error.message));
 ws.on("close", (code) => {
+  late.sort((a, b) => a - b);
+  verdict.late_ms = Math.round(late[Math.floor(late.length * 0.95)] ?? 0);
   if (code !== 1000) verdict.problems.push(`closed with ${code}`);
   console.log(`VERDICT ${JSON.stringify(verdict)}`);
   process.exit(0);

@@ -123,5 +123,10 @@ fn check_response_times(heard: &Value, record: &Value) {
     // Of two edges that a busy machine delivers at once only the last is found.
     assert!(times["count"].as_u64().is_some_and(|count| count + 1 >= SCRIPT.len() as u64), "{times}");
     let told = times["p50"].as_f64().unwrap();
-    assert!(told >= outside[4] - 20.0 && told <= outside[5] + 20.0, "told {told}, outside {outside:?}");
+    // The vendor's own lateness, nothing on a quiet machine, is in what it measured, and the missing edge in the rank.
+    let near = 20.0 + heard["late_ms"].as_f64().unwrap();
+    assert!(
+        told >= outside[4] - near && told <= outside[5] + near,
+        "told {told} ± {near}, outside {outside:?}"
+    );
 }
