@@ -15,6 +15,10 @@ const reasons: Readonly<Record<string, Told>> = {
     says: "Ended by an operator",
     means: "Somebody ended it through the API, the command line or this dashboard.",
   },
+  transferred: {
+    says: "Connected by the caller's own carrier",
+    means: "The caller's own carrier connected it with whom the call was given to (REFER).",
+  },
   canceled: {
     says: "The caller gave up before the answer",
     means: "It rang too long for the caller, or was a mistake.",
