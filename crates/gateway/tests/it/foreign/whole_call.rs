@@ -152,7 +152,7 @@ fn beginning(id: &str, started_ms: u64) -> NewCall {
         bot_dialect: "openai-realtime".into(),
         started_ms,
         callback: CallbackAddress::Known(Some("https://crm.example.com/status".into())),
-        leaves_files: false,
+        leaves_files: true,
         custom_params: [("campaign".to_owned(), "<i>diwali</i>".to_owned())].into(),
     }
 }
