@@ -115,7 +115,7 @@ pub async fn begin(store: &Store, call_id: &str) {
 /// Says something in it: at even places the bot, at odd ones the caller.
 pub async fn says(store: &Store, call_id: &str, position: u32, text: &str) {
     let utterance = Utterance {
-        role: if position % 2 == 0 { Role::Bot } else { Role::Caller },
+        role: if position.is_multiple_of(2) { Role::Bot } else { Role::Caller },
         item: "item".into(),
         text: text.into(),
         start: Duration::ZERO,
