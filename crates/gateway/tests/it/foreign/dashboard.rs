@@ -55,14 +55,16 @@ async fn with_keys_a_browser_logs_in_sees_what_its_role_opens_and_logs_out() {
     assert!(gateway.stop().await.success());
 }
 
-async fn run(script: &str, arguments: &[&str], folder: &Folder) -> Value {
+/// Has a browser do what `script` says; gives its verdict.
+pub async fn run(script: &str, arguments: &[&str], folder: &Folder) -> Value {
     let script = peer(&format!("web/{script}.mjs"));
     let arguments = std::iter::once(script.to_str().unwrap()).chain(arguments.iter().copied());
     let mut browser = Program::start("browser", "node", arguments, folder.path());
     browser.json_after("VERDICT ", BROWSER_MAX).await
 }
 
-fn has_dashboard(gateway: &Gateway) -> bool {
+/// Whether the binary has the dashboard in it.
+pub fn has_dashboard(gateway: &Gateway) -> bool {
     let is_there = ask::get(gateway.http, "/theme.js").starts_with("HTTP/1.1 200");
     if !is_there {
         eprintln!("this binary was built without the dashboard");
@@ -86,7 +88,8 @@ async fn callers(gateway: &Gateway, folder: &Folder, count: usize) -> Vec<Progra
     callers
 }
 
-fn pictures(folder: &Folder) -> String {
+/// Where pictures are kept.
+pub fn pictures(folder: &Folder) -> String {
     let kept = std::env::var_os("PATCHCORD_PICTURES").map(PathBuf::from);
     kept.unwrap_or_else(|| folder.path().join("pictures")).display().to_string()
 }

@@ -49,6 +49,7 @@ mod sipp;
 mod sound;
 mod support_archive;
 mod sweep;
+mod talk_page;
 mod traces;
 mod transfers;
 mod vendor;
