@@ -268,8 +268,7 @@ impl Config {
         let bots: Vec<_> = bot_sections.iter().map(|(name, section)| Bot::read(name, section)).collect();
         let listener_sections = root.list_of_sections("listeners");
         let ivr = IvrMenu::read(&root.section("ivr"), &names);
-        let server = Server::read(&root.section("server"));
-        let log = Log::read(&root.section("log"));
+        let (server, log) = (Server::read(&root.section("server")), Log::read(&root.section("log")));
         let http_section = root.section("http");
         let http = Http::read(&http_section, &names);
         let behind_proxy = http.as_ref().is_some_and(|http| http.behind_proxy);
@@ -294,10 +293,9 @@ impl Config {
         let storage = Storage::read(&root.section("storage"));
         let outbound = Outbound::read(&root.section("outbound"));
         let transfers = Transfers::read(&root.section("transfers"));
-        let egress = Egress::read(&root.section("egress"));
+        let (otel, egress) = (Otel::read(&root.section("otel")), Egress::read(&root.section("egress")));
         let recording = Recording::read(&root.section("recording"), &root.section("storage"));
         let callbacks = Callbacks::read(&root.section("callbacks"));
-        let otel = Otel::read(&root.section("otel"));
         let mut taken = Taken::default();
         taken.extend(http.iter().map(|http| Socket::tcp(http.listen, &http_section, "listen")));
         taken.extend(sip.iter().flat_map(|sip| sip.sockets(&sip_section)));
