@@ -3,14 +3,15 @@
 // keeps what it plays and what the server recorded, for wavcheck.py.
 // usage: talk.mjs --url http://127.0.0.1:8080 --out FOLDER --microphone SOUND.wav [--seconds 10]
 import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { conclude, judge, openBrowser, openPage, options, themes, walk, widths } from "./browser.mjs";
 
 const { url: base, out, microphone, seconds = "10" } = options(process.argv.slice(2));
 const violations = [];
 const must = (isSo, text) => isSo || violations.push(text);
 await mkdir(out, { recursive: true });
-const browser = await openBrowser({ fakeMicrophone: microphone });
+// Chromium opens no file by a path with `..` in it.
+const browser = await openBrowser({ fakeMicrophone: resolve(microphone) });
 
 // Has the page keep what goes to the loudspeaker: what is connected to it is connected to a listener as well.
 function tap() {
