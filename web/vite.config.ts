@@ -32,7 +32,7 @@ function precompressed(): Plugin {
 /** `npm run dev` serves the sources and asks this server for everything else. */
 const server = process.env.PATCHCORD_URL ?? "http://127.0.0.1:8080";
 const resources =
-  "^/(session|overview|live|calls|events|callbacks|bots|numbers|trunks|extensions|health|ready|metrics|docs|openapi.json|talk/|ws)";
+  "^/(session|overview|live|calls|events|callbacks|extractions|bots|numbers|trunks|extensions|health|ready|metrics|docs|openapi.json|talk/|ws)";
 
 export default defineConfig({
   plugins: [svelte(), precompressed()],
