@@ -181,7 +181,7 @@ fn banner(config: &Config, places: &Places) {
     });
     talk(&paint(&format!("Patchcord {}", env!("CARGO_PKG_VERSION")), Ink::Bold));
     if let Some(http) = places.http {
-        talk(&format!("  look   http://{http}/   (/health /ready /metrics)"));
+        talk(&format!("  look   http://{http}/   talk to a bot: http://{http}/talk"));
         talk(&format!("  dial   sip:echo@{dial}   or parrot, ivr, dtmf, tone in the place of echo"));
         talk(&format!("  bots   vendors connect to ws://{http}/ws or ws://{http}/ws/DIALECT/BOT"));
     }
