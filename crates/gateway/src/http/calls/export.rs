@@ -36,7 +36,13 @@ enum Form {
         FilterParameters,
         ("format" = Option<String>, Query, description = "`csv`, or `json` for a list of what `GET /calls` shows; `csv` if not given", pattern = "^(csv|json)$"),
     ),
-    responses((status = 200, description = "The file", body = String, content_type = "text/csv"), ReadProblems),
+    responses(
+        (status = 200, description = "The file", content(
+            (String = "text/csv"),
+            (Vec<CallRow> = "application/json"),
+        )),
+        ReadProblems,
+    ),
 )]
 pub async fn export(State(api): State<Api>, mut query: Parameters) -> Result<Response, Problem> {
     let form = query.parsed("format", "csv or json", form)?.unwrap_or(Form::Csv);
