@@ -80,24 +80,29 @@ pub(super) async fn work_off<W: DueWork>(mut work: W, stop: CancellationToken) {
 }
 
 /// Starts what is due, and lets what is under way go on meanwhile: an attempt may have been given the connection that
-/// the look into the table waits for.
+/// the look into the table waits for. What ended meanwhile may have made room: then it looks again.
 async fn look<W: DueWork>(
     work: &mut W,
     under_way: &mut UnderWay<W::Done>,
 ) -> Result<Option<u64>, StoreError> {
-    let (mut fresh, mut ended) = (UnderWay::new(), Vec::new());
-    let started = {
-        let mut starting = pin!(work.start_due(&mut fresh));
-        loop {
-            tokio::select! {
-                started = &mut starting => break started,
-                Some(done) = under_way.next() => ended.push(done),
+    loop {
+        let (mut fresh, mut ended) = (UnderWay::new(), Vec::new());
+        let started = {
+            let mut starting = pin!(work.start_due(&mut fresh));
+            loop {
+                tokio::select! {
+                    started = &mut starting => break started,
+                    Some(done) = under_way.next() => ended.push(done),
+                }
             }
+        };
+        under_way.extend(fresh);
+        let has_room = !ended.is_empty();
+        ended.into_iter().for_each(|done| work.end(done));
+        if !has_room || started.is_err() {
+            return started;
         }
-    };
-    under_way.extend(fresh);
-    ended.into_iter().for_each(|done| work.end(done));
-    started
+    }
 }
 
 /// Writes down what became of an attempt, however long that takes: due again, it would be made as fast as it can be.
