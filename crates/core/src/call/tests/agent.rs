@@ -61,7 +61,10 @@ impl Dialect for WordsOfAnEngine {
         };
         let (kind, rest) = text.split_once(' ').unwrap_or((text, ""));
         let speech = match kind {
-            "clear" => return Ok(out.hear(CallCommand::Clear)),
+            "clear" => {
+                out.hear(CallCommand::Clear);
+                return Ok(());
+            }
             "item" => SpeechCommand::Item(rest.into()),
             "caller" if rest == "started" => SpeechCommand::Caller(SpeechEdge::Started),
             "caller" => SpeechCommand::Caller(SpeechEdge::Stopped),
