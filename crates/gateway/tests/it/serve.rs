@@ -59,6 +59,8 @@ impl Gateway {
         static NUMBER: AtomicU16 = AtomicU16::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("patchcord-serve-{}-{number}", std::process::id()));
+        // Numbers of processes come again, and what one that was killed left behind is not ours.
+        std::fs::remove_dir_all(&folder).ok();
         // Each process has a stretch of the range, each gateway a part of it.
         let first = 30_000 + (std::process::id() % 100) as u16 * 200 + number % 10 * 20;
         let head = format!(

@@ -13,6 +13,8 @@ impl Folder {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("patchcord-foreign-{name}-{}-{count}", std::process::id());
         let path = std::env::temp_dir().join(name);
+        // Numbers of processes come again, and what one that was killed left behind is not ours.
+        std::fs::remove_dir_all(&path).ok();
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
