@@ -169,7 +169,7 @@ export const screens = [
     ready: "tbody td button",
     async use(page) {
       await page.getByRole("radio", { name: "Extractions" }).check();
-      await expectText(page, "main", "No fields were to be taken yet");
+      await expectText(page, "tbody", "On its way");
       await page.getByRole("radio", { name: "Callbacks" }).check();
       await page.getByRole("radio", { name: "Given up" }).check();
       await page.waitForFunction(() => location.hash.includes("state=dead"));
