@@ -43,7 +43,7 @@ ws.on("open", () => {
     for (; sent < (now - began) / 10 && ws.readyState === 1 && !leaving; sent++) {
       const isLoud = now < speaksUntil;
       ws.send(isLoud ? LOUD : SILENT);
-      if (isLoud) lastLoud = now;
+      if (isLoud) lastLoud = now; // a frame is sent when it has been said
     }
     tick(now);
   }, 5);
@@ -66,7 +66,7 @@ ws.on("message", (text) => {
     lastHeard = now;
     if (firstHeard === 0) {
       firstHeard = now;
-      verdict.response_ms[turn] = Math.round(now - lastLoud - 10);
+      verdict.response_ms[turn] = Math.round(now - lastLoud);
     }
   }
 });

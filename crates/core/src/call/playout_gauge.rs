@@ -44,9 +44,9 @@ impl PlayoutGauge {
     pub(super) fn pulled(&mut self, frame: &[u8], pulled: Pulled, waiting: usize, now: Moment) {
         let end = now + self.leg.duration_of(frame.len());
         if let Some(until) = self.until.replace(end)
-            && now > until
+            && now - until >= self.leg.duration_of(frame.len())
         {
-            // A leg on demand is quiet between utterances.
+            // A leg on demand is quiet between utterances; less is a clock that was late.
             self.voice.skip(self.leg.samples_in(now - until), now);
         }
         if waiting > 0 {

@@ -90,9 +90,20 @@ impl VoiceActivity {
 
     /// Lets the time of `samples` pass in which nothing came: nobody spoke, and the line's noise is as it was.
     pub fn skip(&mut self, samples: u64, mut tell: impl FnMut(SpeechEdge)) {
-        self.position += samples;
-        (self.piece.count, self.piece.squares) = (0, 0);
-        self.judge(0.0, &mut tell);
+        let Piece { length, count, .. } = self.piece;
+        let begun = samples.min(length - count);
+        self.position += begun;
+        self.piece.count += begun;
+        if self.piece.count == length {
+            let energy = self.close_piece();
+            self.judge(energy, &mut tell);
+            // Of a long silence no piece is looked at by itself.
+            let (whole, rest) = ((samples - begun) / length, (samples - begun) % length);
+            self.position += whole * length;
+            self.pass(whole, &mut tell);
+            self.position += rest;
+            self.piece.count = rest;
+        }
     }
 
     /// Whether somebody speaks, or has paused for less than [`SPEECH_PAUSE_MAX`].
@@ -134,13 +145,19 @@ impl VoiceActivity {
             self.position += now.len() as u64;
             audio = later;
             if self.piece.count == self.piece.length {
-                let energy = self.piece.squares as f32 / self.piece.length as f32 / FULL_SCALE_SQUARED;
-                (self.piece.count, self.piece.squares) = (0, 0);
+                let energy = self.close_piece();
                 self.loudest = self.loudest.max(energy);
                 self.floor.take(energy);
                 self.judge(energy, tell);
             }
         }
+    }
+
+    /// The energy of the piece that is full.
+    fn close_piece(&mut self) -> f32 {
+        let energy = self.piece.squares as f32 / self.piece.length as f32 / FULL_SCALE_SQUARED;
+        (self.piece.count, self.piece.squares) = (0, 0);
+        energy
     }
 
     /// Decides on what was heard up to this position.
@@ -157,8 +174,17 @@ impl VoiceActivity {
                     self.state = State::Speaking { until: self.position };
                 }
             }
-            State::Quiet { loud, .. } => *loud = loud.saturating_sub(1),
             State::Speaking { until } if energy > floor * GOES_ON_ABOVE => *until = self.position,
+            State::Quiet { .. } | State::Speaking { .. } => self.pass(1, tell),
+        }
+    }
+
+    /// So many pieces up to this position were quiet.
+    fn pass(&mut self, pieces: u64, tell: &mut impl FnMut(SpeechEdge)) {
+        match &mut self.state {
+            State::Quiet { loud, .. } => {
+                *loud = loud.saturating_sub(u32::try_from(pieces).unwrap_or(u32::MAX));
+            }
             State::Speaking { until } => {
                 let until = *until;
                 if self.position - until >= self.format.samples_in(SPEECH_PAUSE_MAX) {

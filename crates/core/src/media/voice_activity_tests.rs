@@ -120,6 +120,19 @@ fn the_end_is_told_four_hundred_milliseconds_behind_it_also_when_nothing_comes_a
 }
 
 #[test]
+fn moments_without_a_sound_between_frames_hold_no_beginning_back() {
+    let mut bytes = Vec::new();
+    encode_samples(MediaFormat::PCMU_8K, &[9_000; 480], &mut bytes);
+    let (mut activity, mut told) = (VoiceActivity::new(MediaFormat::PCMU_8K), Vec::new());
+    activity.skip(800, |edge| told.push(edge));
+    for frame in bytes.chunks(80) {
+        activity.hear(frame, |edge| told.push(edge));
+        activity.skip(2, |edge| told.push(edge));
+    }
+    assert_eq!(told, [SpeechEdge::Started { at: 800 }]);
+}
+
+#[test]
 fn digital_silence_is_told_from_the_quietest_line() {
     let mut activity = VoiceActivity::new(MediaFormat::PCMU_8K);
     activity.hear(&[0xFF; 8_000], |_| {});
@@ -136,6 +149,27 @@ proptest! {
         let samples = signal(8_000, &CALL, -26.0, -55.0);
         let whole = edges(MediaFormat::PCMU_8K, &samples, 60_000);
         prop_assert_eq!(edges(MediaFormat::PCMU_8K, &samples, chunk_ms), whole);
+    }
+
+    #[test]
+    fn time_is_skipped_alike_at_once_and_in_any_pieces(
+        ways in proptest::collection::vec((0u64..400, 0u64..4_000, 1u64..300), 1..20),
+    ) {
+        let format = MediaFormat::PCMU_8K;
+        let edges_of = |at_once: bool| {
+            let (mut activity, mut told) = (VoiceActivity::new(format), Vec::new());
+            for (heard, skipped, piece) in &ways {
+                activity.hear_samples(&vec![9_000; *heard as usize * 8], |edge| told.push(edge));
+                let mut left = *skipped;
+                while left > 0 {
+                    let now = if at_once { left } else { left.min(*piece) };
+                    activity.skip(now, |edge| told.push(edge));
+                    left -= now;
+                }
+            }
+            (told, activity.position(), activity.is_speaking())
+        };
+        prop_assert_eq!(edges_of(true), edges_of(false));
     }
 
     #[test]

@@ -34,14 +34,7 @@ impl DialledEnd {
         self.leg = Some(DialledLeg::dial(exchange, &self.wish, mem::take(&mut self.passes)));
     }
 
-    /// Gives the unanswered call up.
-    pub fn cancel(&mut self, cause: Cause) {
-        if let Some(leg) = &mut self.leg {
-            leg.cancel(cause.into());
-        }
-    }
-
-    /// Ends the answered call.
+    /// Ends the call, answered or not.
     pub fn hang_up(&mut self, cause: Cause) {
         if let Some(leg) = &mut self.leg {
             leg.hang_up(cause.into());

@@ -114,25 +114,23 @@ impl DialledLeg {
         }
     }
 
-    /// Gives the call up before its answer (CANCEL); an answer on its way is hung up.
-    pub fn cancel(&mut self, why: Goodbye) {
-        if let Phase::Dialling { .. } = self.phase {
-            self.rounds.clear();
-            self.locating = None;
-            self.give_up_branches(|leg| leg.hang_up(why));
-            self.phase = Phase::Over;
-        }
-    }
-
-    /// Ends the call, in whatever state it is.
+    /// Ends the call in whatever state it is: CANCEL before its answer, BYE after, also to an answer that is on its way
+    /// or that nobody was told of yet.
     pub fn hang_up(&mut self, why: Goodbye) {
+        self.answered = None;
         match (self.phase, self.branches.first_mut()) {
             (Phase::Up, Some(Branch { step: Step::Calling(leg), .. })) => leg.hang_up(why),
-            _ => self.cancel(why),
+            (Phase::Dialling { .. }, _) => {
+                self.rounds.clear();
+                self.locating = None;
+                self.give_up_branches(|leg| leg.hang_up(why));
+                self.phase = Phase::Over;
+            }
+            (Phase::Up | Phase::Over, _) => {}
         }
     }
 
-    /// The next thing that the phone did; nothing follows [`LegNews::Failed`] and [`LegNews::Gone`], nor a cancel.
+    /// The next thing that the phone did; nothing follows [`LegNews::Failed`] and [`LegNews::Gone`].
     pub fn poll(&mut self, cx: &mut Context<'_>, now: Moment) -> Poll<LegNews> {
         loop {
             if let Some(answered) = self.answered.take() {

@@ -49,8 +49,9 @@ impl PhoneEnd {
             (Self::Sip(end), Output::Reject { status, cause }) => end.reject(*status, *cause),
             (Self::Sip(end), Output::HangUpPhone(cause)) => end.hang_up(*cause),
             (Self::Dialled(end), Output::DialPhone) => end.dial(exchange),
-            (Self::Dialled(end), Output::CancelPhone(cause)) => end.cancel(*cause),
-            (Self::Dialled(end), Output::HangUpPhone(cause)) => end.hang_up(*cause),
+            (Self::Dialled(end), Output::CancelPhone(cause) | Output::HangUpPhone(cause)) => {
+                end.hang_up(*cause)
+            }
             (Self::Vendor(link, _), Output::ClosePhone(code)) => link.close(*code),
             // Nothing that a phone of this kind can be asked for.
             (Self::Sip(_) | Self::Dialled(_) | Self::Vendor(..), _) => {}

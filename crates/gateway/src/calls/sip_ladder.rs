@@ -123,7 +123,9 @@ impl SipLadders {
 
     /// Gives the calls away that are not `up` and of which nothing came after `quiet_since` (ms since 1970).
     fn give_away(&self, store: &Store, up: &HashSet<Box<str>>, quiet_since: u64) {
-        for (call_id, ladder) in self.lock().take_over(up, quiet_since) {
+        // Every SIP message takes the lock: what follows is none of its business.
+        let over = self.lock().take_over(up, quiet_since);
+        for (call_id, ladder) in over {
             if ladder.dialogs.iter().any(|dialog| !dialog.rungs.is_empty()) {
                 // Numbers and words: serialisation into memory has nothing to fail at.
                 store.keep_trace(&call_id, Trace::Ladder, serde_json::to_string(&ladder).unwrap_or_default());

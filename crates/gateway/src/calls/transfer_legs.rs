@@ -70,8 +70,7 @@ impl TransferLegs {
                     self.legs.push(TransferLeg { no, identity, leg, reached, was_sent: false });
                 }
             }
-            LegOrder::Cancel(q850) => self.let_go(no, |leg| leg.cancel(Goodbye::of_leg(q850))),
-            LegOrder::HangUp(q850) => self.let_go(no, |leg| leg.hang_up(Goodbye::of_leg(q850))),
+            LegOrder::Cancel(q850) | LegOrder::HangUp(q850) => self.let_go(no, Goodbye::of_leg(q850)),
             LegOrder::Rtp { to, packet } => self.send(no, RtpPort::Rtp, packet, to),
             LegOrder::Rtcp { to, packet } => self.send(no, RtpPort::Rtcp, packet, to),
         }
@@ -118,10 +117,10 @@ impl TransferLegs {
         self.legs.iter().filter_map(|leg| leg.leg.poll_timeout()).min()
     }
 
-    fn let_go(&mut self, no: LegNo, tell: impl FnOnce(&mut DialledLeg)) {
+    fn let_go(&mut self, no: LegNo, why: Goodbye) {
         if let Some(at) = self.legs.iter().position(|leg| leg.no == no) {
             let mut leg = self.legs.swap_remove(at).leg;
-            tell(&mut leg);
+            leg.hang_up(why);
             self.leaving.push(leg);
         }
     }

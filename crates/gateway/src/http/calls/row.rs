@@ -1,6 +1,6 @@
 //! A call as lists and exports show it: what the API says of every call, and what somebody wants to see of many.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::view::CallView;
@@ -32,22 +32,6 @@ pub struct CallRow {
     pub has_unheard: bool,
 }
 
-/// What of a record is read here.
-#[derive(Deserialize)]
-struct Record {
-    quality: Quality,
-}
-
-#[derive(Deserialize)]
-struct Quality {
-    bot_response_ms: Option<Times>,
-}
-
-#[derive(Deserialize)]
-struct Times {
-    p50: f64,
-}
-
 impl CallRow {
     /// Calls as they stand at this moment.
     ///
@@ -65,11 +49,9 @@ impl CallRow {
     }
 
     fn of(call: StoredCall, marks: CallMarks, links: &CallLinks, now_ms: u64) -> Self {
-        let record = call.record.as_deref().and_then(|text| serde_json::from_str::<Record>(text).ok());
-        let times = record.and_then(|record| record.quality.bot_response_ms);
         Self {
             cause_class: call.cause.as_ref().map(|cause| cause.class.clone()),
-            response_ms: times.map(|times| times.p50.round() as u64),
+            response_ms: call.response_ms,
             fields_state: marks.fields.map(FieldsState::word),
             has_unheard: marks.has_unheard,
             call: CallView::of(call, links, now_ms),
