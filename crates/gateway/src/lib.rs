@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod doctor;
 mod durable;
+mod heap;
 mod hex;
 pub mod http;
 pub mod jobs;

@@ -87,6 +87,8 @@ impl Tasks {
             return;
         };
         let share = LoadShare::take(&worker.load);
+        // A task keeps a future that it is given and the one that it awaits: kilobytes, twice.
+        let future = Box::pin(future);
         worker.handle.spawn(self.tracker.track_future(async move {
             let _share = share;
             future.await;

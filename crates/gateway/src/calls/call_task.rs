@@ -52,14 +52,15 @@ pub struct CallTask {
 }
 
 impl CallTask {
-    /// A call that begins at this moment; make it on the worker where it stays.
+    /// A call that begins at this moment; make it on the worker where it stays. Boxed, for futures that hold it
+    /// copy it.
     pub fn new(
         exchange: &Arc<Exchange>,
         (settings, page): (CallSettings, CallPage),
         phone: PhoneEnd,
         bot: BotEnd,
         (mut seat, orders): (Seat, mpsc::Receiver<CallOrder>),
-    ) -> Self {
+    ) -> Box<Self> {
         let clock = exchange.clock;
         let now = clock.now();
         seat.bequeath(page.clone(), what_is_known(&settings, now));
@@ -69,7 +70,7 @@ impl CallTask {
         let nameless = matches!(phone, PhoneEnd::Vendor(..));
         let format = exchange.config().recording.settings.format;
         let sink = exchange.studio.recorder.sink(settings.call_id.as_str(), format);
-        Self {
+        Box::new(Self {
             call: Call::new(settings, now),
             ends: Ends {
                 exchange: exchange.clone(),
@@ -104,18 +105,18 @@ impl CallTask {
             show_at: now,
             nameless,
             datagram: Vec::new(),
-        }
+        })
     }
 
     /// The same, whose recordings have this form.
     #[must_use]
-    pub fn recorded_as(mut self, format: RecordingFormat) -> Self {
+    pub fn recorded_as(mut self: Box<Self>, format: RecordingFormat) -> Box<Self> {
         self.ends.sink.record_as(format);
         self
     }
 
     /// Runs the call to its record, then closes its sockets politely.
-    pub async fn run(mut self) {
+    pub async fn run(mut self: Box<Self>) {
         let record = poll_fn(|cx| self.poll(cx)).await;
         self.show();
         info!(

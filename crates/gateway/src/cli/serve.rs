@@ -14,8 +14,8 @@ use crate::app::{App, Parts, Places, StartError};
 use crate::calls::Exchange;
 use crate::config::{self, Changes, Config, Environment, Loaded, Problems};
 use crate::logging::{self, LiveLevels};
-use crate::open_files;
 use crate::tasks::blocking;
+use crate::{heap, open_files};
 
 /// Runs `patchcord serve`.
 pub fn run(args: &ServeArgs) -> Exit {
@@ -46,6 +46,7 @@ pub(super) fn run_app(
     reloading: Option<Reloading>,
     say: impl FnOnce(&Config, &Places),
 ) -> Exit {
+    heap::limit_arenas();
     let levels = logging::start(&config.log);
     open_files::raise_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
