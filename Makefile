@@ -7,14 +7,14 @@ CARGO ?= cargo
 ARGS ?=
 LOCKED := --locked
 BINARY := target/release/patchcord
-# Tests under `foreign::` call programs that are no part of this tree; all others need nothing else. Most judge sound in
-# real time and run alone; .config/nextest.toml names those that do not.
+# Tests under `foreign::` call programs that are no part of this tree; all others need nothing else. Which of
+# them may run beside each other is said in .config/nextest.toml.
 
 # cargo-nextest runs tests a little faster and each in a process of its own; cargo test will do.
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 ifdef NEXTEST
   TEST_OWN := $(CARGO) nextest run $(LOCKED) --workspace --no-fail-fast -E 'not test(/^foreign::/)'
-  TEST_FOREIGN := $(CARGO) nextest run $(LOCKED) --workspace --no-fail-fast -j 3 -E 'test(/^foreign::/)'
+  TEST_FOREIGN := $(CARGO) nextest run $(LOCKED) --workspace --no-fail-fast -j 6 -E 'test(/^foreign::/)'
 else
   TEST_OWN := $(CARGO) test $(LOCKED) --workspace --lib --bins --tests --no-fail-fast -- --skip foreign::
   TEST_FOREIGN := $(CARGO) test $(LOCKED) --workspace --tests --no-fail-fast -- --test-threads 1 foreign::

@@ -1,6 +1,6 @@
 //! Calls with programs that nobody here wrote: phones, bots and vendors of `peers/` against the real binary.
 //!
-//! `make test` runs these one after another, each bounded in time; `PATCHCORD_LONG=1` makes the calls 30 s
+//! `make test` runs a few of these at a time, each bounded in time; `PATCHCORD_LONG=1` makes the calls 30 s
 //! long. They need what `scripts/setup-tests.sh` installs.
 
 mod agent;
