@@ -295,6 +295,32 @@ fn endless_ids_are_malformed_and_many_items_are_forgotten() {
 }
 
 #[test]
+fn an_item_of_a_client_that_is_too_long_without_its_content_is_kept_as_what_it_is() {
+    let long = "x".repeat(4_100);
+    let (short, kept) = (r#""x":"1""#, r#""type":"message","role":"system","content":[]"#);
+    let written = |members: &str| {
+        let (_, mut phone_side) = laws::ends(&ROW, ROW.default_audio);
+        let mut out = Out::new();
+        let text = format!(r#"{{"type":"conversation.item.create","item":{{"type":"message",{members}}}}}"#);
+        phone_side.decode(Wire::Text(&text), Moment::START, &mut out).unwrap();
+        let Some((_, Wire::Text(said))) = out.messages().last() else { panic!("the item is not told") };
+        said.to_owned()
+    };
+    let content = r#""content":[{"type":"input_text","text":"hello"}]"#;
+    let role = r#""role":"user""#;
+    assert!(written(&format!("{role},{short},{content}")).contains("hello"));
+    let without_content = written(&format!(r#"{role},{short},"content":["{long}"]"#));
+    assert!(without_content.contains(r#""content":[]"#) && without_content.contains(short));
+    for members in [
+        format!(r#"{role},"x":"{long}","content":[]"#),
+        format!(r#"{role},"x":"{long}",{content}"#),
+        format!(r#""role":"{long}",{content}"#),
+    ] {
+        assert!(written(&members).contains(kept), "{} bytes", members.len());
+    }
+}
+
+#[test]
 fn what_the_caller_says_before_the_session_is_bounded() {
     let (mut bot_side, _) = laws::ends(&ROW, ROW.default_audio);
     let mut out = Out::new();

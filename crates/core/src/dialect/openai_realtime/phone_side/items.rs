@@ -136,10 +136,10 @@ pub fn members(mut item: Map<String, Value>) -> Box<str> {
     for ours in ["id", "object", "status"] {
         item.remove(ours);
     }
-    let written = serde_json::to_string(&item).unwrap_or_default();
+    let mut written = serde_json::to_string(&item).unwrap_or_default();
     if written.len() > ITEM_BYTES_MAX && item.contains_key("content") {
         item.insert("content".to_owned(), Value::Array(Vec::new()));
-        return members(item);
+        written = serde_json::to_string(&item).unwrap_or_default();
     }
     match written.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
         Some(inner) if !inner.is_empty() && written.len() <= ITEM_BYTES_MAX => format!(",{inner}").into(),
