@@ -122,9 +122,11 @@ impl Call {
         self.bot.link = BotLink::Open;
         self.history.bot_connected(now);
         self.choose_digits();
+        self.forget_last_bot(now);
         if self.answered_at.is_none() {
             return self.connect_bot(now);
         }
+        self.session_begins(now);
         self.tell_bot(&CallEvent::Started(Box::new(self.start_for_bot())), now);
         self.pace_bot();
     }

@@ -7,6 +7,7 @@ use crate::vocabulary::{CallEvent, CallFact, EndedStream, Moment};
 
 use super::bot_leg::{BotLeg, BotLink};
 use super::output::PlainOutput;
+use super::patience::Patience;
 use super::state::State;
 use super::{BotWish, Call, NextBot, NextBotError};
 
@@ -32,6 +33,20 @@ impl Call {
         let Some(terms) = self.bot.agent.clone() else { return };
         self.dialogue().session.renew_at = Some(now + terms.session);
         self.outputs.report(CallFact::EngineConnected);
+    }
+
+    /// Another bot has the call: what the last one wanted, and the age of its session, are none of its business.
+    pub(super) fn forget_last_bot(&mut self, now: Moment) {
+        self.stop_thinking(now);
+        if self.dialogue.is_none() && self.bot.agent.is_none() {
+            return;
+        }
+        let dialogue = self.dialogue();
+        dialogue.farewell = None;
+        dialogue.running.clear();
+        dialogue.transfer = None;
+        dialogue.session.renew_at = None;
+        dialogue.patience = Patience::new(now);
     }
 
     /// The engine is lost: says whether it is reached anew, which the caller does not notice if it succeeds.

@@ -3,6 +3,7 @@
 mod addresses;
 mod agent;
 mod agent_laws;
+mod agent_takes_over;
 mod agent_tools;
 mod bots;
 mod bridge;
