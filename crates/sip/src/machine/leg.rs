@@ -13,7 +13,7 @@ use super::refer::Refers;
 use super::reliable::{Provisional, Reliability};
 use super::server::ServerKey;
 use super::session_timer::{Agreed, SessionTimer};
-use super::{Flow, LegId, Machine, Output, TimerKey, TxId};
+use super::{CommandError, Flow, LegId, Machine, Output, Settings, TimerKey, TxId};
 use crate::call::{EndedBy, LegEvent, parse_q850};
 use crate::message::Message;
 
@@ -270,17 +270,31 @@ impl Machine {
         }
     }
 
-    pub(super) fn send_bye(&mut self, now: Instant, id: LegId) {
+    /// Sends a request of ours in the leg's dialog, once `fill` has had its say in it.
+    pub(super) fn ask_in_dialog(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        method: &str,
+        fill: impl FnOnce(&mut Message, &mut Leg, &Settings),
+    ) -> Result<TxId, CommandError> {
         let branch = self.ids.branch();
-        let Some(leg) = self.legs.get_mut(&id) else { return };
-        let Phase::Leaving(leaving) = &leg.phase else { return };
-        let reason = leaving.reason.clone();
-        let mut bye = leg.dialog.request("BYE", &branch, &self.settings.user_agent);
-        if let Some(reason) = reason {
-            bye.headers.push("Reason", reason);
-        }
+        let leg = self.legs.get_mut(&id).ok_or(CommandError::Ended)?;
+        let mut request = leg.dialog.request(method, &branch, &self.settings.user_agent);
+        fill(&mut request, leg, &self.settings);
         let (flow, reconnect) = leg.dialog.next_hop(&self.settings);
-        let tx = self.open_client(now, flow, reconnect, branch, bye, Some(id));
+        Ok(self.open_client(now, flow, reconnect, branch, request, Some(id)))
+    }
+
+    pub(super) fn send_bye(&mut self, now: Instant, id: LegId) {
+        let Some(Phase::Leaving(leaving)) = self.legs.get(&id).map(|leg| &leg.phase) else { return };
+        let reason = leaving.reason.clone();
+        let sent = self.ask_in_dialog(now, id, "BYE", |bye, _, _| {
+            if let Some(reason) = reason {
+                bye.headers.push("Reason", reason);
+            }
+        });
+        let Ok(tx) = sent else { return };
         if let Some(Phase::Leaving(leaving)) = self.legs.get_mut(&id).map(|l| &mut l.phase) {
             leaving.bye = Some(tx);
         }

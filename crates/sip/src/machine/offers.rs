@@ -201,8 +201,7 @@ impl Machine {
     /// A re-INVITE; before the answer an UPDATE, once the first exchange of offer and answer is over and if the
     /// peer takes one (RFC 3311 §5.1).
     pub(super) fn send_reoffer(&mut self, now: Instant, id: LegId, sdp: &str) -> Result<(), CommandError> {
-        let branch = self.ids.branch();
-        let leg = self.legs.get_mut(&id).ok_or(CommandError::Ended)?;
+        let leg = self.legs.get(&id).ok_or(CommandError::Ended)?;
         let early = match &leg.phase {
             Phase::Up => false,
             Phase::Ringing(ringing) if ringing.reliability.described() && leg.unpracked.is_none() => true,
@@ -214,14 +213,13 @@ impl Machine {
             return Err(CommandError::WrongState);
         }
         let method = if early { "UPDATE" } else { "INVITE" };
-        let mut request = leg.dialog.request(method, &branch, &self.settings.user_agent);
-        if let Some(session) = &leg.session {
-            self.settings.session.ask_again(&mut request, session);
-        }
-        request.set_body("application/sdp", sdp.as_bytes().to_vec());
-        leg.description = Bytes::copy_from_slice(sdp.as_bytes());
-        let (flow, reconnect) = leg.dialog.next_hop(&self.settings);
-        let tx = self.open_client(now, flow, reconnect, branch, request, Some(id));
+        let tx = self.ask_in_dialog(now, id, method, |request, leg, settings| {
+            if let Some(session) = &leg.session {
+                settings.session.ask_again(request, session);
+            }
+            request.set_body("application/sdp", sdp.as_bytes().to_vec());
+            leg.description = Bytes::copy_from_slice(sdp.as_bytes());
+        })?;
         if let Some(leg) = self.legs.get_mut(&id) {
             leg.offers.ours = Some(tx);
         }

@@ -28,15 +28,13 @@ impl Machine {
         if SipUri::parse(target).is_err() {
             return Err(CommandError::BadTarget);
         }
-        let branch = self.ids.branch();
         let leg = self.legs.get_mut(&id).ok_or(CommandError::Ended)?;
         check_up(&leg.phase)?;
         leg.refers.ours = true;
-        let mut refer = leg.dialog.request("REFER", &branch, &self.settings.user_agent);
-        refer.headers.push("Refer-To", format!("<{target}>"));
-        refer.headers.push("Referred-By", leg.dialog.contact());
-        let (flow, reconnect) = leg.dialog.next_hop(&self.settings);
-        self.open_client(now, flow, reconnect, branch, refer, Some(id));
+        self.ask_in_dialog(now, id, "REFER", |refer, leg, _| {
+            refer.headers.push("Refer-To", format!("<{target}>"));
+            refer.headers.push("Referred-By", leg.dialog.contact());
+        })?;
         Ok(())
     }
 
@@ -102,14 +100,11 @@ impl Machine {
     }
 
     fn notify(&mut self, now: Instant, id: LegId) -> Result<(), CommandError> {
-        let branch = self.ids.branch();
-        let leg = self.legs.get_mut(&id).ok_or(CommandError::Ended)?;
-        let mut notify = leg.dialog.request("NOTIFY", &branch, &self.settings.user_agent);
-        notify.headers.push("Event", "refer");
-        notify.headers.push("Subscription-State", "terminated;reason=noresource");
-        notify.set_body("message/sipfrag;version=2.0", b"SIP/2.0 100 Trying\r\n".to_vec());
-        let (flow, reconnect) = leg.dialog.next_hop(&self.settings);
-        self.open_client(now, flow, reconnect, branch, notify, Some(id));
+        self.ask_in_dialog(now, id, "NOTIFY", |notify, _, _| {
+            notify.headers.push("Event", "refer");
+            notify.headers.push("Subscription-State", "terminated;reason=noresource");
+            notify.set_body("message/sipfrag;version=2.0", b"SIP/2.0 100 Trying\r\n".to_vec());
+        })?;
         Ok(())
     }
 

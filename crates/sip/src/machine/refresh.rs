@@ -50,18 +50,18 @@ impl Machine {
 
     /// UPDATE without SDP where the peer takes it, else a re-INVITE that changes nothing (§7.4).
     fn refresh(&mut self, now: Instant, id: LegId) {
-        let branch = self.ids.branch();
-        let Some(leg) = self.legs.get_mut(&id) else { return };
-        let Some(session) = &mut leg.session else { return };
+        let Some(leg) = self.legs.get(&id).filter(|leg| leg.session.is_some()) else { return };
         let update = leg.dialog.peer_updates;
         let method = if update { "UPDATE" } else { "INVITE" };
-        let mut request = leg.dialog.request(method, &branch, &self.settings.user_agent);
-        self.settings.session.ask_again(&mut request, session);
-        if !update {
-            request.set_body("application/sdp", leg.description.clone());
-        }
-        let (flow, reconnect) = leg.dialog.next_hop(&self.settings);
-        let tx = self.open_client(now, flow, reconnect, branch, request, Some(id));
+        let sent = self.ask_in_dialog(now, id, method, |request, leg, settings| {
+            if let Some(session) = &leg.session {
+                settings.session.ask_again(request, session);
+            }
+            if !update {
+                request.set_body("application/sdp", leg.description.clone());
+            }
+        });
+        let Ok(tx) = sent else { return };
         let Some(leg) = self.legs.get_mut(&id) else { return };
         if let Some(session) = &mut leg.session {
             session.open = Some(tx);

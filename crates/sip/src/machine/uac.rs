@@ -305,18 +305,16 @@ impl Machine {
         digit: char,
         duration: Duration,
     ) -> Result<(), CommandError> {
-        let branch = self.ids.branch();
-        let leg = self.legs.get_mut(&id).ok_or(CommandError::Ended)?;
+        let leg = self.legs.get(&id).ok_or(CommandError::Ended)?;
         match &leg.phase {
             Phase::Up => {}
             Phase::Leaving(_) => return Err(CommandError::Ended),
             Phase::Ringing(_) | Phase::Calling(_) => return Err(CommandError::WrongState),
         }
         let millis = u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
-        let mut info = leg.dialog.request("INFO", &branch, &self.settings.user_agent);
-        info.set_body("application/dtmf-relay", crate::body::format_info_digit(digit, millis));
-        let (flow, reconnect) = leg.dialog.next_hop(&self.settings);
-        self.open_client(now, flow, reconnect, branch, info, Some(id));
+        self.ask_in_dialog(now, id, "INFO", |info, _, _| {
+            info.set_body("application/dtmf-relay", crate::body::format_info_digit(digit, millis));
+        })?;
         Ok(())
     }
 
