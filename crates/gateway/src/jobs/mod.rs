@@ -13,7 +13,10 @@ mod traces;
 mod transfer_fields;
 
 pub use callback_meter::CallbackMeter;
-pub use extraction::{EXTRACTIONS_MAX, ExtractionMeter, Extractor, ResultWriter, Setback, Writing, agent_of};
+pub use extraction::{
+    EXTRACTIONS_MAX, EXTRACTIONS_PER_SERVICE_MAX, ExtractionMeter, Extractor, ResultWriter, Setback,
+    TELLINGS_MAX, Writing, agent_of,
+};
 pub use retry::{Attempt, Next, Obstacle, RETRY_AFTER_MAX};
 pub use signature::Signed;
 pub use status_callback::{Courier, UNDER_WAY_MAX, UNDER_WAY_PER_RECEIVER_MAX};

@@ -4,8 +4,11 @@
 //! order counts. The final one is ordered by the call's end, in the same transaction, and by hand; when it is settled,
 //! its agent's webhook is still to be told, and that is one transaction with the end of the order.
 
+use std::collections::HashSet;
+
 use super::drafts::{NewEvent, insert_event};
 use super::engine::{Link, Query, Row};
+use super::rows::{list, pieces};
 use super::talk::{Beside, ExtractedFields};
 use super::work::Work;
 use super::{EventName, Store, StoreError, deliveries};
@@ -45,6 +48,17 @@ pub struct DueExtraction {
     pub round: u64,
     /// Attempts at it so far.
     pub attempts: u32,
+    /// The bot that has the call, or had it at last.
+    pub bot: String,
+}
+
+/// What is not looked for, as there is no room for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WithoutRoom {
+    /// Bots whose pending extractions wait.
+    pub bots: HashSet<String>,
+    /// Whether settled ones wait to be told of.
+    pub settled: bool,
 }
 
 /// An extraction as it is shown.
@@ -123,17 +137,51 @@ impl ExtractionState {
 }
 
 impl Store {
-    /// What is to be done of the extractions of this server's calls, longest due first.
+    /// What is to be done of the extractions of this server's calls and is not `without_room`: what is to be told first,
+    /// then those of whole calls, then those of calls that are up; of each, longest due first.
     ///
     /// # Errors
     /// The database's; so for every function here.
-    pub async fn due_extractions(&self, now_ms: u64, limit: usize) -> Result<Vec<DueExtraction>, StoreError> {
-        let query = Query::new(
-            "SELECT call_id, kind, state, round, attempts FROM extractions \
-             WHERE server = $1 AND next_at_ms <= $2 ORDER BY next_at_ms, call_id LIMIT $3",
+    pub async fn due_extractions(
+        &self,
+        now_ms: u64,
+        limit: usize,
+        without_room: &WithoutRoom,
+    ) -> Result<Vec<DueExtraction>, StoreError> {
+        let WithoutRoom { bots, settled } = without_room;
+        let mut sql = "SELECT x.call_id, x.kind, x.state, x.round, x.attempts, c.bot \
+             FROM extractions x JOIN calls c ON c.call_id = x.call_id \
+             WHERE x.server = $1 AND x.next_at_ms <= $2"
+            .to_owned();
+        if *settled {
+            sql.push_str(" AND x.state = 'pending'");
+        }
+        if !bots.is_empty() {
+            sql.push_str(&format!(" AND (x.state <> 'pending' OR c.bot NOT IN ({}))", list(bots.len(), 4)));
+        }
+        sql.push_str(
+            " ORDER BY CASE x.state WHEN 'pending' THEN 1 ELSE 0 END, \
+             CASE x.kind WHEN 'final' THEN 0 ELSE 1 END, x.next_at_ms, x.call_id LIMIT $3",
         );
-        let query = query.text(&self.server).whole(now_ms).whole(limit as u64);
+        let query = Query::composed(sql).text(&self.server).whole(now_ms).whole(limit as u64);
+        let query = bots.iter().fold(query, |query, bot| query.text(bot));
         self.readers.rows(query).await?.into_iter().map(DueExtraction::read).collect()
+    }
+
+    /// Those of these calls whose extraction as a whole was ordered: they are over.
+    pub async fn ended_of(&self, call_ids: &[&str]) -> Result<Vec<String>, StoreError> {
+        let mut ended = Vec::new();
+        for piece in pieces(call_ids) {
+            let places = list(piece.len(), 1);
+            let query = Query::composed(format!(
+                "SELECT call_id FROM extractions WHERE kind = 'final' AND call_id IN ({places})"
+            ));
+            let query = piece.iter().fold(query, |query, call_id| query.text(call_id));
+            for mut row in self.readers.rows(query).await? {
+                ended.push(row.text()?);
+            }
+        }
+        Ok(ended)
     }
 
     /// When the next that is due behind `after_ms` is due, ms since 1970.
@@ -343,6 +391,7 @@ impl DueExtraction {
             state: state(&row.text()?)?,
             round: row.whole()?,
             attempts: deliveries::small(row.whole()?),
+            bot: row.text()?,
         })
     }
 }

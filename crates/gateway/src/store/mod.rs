@@ -44,6 +44,7 @@ pub use deliveries::{
 pub use error::StoreError;
 pub use extractions::{
     DueExtraction, ExtractionKind, ExtractionOutcome, ExtractionState, NewWebhook, StoredExtraction,
+    WithoutRoom,
 };
 pub use health::{COMMIT_BOUNDS_MS, StoreFigures};
 pub use keys::KeyClaim;

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use patchcord::config::{Config, CurrentConfig};
-use patchcord::jobs::{CallbackMeter, Courier, ExtractionMeter, Extractor};
+use patchcord::jobs::{
+    CallbackMeter, Courier, EXTRACTIONS_MAX, EXTRACTIONS_PER_SERVICE_MAX, ExtractionMeter, Extractor,
+};
 use patchcord::leavings::learned;
 use patchcord::net::Egress;
 use patchcord::store::{
     Beside, ExtractionKind, ExtractionOutcome, ExtractionState, NewCall, PlacedUtterance, Store,
-    StoredExtraction,
+    StoredExtraction, WithoutRoom,
 };
 use patchcord::tasks::Tasks;
 use patchcord_core::vocabulary::{HeardPart, Role, Utterance};
@@ -108,7 +110,11 @@ fn transcript(question: &Got) -> String {
 
 /// Begins a call of the agent.
 pub async fn begin(store: &Store, call_id: &str) {
-    let new = NewCall { leaves_files: true, bot: "dealer".into(), ..new_call(call_id, 1_707_204_900_000) };
+    begin_with(store, call_id, "dealer").await;
+}
+
+async fn begin_with(store: &Store, call_id: &str, bot: &str) {
+    let new = NewCall { leaves_files: true, bot: bot.into(), ..new_call(call_id, 1_707_204_900_000) };
     store.begin_call(new, 1_707_204_900_000).await.unwrap();
 }
 
@@ -391,7 +397,7 @@ async fn wherever_the_process_dies_the_webhook_is_told_under_one_id() {
     open.close().await;
     // … between the answer and the telling …
     let open = ground.open().await;
-    let due = open.store.due_extractions(u64::MAX, 10).await.unwrap().remove(0);
+    let due = open.store.due_extractions(u64::MAX, 10, &WithoutRoom::default()).await.unwrap().remove(0);
     assert_eq!((due.attempts, due.state), (0, ExtractionState::Pending), "as if it had not been asked");
     let done = ExtractionOutcome { state: ExtractionState::Done, error: None, next_at_ms: None, found: None };
     open.store.extraction_attempted(due, done, 1).await.unwrap();
@@ -410,5 +416,53 @@ async fn wherever_the_process_dies_the_webhook_is_told_under_one_id() {
     working.stop().await;
     assert!(hook.try_take().is_none());
     assert_eq!(open.words("call_1").await.iter().filter(|word| **word == "call.result").count(), 1);
+    open.close().await;
+}
+
+#[tokio::test]
+async fn a_service_that_hangs_holds_up_no_other_agents_result_and_no_webhook_without_extract() {
+    let ground = Ground::sqlite("extraction-hangs");
+    let open = ground.open().await;
+    let mut hanging = Receiver::start(|_, _| Answer::Silence).await;
+    let service = Receiver::start(|_, _| named("Gulshan")).await;
+    let mut hook = Receiver::start(|_, _| Answer::Status(200)).await;
+    let slow = settings(Some(&hanging), &hook, "").replace("timeout = \"1s\"", "timeout = \"20s\"");
+    let further = |agent: &str, service: Option<&Receiver>| {
+        let of_one = settings(service, &hook, "");
+        let (_, bot) = of_one.split_once("[bots.").unwrap();
+        format!("[bots.{}", bot.replacen("dealer", agent, 1))
+    };
+    let settings = format!("{slow}{}{}", further("other", Some(&service)), further("plain", None));
+    // More calls than there is room for, on the line and over; some were given on to a bot that is no agent.
+    for n in 0..3 * EXTRACTIONS_MAX {
+        let call_id = format!("call_{n}");
+        begin(&open.store, &call_id).await;
+        says(&open.store, &call_id, 1, "words").await;
+        let last =
+            [None, Some(("dealer", None)), Some(("parrot", Some(r#"{"bots":["dealer","parrot"]}"#)))][n % 3];
+        if let Some((bot, record)) = last {
+            let ended = ended_with_bot(bot, record.map(str::to_owned));
+            assert!(open.store.tell_acknowledged(&call_id, ended, 1_707_204_909_000).await.unwrap());
+        }
+    }
+    let working = Working::start(&open.store, &settings);
+    hanging.take(EXTRACTIONS_PER_SERVICE_MAX).await;
+    let began = Instant::now();
+    begin_with(&open.store, "live", "other").await;
+    says(&open.store, "live", 1, "words").await;
+    for bot in ["other", "plain"] {
+        begin_with(&open.store, bot, bot).await;
+        says(&open.store, bot, 1, "words").await;
+        assert!(
+            open.store.tell_acknowledged(bot, ended_with_bot(bot, None), 1_707_204_910_000).await.unwrap()
+        );
+    }
+    let told: Vec<_> = hook.take(2).await.iter().map(Got::json).collect();
+    let name = |bot: &str| &told.iter().find(|body| body["call_id"] == bot).unwrap()["fields"]["name"];
+    assert_eq!((name("other"), name("plain")), (&json!("Gulshan"), &Value::Null));
+    until(async || open.store.fields_of("live").await.unwrap().map(|_| ())).await;
+    assert!(began.elapsed() < Duration::from_secs(1), "they waited {:?}", began.elapsed());
+    assert!(hanging.try_take().is_none(), "the service has more at a time than it may");
+    working.tasks.iter().for_each(JoinHandle::abort);
     open.close().await;
 }

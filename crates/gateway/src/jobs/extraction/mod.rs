@@ -3,14 +3,15 @@
 //!
 //! What is to be done stands in the database, so a crash loses nothing: an attempt is made again, a webhook is told
 //! once. Of a call one extraction is under way at a time, and the end of the call comes before all that went before it.
+//! A service has so many calls at a time and no more: one that hangs holds up nobody else's.
 
 mod completion;
 mod found;
+mod lanes;
 mod meter;
 mod prompt;
 mod setback;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -24,6 +25,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+pub use lanes::{EXTRACTIONS_MAX, EXTRACTIONS_PER_SERVICE_MAX, TELLINGS_MAX};
 pub use meter::ExtractionMeter;
 pub use setback::Setback;
 
@@ -33,8 +35,9 @@ use crate::config::{AgentSettings, Config, CurrentConfig, Extract};
 use crate::net::{Egress, HttpRequest, HttpTerms, Trust, send};
 use crate::store::{
     DueExtraction, ExtractedFields, ExtractionKind, ExtractionOutcome, ExtractionState, NewWebhook, Store,
-    StoreError, StoredCall,
+    StoreError, StoredCall, WithoutRoom,
 };
+use lanes::{Lane, Lanes};
 
 /// What extracting needs.
 #[derive(Clone)]
@@ -60,7 +63,7 @@ pub type Writing = Pin<Box<dyn Future<Output = anyhow::Result<Option<String>>> +
 impl Extractor {
     /// Extracts what is ordered until it is told to stop; attempts that are under way then have a moment to end.
     pub async fn run(self, stop: CancellationToken) {
-        work_off(Orders { extractor: self, under_way: HashMap::new() }, stop).await;
+        work_off(Orders { extractor: self, lanes: Lanes::default() }, stop).await;
     }
 
     /// Carries out one order, or what is left of it; returns its call. A live one ends early when `hurry` says so.
@@ -199,10 +202,10 @@ impl fmt::Debug for Extractor {
     }
 }
 
-/// Orders that are due, and those that are under way, by call.
+/// Orders that are due, and those that are under way.
 struct Orders {
     extractor: Extractor,
-    under_way: HashMap<String, (ExtractionKind, CancellationToken)>,
+    lanes: Lanes,
 }
 
 impl DueWork for Orders {
@@ -215,30 +218,54 @@ impl DueWork for Orders {
     }
 
     async fn start_due(&mut self, attempts: &mut UnderWay<String>) -> Result<Option<u64>, StoreError> {
-        let now = unix_ms();
-        // Those that are under way are due as well.
-        let due = self.extractor.store.due_extractions(now, 2 * EXTRACTIONS_MAX).await?;
-        for order in due {
-            match self.under_way.get(&order.call_id) {
-                Some((ExtractionKind::Live, hurry)) if order.kind == ExtractionKind::Final => hurry.cancel(),
-                Some(_) => {}
-                None if self.under_way.len() >= EXTRACTIONS_MAX => break,
-                None => {
-                    let hurry = CancellationToken::new();
-                    self.under_way.insert(order.call_id.clone(), (order.kind, hurry.clone()));
-                    attempts.push(Box::pin(self.extractor.clone().carry_out(order, hurry)));
+        for ended in self.extractor.store.ended_of(&self.lanes.live()).await? {
+            self.lanes.hurry(&ended);
+        }
+        let (now, config) = (unix_ms(), self.extractor.current.snapshot());
+        let mut without_room = WithoutRoom::default();
+        loop {
+            let due = self.extractor.store.due_extractions(now, LOOK, &without_room).await?;
+            let mut left_for_later = false;
+            for order in due {
+                // Those that are under way are due as well.
+                if self.lanes.is_under_way(&order.call_id) {
+                    continue;
                 }
+                let lane = self.lane_of(&config, &order).await?;
+                if self.lanes.has_room(&lane) {
+                    let hurry = self.lanes.enter(&order, lane);
+                    attempts.push(Box::pin(self.extractor.clone().carry_out(order, hurry)));
+                } else {
+                    lane.leave_out(order, &mut without_room);
+                    left_for_later = true;
+                }
+            }
+            // Each further look leaves out more of what has no room, so that what stands behind it is found.
+            if !left_for_later {
+                break;
             }
         }
         self.extractor.store.next_extraction_ms(now).await
     }
 
     fn end(&mut self, call_id: String) {
-        self.under_way.remove(&call_id);
+        self.lanes.leave(&call_id);
     }
 
     fn show_under_way(&self, attempts: usize) {
         self.extractor.meter.show_under_way(attempts);
+    }
+}
+
+impl Orders {
+    async fn lane_of(&self, config: &Config, order: &DueExtraction) -> Result<Lane, StoreError> {
+        let agent = agent_named(config, &order.bot);
+        if agent.is_some() || order.state != ExtractionState::Pending {
+            return Ok(Lane::of(order, agent));
+        }
+        // Its agent gave the call on to a bot that is none.
+        let call = self.extractor.store.find_call(&order.call_id).await?;
+        Ok(Lane::of(order, call.as_ref().and_then(|call| agent_of(config, call))))
     }
 }
 
@@ -251,10 +278,12 @@ pub fn agent_of<'a>(config: &'a Config, call: &StoredCall) -> Option<&'a AgentSe
     let line: Line =
         call.record.as_deref().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default();
     let names = std::iter::once(&call.bot).chain(line.bots.iter().rev());
-    let mut agents = names.filter_map(|name| {
-        config.bots.iter().find(|bot| bot.name == *name).and_then(|bot| bot.agent.as_deref())
-    });
+    let mut agents = names.filter_map(|name| agent_named(config, name));
     agents.next()
+}
+
+fn agent_named<'a>(config: &'a Config, name: &str) -> Option<&'a AgentSettings> {
+    config.bots.iter().find(|bot| bot.name == name).and_then(|bot| bot.agent.as_deref())
 }
 
 /// An order that is over.
@@ -262,8 +291,8 @@ fn over(state: ExtractionState, found: Option<ExtractedFields>) -> ExtractionOut
     ExtractionOutcome { state, error: None, next_at_ms: None, found }
 }
 
-/// Calls at whose extraction is worked at a time.
-pub const EXTRACTIONS_MAX: usize = 32;
+/// Orders that one look into the table finds: more than are under way, which are found again.
+const LOOK: usize = EXTRACTIONS_MAX + TELLINGS_MAX + 64;
 
 /// Bytes of a service's answer.
 const ANSWER_BYTES_MAX: usize = 256 << 10;

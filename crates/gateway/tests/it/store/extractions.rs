@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 use patchcord::store::{
     Beside, DeliveryFilter, DeliveryKind, DueExtraction, ExtractedFields, ExtractionKind, ExtractionOutcome,
-    ExtractionState, FieldsState, NewCall, NewWebhook, PlacedUtterance,
+    ExtractionState, FieldsState, NewCall, NewWebhook, PlacedUtterance, WithoutRoom,
 };
 use patchcord_core::vocabulary::{HeardPart, Role, Utterance};
 use serde_json::{Map, Value, json};
 
-use super::ground::{Ground, Open, ended, new_call, told_call};
+use super::ground::{Ground, Open, ended, ended_with_bot, new_call, told_call};
 
 super::cases![
     what_a_caller_says_orders_a_live_extraction_and_only_the_newest_order_counts,
@@ -20,6 +20,7 @@ super::cases![
     an_extraction_by_hand_is_a_new_order_and_its_webhook_has_an_id_of_its_own,
     extractions_are_listed_by_their_state,
     a_server_extracts_from_its_own_calls,
+    what_is_to_be_told_comes_first_then_whole_calls_and_what_has_no_room_is_left_out,
 ];
 
 fn with_agent(call_id: &str) -> NewCall {
@@ -41,7 +42,7 @@ async fn says(open: &Open, call_id: &str, role: Role, position: u32, at_ms: u64)
 }
 
 async fn due(open: &Open, now_ms: u64) -> Vec<DueExtraction> {
-    open.store.due_extractions(now_ms, 100).await.unwrap()
+    open.store.due_extractions(now_ms, 100, &WithoutRoom::default()).await.unwrap()
 }
 
 async fn one_due(open: &Open, now_ms: u64) -> DueExtraction {
@@ -264,5 +265,35 @@ async fn a_server_extracts_from_its_own_calls(ground: Ground) {
     let open = ground.open().await;
     assert!(due(&open, 9_000).await.is_empty());
     assert_eq!(open.store.next_extraction_ms(0).await.unwrap(), None);
+    open.close().await;
+}
+
+async fn what_is_to_be_told_comes_first_then_whole_calls_and_what_has_no_room_is_left_out(ground: Ground) {
+    let open = ground.open().await;
+    for (call_id, bot) in [("live_a", "a"), ("whole_a", "a"), ("whole_b", "b"), ("told_a", "a")] {
+        open.begin(NewCall { bot: bot.into(), ..with_agent(call_id) }).await;
+    }
+    says(&open, "live_a", Role::Caller, 0, 2_000).await;
+    open.tell("told_a", ended_with_bot("a", None), 3_000).await;
+    let pending = due(&open, 3_000).await.remove(0);
+    open.store.extraction_attempted(pending, found("x", FieldsState::Final), 8_000).await.unwrap();
+    open.tell("whole_a", ended_with_bot("a", None), 5_000).await;
+    open.tell("whole_b", ended_with_bot("b", None), 6_000).await;
+    let ids = async |bots: &[&str], settled| {
+        let bots = bots.iter().map(|bot| (*bot).to_owned()).collect();
+        let due = open.store.due_extractions(9_000, 10, &WithoutRoom { bots, settled }).await.unwrap();
+        due.into_iter().map(|due| (due.call_id, due.bot)).collect::<Vec<_>>()
+    };
+    let pair = |call_id: &str, bot: &str| (call_id.to_owned(), bot.to_owned());
+    let (live, whole, told) = (pair("live_a", "a"), pair("whole_a", "a"), pair("told_a", "a"));
+    let other = pair("whole_b", "b");
+    assert_eq!(ids(&[], false).await, [told.clone(), whole, other.clone(), live]);
+    assert_eq!(ids(&["a", "c"], false).await, [told.clone(), other.clone()]);
+    assert_eq!(ids(&["a"], true).await, [other]);
+    assert_eq!(ids(&["a", "b"], false).await, [told]);
+    let mut ended = open.store.ended_of(&["live_a", "whole_b", "told_a", "nobody"]).await.unwrap();
+    ended.sort();
+    assert_eq!(ended, ["told_a", "whole_b"]);
+    assert!(open.store.ended_of(&[]).await.unwrap().is_empty());
     open.close().await;
 }
