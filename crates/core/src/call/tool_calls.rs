@@ -28,6 +28,20 @@ enum FarewellWish {
     Transfer(Transfer),
 }
 
+impl FarewellWish {
+    /// What a bot that has said nothing is to say before.
+    fn instructions(&self) -> &'static str {
+        match self {
+            Self::HangUp => {
+                "Say goodbye to the caller in one short sentence, in the language of this conversation."
+            }
+            Self::Transfer(_) => {
+                "Tell the caller in one short sentence, in the language of this conversation, that you connect the call."
+            }
+        }
+    }
+}
+
 /// A tool that the shell carries out.
 #[derive(Debug)]
 pub(super) struct RunningTool {
@@ -41,7 +55,7 @@ impl Call {
     pub(super) fn call_tool(&mut self, call: &ToolCall, now: Moment) {
         let terms = self.bot.agent.clone().unwrap_or_default();
         if !matches!(self.state, State::Talking(_)) {
-            return self.answer_tool(&call.id, error("nobody is talking at this moment"), now);
+            return self.answer_tool(&call.id, error(NOBODY_TALKS), now);
         }
         match wish_of(call, &terms) {
             ToolWish::HangUp => self.begin_farewell(&call.id, FarewellWish::HangUp, now),
@@ -100,10 +114,13 @@ impl Call {
         let is_talking = !self.speaker.depth().is_zero()
             || self.speaker.drained_since().is_some_and(|since| now - since < JUST_SAID);
         let until = now + self.speaker.remaining() + WORDS_PATIENCE;
+        let instructions = what.instructions().into();
         let farewell = Farewell { id: id.into(), what, until, awaits_words: !is_talking };
         self.dialogue().farewell = Some(farewell);
         if !is_talking {
-            self.answer_tool(id, done("say goodbye in one short sentence; then it is done"), now);
+            // The result is told once, and is not known before.
+            let event = SpeechEvent::WordsWanted { id: id.into(), instructions };
+            self.tell_bot(&CallEvent::Speech(event), now);
         }
     }
 
@@ -117,7 +134,7 @@ impl Call {
     /// The caller interrupts the goodbye: the talk goes on.
     pub(super) fn keep_the_caller(&mut self, now: Moment) {
         let farewell = self.dialogue.as_mut().and_then(|dialogue| dialogue.farewell.take());
-        if let Some(farewell) = farewell.filter(|farewell| !farewell.awaits_words) {
+        if let Some(farewell) = farewell {
             let output = error("the caller spoke meanwhile: listen first, then try again");
             self.answer_tool(&farewell.id, output, now);
         }
@@ -137,7 +154,10 @@ impl Call {
             return;
         }
         let farewell = self.dialogue.as_mut().and_then(|dialogue| dialogue.farewell.take());
-        let (Some(farewell), State::Talking(_)) = (farewell, &self.state) else { return };
+        let Some(farewell) = farewell else { return };
+        if !matches!(self.state, State::Talking(_)) {
+            return self.answer_tool(&farewell.id, error(NOBODY_TALKS), now);
+        }
         match farewell.what {
             FarewellWish::HangUp => self.end_after_playout(Reason::BotHungUp, now),
             FarewellWish::Transfer(transfer) => {
@@ -171,6 +191,8 @@ impl Call {
 /// Tools of one call that the shell carries out at a time; the model is told of further ones.
 pub const TOOLS_RUNNING_MAX: usize = 8;
 
+/// What a model is told that wants something of a call in which it has nobody to talk to.
+const NOBODY_TALKS: &str = "nobody is talking at this moment";
 /// What was heard so lately belongs to the farewell.
 const JUST_SAID: Duration = Duration::from_secs(1);
 /// How long a bot may take to say goodbye, and to say it to its end.

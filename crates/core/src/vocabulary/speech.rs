@@ -27,6 +27,13 @@ pub enum SpeechEvent {
         /// How much of it the caller heard, never more than was sent.
         heard: Duration,
     },
+    /// A [`SpeechCommand::Tool`] waits until the bot has said something; its result follows, unless the bot's part ends.
+    WordsWanted {
+        /// [`ToolCall::id`].
+        id: Box<str>,
+        /// What the bot is to say, as instructions to a model.
+        instructions: Box<str>,
+    },
     /// What became of a [`SpeechCommand::Tool`].
     ToolDone(ToolResult),
 }

@@ -1,4 +1,5 @@
-//! The words of a conversation in a talk: `item`, `caller`, `line`, `tool`, and the answers `interrupted`, `tool-done`.
+//! The words of a conversation in a talk: `item`, `caller`, `line`, `tool`, and the answers `interrupted`, `words-wanted`,
+//! `tool-done`.
 
 use std::time::Duration;
 
@@ -62,6 +63,9 @@ pub(super) fn parse_event(words: &[&str]) -> Option<Result<SpeechEvent, String>>
             Some(ms) => SpeechEvent::Interrupted { item: (*item).into(), heard: Duration::from_millis(ms) },
             None => return Some(Err(format!("`{heard}` is no time: expected such as 300ms"))),
         },
+        ["words-wanted", id, instructions] => {
+            SpeechEvent::WordsWanted { id: (*id).into(), instructions: (*instructions).into() }
+        }
         ["tool-done", id, output] => {
             SpeechEvent::ToolDone(ToolResult { id: (*id).into(), output: (*output).into() })
         }
@@ -74,6 +78,9 @@ pub(super) fn format_event(event: &SpeechEvent) -> String {
     match event {
         SpeechEvent::Interrupted { item, heard } => {
             format!("interrupted {} {}ms", quote(item), heard.as_millis())
+        }
+        SpeechEvent::WordsWanted { id, instructions } => {
+            format!("words-wanted {} {}", quote(id), quote(instructions))
         }
         SpeechEvent::ToolDone(result) => format!("tool-done {} {}", quote(&result.id), quote(&result.output)),
     }

@@ -16,6 +16,8 @@ use crate::vocabulary::{
 struct WordsOfAnEngine {
     format: MediaFormat,
     history: Vec<TranscriptLine>,
+    /// Calls of tools without a result; another one is told to nobody.
+    waiting: Vec<String>,
 }
 
 impl Dialect for WordsOfAnEngine {
@@ -36,7 +38,12 @@ impl Dialect for WordsOfAnEngine {
             CallEvent::Speech(SpeechEvent::Interrupted { item, heard }) => {
                 format!("interrupted {item} {}", heard.as_millis())
             }
+            CallEvent::Speech(SpeechEvent::WordsWanted { id, instructions }) => {
+                format!("wanted {id} {instructions}")
+            }
             CallEvent::Speech(SpeechEvent::ToolDone(result)) => {
+                let Some(at) = self.waiting.iter().position(|id| **id == *result.id) else { return };
+                self.waiting.swap_remove(at);
                 format!("done {} {}", result.id, result.output)
             }
             CallEvent::Ended(_) => "ended".to_owned(),
@@ -77,6 +84,7 @@ impl Dialect for WordsOfAnEngine {
             }
             "tool" => {
                 let [id, name, arguments] = rest.splitn(3, ' ').collect::<Vec<_>>().try_into().unwrap();
+                self.waiting.push(id.to_owned());
                 SpeechCommand::Tool(ToolCall {
                     id: id.into(),
                     name: name.into(),
@@ -100,7 +108,7 @@ impl Dialect for WordsOfAnEngine {
 
 /// An agent whose engine speaks `format`.
 pub(super) fn agent(format: MediaFormat, terms: AgentTerms) -> BotSettings {
-    let side = Box::new(WordsOfAnEngine { format, history: Vec::new() });
+    let side = Box::new(WordsOfAnEngine { format, history: Vec::new(), waiting: Vec::new() });
     BotSettings {
         name: "dealer".into(),
         dialect: "words",

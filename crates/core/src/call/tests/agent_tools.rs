@@ -20,9 +20,18 @@ fn terms() -> AgentTerms {
     }
 }
 
+/// The results that a tool had.
 fn told(desk: &Desk, id: &str) -> Vec<String> {
-    let prefix = format!("done {id} ");
-    desk.to_bot().iter().filter_map(|text| text.strip_prefix(&prefix)).map(str::to_owned).collect()
+    behind(desk, &format!("done {id} "))
+}
+
+/// What the bot was to say before a tool has its result.
+fn wanted(desk: &Desk, id: &str) -> Vec<String> {
+    behind(desk, &format!("wanted {id} "))
+}
+
+fn behind(desk: &Desk, prefix: &str) -> Vec<String> {
+    desk.to_bot().iter().filter_map(|text| text.strip_prefix(prefix)).map(str::to_owned).collect()
 }
 
 fn silence(desk: &mut Desk, ms: u64) {
@@ -58,12 +67,13 @@ fn a_hang_up_without_a_goodbye_asks_for_one_and_waits_for_it() {
     let mut desk = talking(terms());
     silence(&mut desk, 2_000);
     desk.bot_says("tool c1 hang_up {}");
-    assert!(told(&desk, "c1")[0].contains("goodbye"));
+    assert!(wanted(&desk, "c1")[0].contains("goodbye"));
     silence(&mut desk, 1_000);
     assert_eq!(desk.call.state(), StateName::Talking);
     says_goodbye(&mut desk);
     silence(&mut desk, 2_000);
     assert_eq!(cause_of(&desk).reason(), Reason::BotHungUp);
+    assert!(told(&desk, "c1").is_empty());
 }
 
 #[test]
@@ -89,19 +99,55 @@ fn a_caller_who_speaks_into_the_goodbye_keeps_the_call() {
 }
 
 #[test]
+fn a_caller_who_speaks_while_a_goodbye_is_waited_for_keeps_the_call_and_the_model_learns_of_it() {
+    let mut desk = talking(terms());
+    silence(&mut desk, 2_000);
+    desk.bot_says("tool c1 hang_up {}");
+    silence(&mut desk, 300);
+    desk.bot_says("caller started");
+    desk.bot_says("clear");
+    silence(&mut desk, 12_000);
+    assert_eq!(desk.call.state(), StateName::Talking);
+    let [result] = told(&desk, "c1").try_into().unwrap();
+    assert!(result.contains("listen"), "{result}");
+}
+
+#[test]
+fn a_transfer_without_a_word_before_it_asks_for_one_and_its_failure_is_told_as_the_tools() {
+    let mut desk = talking(terms());
+    silence(&mut desk, 2_000);
+    desk.bot_says(r#"tool c1 transfer {"to":"desk"}"#);
+    assert!(wanted(&desk, "c1")[0].contains("connect") && told(&desk, "c1").is_empty());
+    says_goodbye(&mut desk);
+    silence(&mut desk, 2_000);
+    refuse_desk(&mut desk);
+    silence(&mut desk, 500);
+    assert_eq!(desk.call.state(), StateName::Talking);
+    let [result] = told(&desk, "c1").try_into().unwrap();
+    assert!(result.contains("error"), "{result}");
+    assert_eq!(wanted(&desk, "c1").len(), 1);
+}
+
+/// The desk cannot be reached; gives the moment of the attempt.
+fn refuse_desk(desk: &mut Desk) -> Moment {
+    let dialled = desk.seen.iter().find_map(|(at, seen)| match seen {
+        Seen::Dial(leg, ..) => Some((*at, *leg)),
+        _ => None,
+    });
+    let (dialled, leg) = dialled.expect("the desk is called");
+    desk.input(Input::Leg(leg, LegNews::Refused(LegRefusal::NoLine)));
+    dialled
+}
+
+#[test]
 fn a_transfer_begins_when_what_was_said_has_been_heard_and_its_failure_is_told_as_the_tools() {
     let mut desk = talking(terms());
     says_goodbye(&mut desk);
     desk.bot_says(r#"tool c1 transfer {"to":"desk"}"#);
     let asked = desk.now;
     silence(&mut desk, 2_000);
-    let (dialled, leg) = desk
-        .seen
-        .iter()
-        .find_map(|(at, seen)| if let Seen::Dial(leg, ..) = seen { Some((*at, *leg)) } else { None })
-        .expect("the desk is called");
+    let dialled = refuse_desk(&mut desk);
     assert!(dialled - asked >= Duration::from_secs(1));
-    desk.input(Input::Leg(leg, LegNews::Refused(LegRefusal::NoLine)));
     silence(&mut desk, 500);
     assert_eq!(told(&desk, "c1").len(), 1, "{:?}", desk.to_bot());
 }

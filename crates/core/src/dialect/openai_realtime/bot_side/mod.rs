@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::keys::Keys;
-use self::progress::Progress;
+use self::progress::{Progress, Question};
 use super::settings::{BargeIn, DigitWish, EngineSettings, Naming};
 use crate::dialect::json::{write_base64, write_string, write_u64};
 use crate::dialect::registry::BotSideSettings;
@@ -100,9 +100,9 @@ impl EngineBotSide {
         }
         match (history.last(), &self.settings.greeting) {
             // Whoever was speaking when the session before broke off waits for an answer.
-            (Some(last), _) if last.role == Role::Caller => ask(None, out),
+            (Some(last), _) if last.role == Role::Caller => ask(out, |_| ()),
             (Some(_), _) | (None, None) => {}
-            (None, Some(greeting)) => ask(Some(greeting), out),
+            (None, Some(greeting)) => ask(out, |to| write_instructions(to, greeting, "")),
         }
         let held = std::mem::take(&mut self.held);
         if !held.is_empty() {
@@ -179,8 +179,16 @@ impl EngineBotSide {
 
     /// Asks for a response where one is owed and none is being made.
     fn ask_if_owed(&mut self, out: &mut Out<CallCommand>) {
-        if self.phase == Phase::Open && self.progress.take_question() {
-            ask(None, out);
+        if self.phase != Phase::Open {
+            return;
+        }
+        match self.progress.take_question() {
+            // Whoever takes its leave must not call for it once more.
+            Some(Question::Words(instructions)) => {
+                ask(out, |to| write_instructions(to, &instructions, r#","tool_choice":"none""#));
+            }
+            Some(Question::Answer) => ask(out, |_| ()),
+            None => {}
         }
     }
 
@@ -215,6 +223,10 @@ impl Dialect for EngineBotSide {
             }
             CallEvent::Speech(SpeechEvent::Interrupted { item, heard }) => {
                 self.interrupted(item, *heard, out)
+            }
+            CallEvent::Speech(SpeechEvent::WordsWanted { id, instructions }) => {
+                self.progress.want_words(id, instructions);
+                self.ask_if_owed(out);
             }
             CallEvent::Speech(SpeechEvent::ToolDone(result)) => self.tool_done(result, out),
             CallEvent::Ended(_) => self.phase = Phase::Over,
@@ -290,17 +302,21 @@ impl Dialect for EngineBotSide {
     }
 }
 
-/// Asks for a response.
-fn ask(instructions: Option<&str>, out: &mut Out<CallCommand>) {
+/// Asks for a response, which may have settings of its own.
+fn ask(out: &mut Out<CallCommand>, settings: impl FnOnce(&mut Vec<u8>)) {
     out.text(WireClass::Control, |to| {
         to.extend_from_slice(br#"{"type":"response.create""#);
-        if let Some(instructions) = instructions {
-            to.extend_from_slice(br#","response":{"instructions":"#);
-            write_string(to, instructions);
-            to.push(b'}');
-        }
+        settings(to);
         to.push(b'}');
     });
+}
+
+/// Writes a response's own instructions, with more members behind them.
+fn write_instructions(to: &mut Vec<u8>, instructions: &str, more: &str) {
+    to.extend_from_slice(br#","response":{"instructions":"#);
+    write_string(to, instructions);
+    to.extend_from_slice(more.as_bytes());
+    to.push(b'}');
 }
 
 fn say_audio(audio: &[u8], out: &mut Out<CallCommand>) {

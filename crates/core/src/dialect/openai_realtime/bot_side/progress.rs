@@ -18,6 +18,17 @@ pub struct Progress {
     told_tools: VecDeque<Box<str>>,
     /// Something was said to the engine that it has not answered.
     owes_answer: bool,
+    /// The call that waits for words of the engine before it has its result, and the instructions for them.
+    wanted_words: Option<(Box<str>, Box<str>)>,
+}
+
+/// What an engine is asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Words by instructions of their own.
+    Words(Box<str>),
+    /// An answer to all that it was told.
+    Answer,
 }
 
 #[derive(Debug)]
@@ -50,6 +61,7 @@ impl Progress {
     pub fn response_created(&mut self, id: &str) {
         self.active = Some(ActiveResponse { id: id.into(), cut: false });
         self.owes_answer = false;
+        self.wanted_words = None;
     }
 
     /// The response is over.
@@ -129,8 +141,16 @@ impl Progress {
         true
     }
 
+    /// A tool waits for words of the engine.
+    pub fn want_words(&mut self, call_id: &str, instructions: &str) {
+        if self.waiting_tools.iter().any(|waiting| **waiting == *call_id) {
+            self.wanted_words = Some((call_id.into(), instructions.into()));
+        }
+    }
+
     /// A tool has a result; `false` if nobody waits for it.
     pub fn tool_done(&mut self, call_id: &str) -> bool {
+        self.wanted_words.take_if(|(waiting, _)| **waiting == *call_id);
         let before = self.waiting_tools.len();
         self.waiting_tools.retain(|waiting| **waiting != *call_id);
         before != self.waiting_tools.len()
@@ -141,13 +161,19 @@ impl Progress {
         self.owes_answer = true;
     }
 
-    /// Whether the engine is to be asked for a response at this moment; asks once.
-    pub fn take_question(&mut self) -> bool {
-        let asks = self.owes_answer && self.active.is_none() && self.waiting_tools.is_empty();
-        if asks {
-            self.owes_answer = false;
+    /// What the engine is to be asked for at this moment, once.
+    pub fn take_question(&mut self) -> Option<Question> {
+        if self.active.is_some() {
+            return None;
         }
-        asks
+        if let Some((_, instructions)) = self.wanted_words.take() {
+            return Some(Question::Words(instructions));
+        }
+        let asks = self.owes_answer && self.waiting_tools.is_empty();
+        asks.then(|| {
+            self.owes_answer = false;
+            Question::Answer
+        })
     }
 }
 
