@@ -24,7 +24,7 @@ pub struct Conversation {
 #[derive(Debug)]
 struct Entry {
     role: Role,
-    /// Empty while no line of the caller's speech has named it.
+    /// Empty while nobody has named the caller's speech.
     item: Box<str>,
     text: String,
     is_final: bool,
@@ -68,12 +68,25 @@ impl Conversation {
         }
     }
 
-    /// The caller began to speak.
-    pub fn caller_began(&mut self, at: Moment) {
-        if self.speaking_caller().is_none() {
-            let entry = self.begin(Role::Caller, "");
-            (entry.began, entry.has_edges) = (Some(at), true);
+    /// The caller began to say what becomes `item`, where its bot says so.
+    pub fn caller_began(&mut self, item: Option<&str>, at: Moment) {
+        let item = item.filter(|item| item.len() <= ITEM_BYTES_MAX && !self.was_told(Role::Caller, item));
+        let item = item.unwrap_or_default();
+        if !item.is_empty() && self.find(Role::Caller, item).is_some() {
+            return;
         }
+        if let Some(speaking) = self.speaking_caller() {
+            if speaking.item.is_empty() || item.is_empty() {
+                if !item.is_empty() {
+                    speaking.item = item.into();
+                }
+                return;
+            }
+            // Its end was not told.
+            speaking.ended = Some(at.max(speaking.began.unwrap_or(at)));
+        }
+        let entry = self.begin(Role::Caller, item);
+        (entry.began, entry.has_edges) = (Some(at), true);
     }
 
     /// The caller ceased to speak.
@@ -216,10 +229,12 @@ impl Conversation {
         self.open.iter().find(|entry| entry.role == role && *entry.item == *item)
     }
 
-    /// The entry of an item; the caller's speech that no line has named yet is the first one's.
+    /// The entry of an item; the caller's speech that nobody has named yet is the first one's, and words without a name
+    /// are those of the first speech that has none.
     fn entry(&mut self, role: Role, item: &str) -> &mut Entry {
         let named = |entry: &Entry| entry.role == role && *entry.item == *item;
-        let nameless = |entry: &Entry| role == Role::Caller && entry.role == role && entry.item.is_empty();
+        let fits = |entry: &Entry| entry.item.is_empty() || (item.is_empty() && !entry.is_final);
+        let nameless = |entry: &Entry| role == Role::Caller && entry.role == role && fits(entry);
         let known = self.open.iter().position(named).or_else(|| self.open.iter().position(nameless));
         match known.filter(|at| *at < self.open.len()) {
             Some(at) => {

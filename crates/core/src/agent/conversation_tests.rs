@@ -26,7 +26,7 @@ fn told(conversation: &mut Conversation) -> Vec<Utterance> {
 #[test]
 fn a_turn_and_its_answer_are_told_when_they_are_over_and_their_words_are_known() {
     let mut talk = conversation();
-    talk.caller_began(at(100));
+    talk.caller_began(None, at(100));
     talk.caller_ended(at(900));
     assert!(told(&mut talk).is_empty(), "its words are not known");
     talk.line(&line(Role::Bot, "b", "Good ", LineStage::Delta), at(1_100));
@@ -44,6 +44,43 @@ fn a_turn_and_its_answer_are_told_when_they_are_over_and_their_words_are_known()
     talk.bot_was_cut("b", ms(1), ms(2), at(2_100));
     talk.end(at(3_000), |_| None);
     assert!(told(&mut talk).is_empty(), "nothing is told twice");
+}
+
+#[test]
+fn a_turn_keeps_its_own_words_when_those_of_the_next_one_are_known_before() {
+    let mut talk = conversation();
+    talk.caller_began(Some("long"), at(100));
+    talk.caller_ended(at(9_000));
+    talk.caller_began(Some("short"), at(9_400));
+    talk.caller_ended(at(9_800));
+    talk.line(&line(Role::Caller, "short", "yes", LineStage::Final), at(10_000));
+    talk.line(&line(Role::Caller, "long", "I would like", LineStage::Delta), at(10_050));
+    talk.line(&line(Role::Caller, "long", "I would like to buy a car", LineStage::Final), at(10_100));
+    let all = told(&mut talk);
+    let found: Vec<_> = all.iter().map(|one| (&*one.item, &*one.text, one.start, one.end)).collect();
+    let short = ("short", "yes", ms(9_400), ms(9_800));
+    assert_eq!(found, [short, ("long", "I would like to buy a car", ms(100), ms(9_000))]);
+}
+
+#[test]
+fn speech_that_is_named_late_or_by_no_edge_has_the_words_of_the_first_name() {
+    let mut talk = conversation();
+    talk.caller_began(None, at(100));
+    talk.caller_began(Some("a"), at(140));
+    talk.caller_began(Some("b"), at(1_000));
+    talk.caller_ended(at(1_500));
+    talk.line(&line(Role::Caller, "b", "two", LineStage::Final), at(1_600));
+    talk.line(&line(Role::Caller, "a", "one", LineStage::Final), at(1_700));
+    talk.caller_began(None, at(2_000));
+    talk.caller_ended(at(2_500));
+    talk.line(&line(Role::Caller, "c", "three", LineStage::Final), at(2_600));
+    talk.caller_began(Some("d"), at(3_000));
+    talk.caller_ended(at(3_500));
+    talk.line(&line(Role::Caller, "", "four", LineStage::Final), at(3_600));
+    let all = told(&mut talk);
+    let found: Vec<_> = all.iter().map(|one| (&*one.text, one.start, one.end)).collect();
+    let (one, two) = (("one", ms(100), ms(1_000)), ("two", ms(1_000), ms(1_500)));
+    assert_eq!(found, [two, one, ("three", ms(2_000), ms(2_500)), ("four", ms(3_000), ms(3_500))]);
 }
 
 #[test]
@@ -84,7 +121,7 @@ fn words_that_never_come_are_waited_for_no_longer_than_a_moment() {
 #[test]
 fn the_end_of_a_call_tells_what_was_not_over() {
     let mut talk = conversation();
-    talk.caller_began(at(0));
+    talk.caller_began(None, at(0));
     talk.line(&line(Role::Bot, "b", "half heard", LineStage::Delta), at(10));
     talk.line(&line(Role::Bot, "c", "never heard", LineStage::Final), at(10));
     talk.bot_began("b", at(20));
@@ -109,7 +146,7 @@ fn a_flood_of_items_is_kept_within_bounds() {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Began,
+    Began(Option<u8>),
     Ended,
     Line(Role, u8, LineStage, String),
     BotBegan(u8),
@@ -123,7 +160,7 @@ fn step() -> impl Strategy<Value = Step> {
     let role = prop_oneof![Just(Role::Caller), Just(Role::Bot)];
     let stage = prop_oneof![Just(LineStage::Delta), Just(LineStage::Final)];
     prop_oneof![
-        Just(Step::Began),
+        proptest::option::of(0u8..6).prop_map(Step::Began),
         Just(Step::Ended),
         (role, 0u8..6, stage, "[a-zé ]{0,12}")
             .prop_map(|(role, item, stage, text)| Step::Line(role, item, stage, text)),
@@ -144,7 +181,9 @@ proptest! {
         let mut all = Vec::new();
         for step in steps {
             match step {
-                Step::Began => talk.caller_began(at(now)),
+                Step::Began(item) => {
+                    talk.caller_began(item.map(|item| item.to_string()).as_deref(), at(now));
+                }
                 Step::Ended => talk.caller_ended(at(now)),
                 Step::Line(role, item, stage, text) => {
                     talk.line(&line(role, &item.to_string(), &text, stage), at(now));

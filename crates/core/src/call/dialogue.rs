@@ -103,7 +103,7 @@ impl Call {
                 self.speaker.set_item(item);
                 self.dialogue().comes(item);
             }
-            SpeechCommand::Caller(edge) => self.bot_hears_caller(*edge, now),
+            SpeechCommand::Caller(edge) => self.bot_hears_caller(edge, now),
             SpeechCommand::Line(line) => self.note_line(line, now),
             SpeechCommand::Tool(call) => self.call_tool(call, now),
         }
@@ -111,13 +111,13 @@ impl Call {
     }
 
     /// The bot's ear finds an edge of the caller's speech. Ours is nearer: where it found the same, that counts.
-    fn bot_hears_caller(&mut self, edge: SpeechEdge, now: Moment) {
+    fn bot_hears_caller(&mut self, edge: &SpeechEdge, now: Moment) {
         let dialogue = self.dialogue();
         let near = |at: Option<Moment>, reach: Duration| at.filter(|at| now - *at <= reach);
         match edge {
-            SpeechEdge::Started => {
+            SpeechEdge::Started { item } => {
                 let own = near(dialogue.caller.began, BEGINNING_REACH);
-                dialogue.conversation.caller_began(own.unwrap_or(now));
+                dialogue.conversation.caller_began(item.as_deref(), own.unwrap_or(now));
             }
             SpeechEdge::Stopped => {
                 let own = near(dialogue.caller.ended, ENDING_REACH);

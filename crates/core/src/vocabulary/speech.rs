@@ -38,11 +38,14 @@ pub enum SpeechEvent {
     ToolDone(ToolResult),
 }
 
-/// The beginning or the end of somebody's speech.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The beginning or the end of the caller's speech.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SpeechEdge {
     /// It began.
-    Started,
+    Started {
+        /// What [`TranscriptLine::item`] will be of its words, where the bot says so.
+        item: Option<Box<str>>,
+    },
     /// It ended.
     Stopped,
 }

@@ -13,7 +13,10 @@ use super::words::quote;
 pub(super) fn parse_command(words: &[&str]) -> Option<Result<SpeechCommand, String>> {
     Some(Ok(match words {
         ["item", item] => SpeechCommand::Item((*item).into()),
-        ["caller", "started"] => SpeechCommand::Caller(SpeechEdge::Started),
+        ["caller", "started"] => SpeechCommand::Caller(SpeechEdge::Started { item: None }),
+        ["caller", "started", item] => {
+            SpeechCommand::Caller(SpeechEdge::Started { item: Some((*item).into()) })
+        }
         ["caller", "stopped"] => SpeechCommand::Caller(SpeechEdge::Stopped),
         ["line", role, stage, item, text] => match (parse_role(role), parse_stage(stage)) {
             (Ok(role), Ok(stage)) => SpeechCommand::Line(TranscriptLine {
@@ -37,7 +40,10 @@ pub(super) fn parse_command(words: &[&str]) -> Option<Result<SpeechCommand, Stri
 pub(super) fn format_command(command: &SpeechCommand) -> String {
     match command {
         SpeechCommand::Item(item) => format!("item {}", quote(item)),
-        SpeechCommand::Caller(SpeechEdge::Started) => "caller started".to_owned(),
+        SpeechCommand::Caller(SpeechEdge::Started { item: None }) => "caller started".to_owned(),
+        SpeechCommand::Caller(SpeechEdge::Started { item: Some(item) }) => {
+            format!("caller started {}", quote(item))
+        }
         SpeechCommand::Caller(SpeechEdge::Stopped) => "caller stopped".to_owned(),
         SpeechCommand::Line(line) => {
             let role = match line.role {
@@ -108,9 +114,10 @@ mod tests {
 
     #[test]
     fn the_words_of_a_conversation_are_read_as_they_are_written() {
-        let commands: [&[&str]; 5] = [
+        let commands: [&[&str]; 6] = [
             &["item", "item_1"],
             &["caller", "started"],
+            &["caller", "started", "item_2"],
             &["line", "bot", "delta", "item_1", "Hello there"],
             &["line", "caller", "final", "item_2", "yes"],
             &["tool", "call_1", "transfer", "{}"],

@@ -11,7 +11,7 @@ use crate::vocabulary::{
     TranscriptLine, Utterance,
 };
 
-/// The bot side of a wire whose messages are words: `item A`, `caller started`, `clear`, `line bot final A|words`,
+/// The bot side of a wire whose messages are words: `item A`, `caller started [A]`, `clear`, `line bot final A|words`,
 /// `tool ID NAME {…}`; binary messages are audio.
 struct WordsOfAnEngine {
     format: MediaFormat,
@@ -73,7 +73,10 @@ impl Dialect for WordsOfAnEngine {
                 return Ok(());
             }
             "item" => SpeechCommand::Item(rest.into()),
-            "caller" if rest == "started" => SpeechCommand::Caller(SpeechEdge::Started),
+            "caller" if rest.starts_with("started") => {
+                let item = rest.split_once(' ').map(|(_, item)| item.into());
+                SpeechCommand::Caller(SpeechEdge::Started { item })
+            }
             "caller" => SpeechCommand::Caller(SpeechEdge::Stopped),
             "line" => {
                 let (head, words) = rest.split_once('|').ok_or(Malformed::Missing("words"))?;

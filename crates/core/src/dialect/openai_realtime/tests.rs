@@ -163,7 +163,7 @@ fn a_conversation_crosses_the_wire_with_its_items_lines_tools_and_barge_ins() {
         wired.ask(&CallCommand::Speech(said.clone()));
     }
     wired.bot(&[0x10; 160]);
-    wired.ask(&CallCommand::Speech(SpeechCommand::Caller(SpeechEdge::Started)));
+    wired.ask(&CallCommand::Speech(SpeechCommand::Caller(SpeechEdge::Started { item: None })));
     wired.tell(&CallEvent::Speech(SpeechEvent::Interrupted {
         item: "one".into(),
         heard: Duration::from_millis(15),
@@ -180,7 +180,7 @@ fn a_conversation_crosses_the_wire_with_its_items_lines_tools_and_barge_ins() {
     let said = wired.said();
     assert_eq!(said[0], &SpeechCommand::Line(line(Role::Bot, "one", "Good ", LineStage::Delta)));
     assert_eq!(said[1], &SpeechCommand::Item("one".into()));
-    assert_eq!(said[2], &SpeechCommand::Caller(SpeechEdge::Started));
+    assert!(matches!(said[2], SpeechCommand::Caller(SpeechEdge::Started { item: Some(_) })), "{:?}", said[2]);
     assert!(said.contains(&&SpeechCommand::Line(line(Role::Bot, "one", "Good morning", LineStage::Final))));
     assert_eq!(said.iter().filter(|said| ***said == SpeechCommand::Tool(tool.clone())).count(), 1);
     assert!(wired.commands.contains(&CallCommand::Clear));
@@ -193,11 +193,13 @@ fn a_turn_of_the_caller_is_found_by_its_loudness_and_told() {
         wired.caller(&if (25..75).contains(&at) { [0x10; 160] } else { [0xFF; 160] });
         wired.pass(Duration::from_millis(20));
     }
-    let edges: Vec<_> = wired.said().into_iter().cloned().collect();
-    assert_eq!(
-        edges,
-        [SpeechCommand::Caller(SpeechEdge::Started), SpeechCommand::Caller(SpeechEdge::Stopped)]
-    );
+    let edges = wired.said();
+    let [SpeechCommand::Caller(SpeechEdge::Started { item }), SpeechCommand::Caller(SpeechEdge::Stopped)] =
+        edges.as_slice()
+    else {
+        panic!("{edges:?}")
+    };
+    assert!(item.as_ref().is_some_and(|item| item.starts_with("item_")), "{item:?}");
 }
 
 #[test]
@@ -206,8 +208,8 @@ fn nobody_clears_what_the_bot_says_when_barge_in_is_off() {
     let turn_detection = TurnDetection::Server(ServerVad::default(), turns);
     let mut wired =
         Wired::new(MediaFormat::PCMU_8K, EngineSettings { turn_detection, ..EngineSettings::default() });
-    wired.ask(&CallCommand::Speech(SpeechCommand::Caller(SpeechEdge::Started)));
-    assert_eq!(wired.said(), [&SpeechCommand::Caller(SpeechEdge::Started)]);
+    wired.ask(&CallCommand::Speech(SpeechCommand::Caller(SpeechEdge::Started { item: None })));
+    assert!(matches!(wired.said()[..], [SpeechCommand::Caller(SpeechEdge::Started { .. })]));
     assert!(!wired.commands.contains(&CallCommand::Clear));
 }
 

@@ -85,7 +85,7 @@ impl EngineBotSide {
                     self.open(out);
                 }
             }
-            ServerEvent::SpeechStarted => self.speech_started(out),
+            ServerEvent::SpeechStarted => self.speech_started(text, out),
             ServerEvent::SpeechStopped => {
                 out.hear(CallCommand::Speech(SpeechCommand::Caller(SpeechEdge::Stopped)));
             }
@@ -119,8 +119,12 @@ impl EngineBotSide {
         Ok(())
     }
 
-    fn speech_started(&mut self, out: &mut Out<CallCommand>) {
-        out.hear(CallCommand::Speech(SpeechCommand::Caller(SpeechEdge::Started)));
+    fn speech_started(&mut self, text: &str, out: &mut Out<CallCommand>) {
+        // A barge-in counts whatever becomes of its name.
+        let item = read::<LineMessage<'_>>(text, "item_id").ok().and_then(|message| message.item_id);
+        let item = item.filter(|item| !item.as_str().is_empty() && item.as_str().len() <= ID_BYTES_MAX);
+        let item = item.map(|item| item.as_str().into());
+        out.hear(CallCommand::Speech(SpeechCommand::Caller(SpeechEdge::Started { item })));
         if self.engine_interrupts() {
             self.progress.cut();
             out.hear(CallCommand::Clear);

@@ -156,7 +156,7 @@ impl EnginePhoneSide {
     fn say(&mut self, said: &SpeechCommand, now: Moment, out: &mut Out<CallEvent>) {
         match said {
             SpeechCommand::Item(id) => self.say_item(id, now, out),
-            SpeechCommand::Caller(SpeechEdge::Started) if !self.hearing.is_speaking() => {
+            SpeechCommand::Caller(SpeechEdge::Started { .. }) if !self.hearing.is_speaking() => {
                 self.tell_speech_started(out)
             }
             SpeechCommand::Caller(SpeechEdge::Stopped) if self.hearing.is_speaking() => {
