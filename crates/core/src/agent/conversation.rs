@@ -151,6 +151,15 @@ impl Conversation {
         }
     }
 
+    /// Whoever writes down what the caller says is gone: what it has not written stays unwritten.
+    pub fn writer_left(&mut self, now: Moment) {
+        for entry in self.open.iter_mut().filter(|entry| entry.role == Role::Caller) {
+            entry.ended.get_or_insert(now);
+            entry.is_final = true;
+        }
+        self.settle(now);
+    }
+
     /// Whether all words of the bot's `item` are known.
     pub fn is_final(&self, item: &str) -> bool {
         self.was_told(Role::Bot, item) || self.find(Role::Bot, item).is_some_and(|entry| entry.is_final)
@@ -407,7 +416,7 @@ pub const HISTORY_BYTES_MAX: usize = 32 << 10;
 /// Names of utterances that are remembered.
 const TOLD_KEPT: usize = 64;
 /// The longest name of an item.
-const ITEM_BYTES_MAX: usize = 256;
+const ITEM_BYTES_MAX: usize = 288;
 /// The bot's words come before its audio, or never.
 const BOTS_WORDS_PATIENCE: Duration = Duration::from_secs(2);
 /// Writing down what a caller said takes an engine a moment.

@@ -1,6 +1,7 @@
 //! The talk between a caller and a bot that tells of it (an engine): items and how far they were heard, barge-ins, the
 //! words of both, and what the bot's tools do with the call.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub(super) struct Dialogue {
     /// The tool call that asked for a transfer under way.
     pub(super) transfer: Option<Box<str>>,
     pub(super) session: EngineSession,
+    /// Sessions, and bots, before this one: each names its items anew.
+    earlier: u32,
     pub(super) patience: Patience,
 }
 
@@ -58,7 +61,33 @@ impl Dialogue {
             running: Vec::new(),
             transfer: None,
             session: EngineSession::new(),
+            earlier: 0,
             patience: Patience::new(origin),
+        }
+    }
+
+    /// Another session, or another bot, takes over: it knows nothing of what the last one asked for.
+    pub(super) fn begin_session(&mut self, now: Moment) {
+        self.running.clear();
+        self.transfer = None;
+        self.earlier += 1;
+        self.conversation.writer_left(now);
+    }
+
+    /// The name within the call of what this session calls `item`.
+    fn name<'a>(&self, item: &'a str) -> Cow<'a, str> {
+        match self.earlier {
+            0 => item.into(),
+            _ if item.is_empty() => item.into(),
+            earlier => format!("{item}#{}", earlier + 1).into(),
+        }
+    }
+
+    /// What this session calls the item of that name; `None` if it is of an earlier one.
+    fn own_name<'a>(&self, name: &'a str) -> Option<&'a str> {
+        match self.earlier {
+            0 => Some(name),
+            earlier => name.strip_suffix(&format!("#{}", earlier + 1)),
         }
     }
 
@@ -100,8 +129,10 @@ impl Call {
                 if matches!(self.state, State::Ending(_)) || self.bot_waits() {
                     return;
                 }
-                self.speaker.set_item(item);
-                self.dialogue().comes(item);
+                let dialogue = self.dialogue();
+                let name = dialogue.name(item);
+                dialogue.comes(&name);
+                self.speaker.set_item(&name);
             }
             SpeechCommand::Caller(edge) => self.bot_hears_caller(edge, now),
             SpeechCommand::Line(line) => self.note_line(line, now),
@@ -117,7 +148,8 @@ impl Call {
         match edge {
             SpeechEdge::Started { item } => {
                 let own = near(dialogue.caller.began, BEGINNING_REACH);
-                dialogue.conversation.caller_began(item.as_deref(), own.unwrap_or(now));
+                let name = item.as_deref().map(|item| dialogue.name(item));
+                dialogue.conversation.caller_began(name.as_deref(), own.unwrap_or(now));
             }
             SpeechEdge::Stopped => {
                 let own = near(dialogue.caller.ended, ENDING_REACH);
@@ -127,7 +159,14 @@ impl Call {
     }
 
     fn note_line(&mut self, line: &TranscriptLine, now: Moment) {
-        self.dialogue().conversation.line(line, now);
+        let dialogue = self.dialogue();
+        match dialogue.name(&line.item) {
+            Cow::Borrowed(_) => dialogue.conversation.line(line, now),
+            Cow::Owned(name) => {
+                let named = TranscriptLine { item: name.into(), ..line.clone() };
+                dialogue.conversation.line(&named, now);
+            }
+        }
         if line.role == Role::Bot {
             self.follow_items(now);
         }
@@ -214,9 +253,11 @@ impl Call {
         cut
     }
 
-    /// Tells the bot how much was heard of what was cut off.
+    /// Tells the bot how much was heard of what was cut off, if it was its own.
     pub(super) fn tell_cut(&mut self, cut: Vec<CutItem>, now: Moment) {
-        for (item, heard) in cut {
+        for (name, heard) in cut {
+            let own = self.dialogue.as_ref().and_then(|dialogue| dialogue.own_name(&name));
+            let Some(item) = own.map(Box::from) else { continue };
             self.tell_bot(&CallEvent::Speech(SpeechEvent::Interrupted { item, heard }), now);
         }
         self.keep_the_caller(now);

@@ -42,9 +42,8 @@ impl Call {
             return;
         }
         let dialogue = self.dialogue();
+        dialogue.begin_session(now);
         dialogue.farewell = None;
-        dialogue.running.clear();
-        dialogue.transfer = None;
         dialogue.session.renew_at = None;
         dialogue.patience = Patience::new(now);
     }
@@ -143,9 +142,7 @@ impl Call {
         let NextBot { mut settings, stream_id } = next;
         let dialogue = self.dialogue();
         settings.side.remember(&dialogue.conversation.history());
-        // Whatever the old session had asked for, the new one knows nothing of.
-        dialogue.running.clear();
-        dialogue.transfer = None;
+        dialogue.begin_session(now);
         self.speaker.end_of_utterance(now);
         self.speaker.set_bot(settings.audio.format);
         self.listener.set_bot(settings.audio);

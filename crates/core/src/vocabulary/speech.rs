@@ -106,7 +106,7 @@ pub struct ToolResult {
 pub struct Utterance {
     /// Who.
     pub role: Role,
-    /// The item of the bot's wire.
+    /// The item of the bot's wire; of a second session the name ends with `#2`, and so on.
     pub item: Box<str>,
     /// The words.
     pub text: Box<str>,

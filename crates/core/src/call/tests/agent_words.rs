@@ -1,6 +1,6 @@
 //! Whose words are whose: turns that are written down late, or in another order.
 
-use super::agent::{talking, utterances};
+use super::agent::{agent, talking, utterances};
 use super::*;
 use crate::agent::AgentTerms;
 
@@ -36,4 +36,56 @@ fn two_turns_in_quick_succession_keep_their_words_whichever_are_known_first() {
     assert!(
         long.end - long.start > Duration::from_secs(3) && short.end - short.start < Duration::from_secs(1)
     );
+}
+
+/// The engine is lost and there again.
+fn reconnect(desk: &mut Desk) {
+    desk.input(Input::BotClosed(SocketEnd::Reset));
+    let settings = agent(MediaFormat::PCMU_8K, AgentTerms::default());
+    desk.input(Input::NextBot(Box::new(NextBot { settings, stream_id: StreamId::new(1, 2) })));
+}
+
+#[test]
+fn an_engine_that_counts_its_items_anew_in_every_session_loses_no_words() {
+    let mut desk = talking(AgentTerms::default());
+    for (caller, bot) in [("hello", "good day"), ("a car", "which one"), ("the blue one", "a good choice")] {
+        turn(&mut desk, "item_1", 400);
+        desk.bot_says(&format!("line caller final item_1|{caller}"));
+        desk.bot_says("item item_2");
+        desk.bot_sends(&[0x10; 4_000]);
+        desk.bot_says(&format!("line bot final item_2|{bot}"));
+        silence(&mut desk, 800);
+        reconnect(&mut desk);
+    }
+    assert_eq!(words(&desk), ["hello", "good day", "a car", "which one", "the blue one", "a good choice"]);
+    let started = desk.to_bot().into_iter().rfind(|text| text.starts_with("started")).unwrap();
+    assert!(started.ends_with("Caller:the blue one|Bot:a good choice"), "{started}");
+}
+
+#[test]
+fn a_new_session_is_told_of_its_own_items_only_and_of_them_what_was_heard() {
+    let mut desk = talking(AgentTerms::default());
+    desk.bot_says("item item_1");
+    desk.bot_sends(&[0x10; 8_000]);
+    silence(&mut desk, 300);
+    reconnect(&mut desk);
+    desk.bot_says("item item_1");
+    desk.bot_sends(&[0x11; 8_000]);
+    silence(&mut desk, 1_000);
+    desk.bot_says("caller started");
+    desk.bot_says("clear");
+    let cut: Vec<_> = desk.to_bot().into_iter().filter(|text| text.starts_with("interrupted")).collect();
+    let [told] = cut.as_slice() else { panic!("{cut:?}") };
+    let heard: u64 = told.strip_prefix("interrupted item_1 ").unwrap().parse().unwrap();
+    assert!((280..=320).contains(&heard), "{heard}");
+}
+
+#[test]
+fn what_an_engine_had_not_written_down_when_it_was_lost_gets_no_words_of_the_next_one() {
+    let mut desk = talking(AgentTerms::default());
+    desk.bot_says("caller started");
+    desk.talk(Duration::from_millis(600));
+    reconnect(&mut desk);
+    desk.bot_says("line caller final x|after it");
+    assert_eq!(words(&desk), ["", "after it"]);
 }
