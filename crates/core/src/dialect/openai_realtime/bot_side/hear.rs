@@ -87,7 +87,9 @@ impl EngineBotSide {
             }
             ServerEvent::SpeechStarted => self.speech_started(text, out),
             ServerEvent::SpeechStopped => {
+                self.progress.caller_ceased(now + self.answer_patience());
                 out.hear(CallCommand::Speech(SpeechCommand::Caller(SpeechEdge::Stopped)));
+                self.ask_if_owed(now, out);
             }
             ServerEvent::ResponseCreated => {
                 let response = response(text)?;
@@ -120,6 +122,7 @@ impl EngineBotSide {
     }
 
     fn speech_started(&mut self, text: &str, out: &mut Out<CallCommand>) {
+        self.progress.caller_began();
         // A barge-in counts whatever becomes of its name.
         let item = read::<LineMessage<'_>>(text, "item_id").ok().and_then(|message| message.item_id);
         let item = item.filter(|item| !item.as_str().is_empty() && item.as_str().len() <= ID_BYTES_MAX);
@@ -149,7 +152,7 @@ impl EngineBotSide {
             // What was broken here came whole before, or never will.
             let _ = self.tool(&item.call_id, &item.name, &item.arguments, out);
         }
-        self.ask_if_owed(out);
+        self.ask_if_owed(now, out);
         Ok(())
     }
 

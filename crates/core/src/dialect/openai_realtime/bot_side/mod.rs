@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use self::keys::Keys;
 use self::progress::{Progress, Question};
-use super::settings::{BargeIn, DigitWish, EngineSettings, Naming};
+use super::settings::{BargeIn, DigitWish, EngineSettings, Naming, TurnAnswer};
 use crate::dialect::json::{write_base64, write_string, write_u64};
 use crate::dialect::registry::BotSideSettings;
 use crate::dialect::{Capability, Dialect, Malformed, Out, Wire, WireClass};
@@ -129,11 +129,11 @@ impl EngineBotSide {
     }
 
     /// Tells the engine which keys were pressed.
-    fn say_keys(&mut self, keys: &str, out: &mut Out<CallCommand>) {
+    fn say_keys(&mut self, keys: &str, now: Moment, out: &mut Out<CallCommand>) {
         self.say_message(Role::Caller, &format!("The caller pressed {keys}"), out);
         if self.settings.digits == DigitWish::Answered {
             self.progress.owe_answer();
-            self.ask_if_owed(out);
+            self.ask_if_owed(now, out);
         }
     }
 
@@ -160,7 +160,7 @@ impl EngineBotSide {
         });
     }
 
-    fn tool_done(&mut self, result: &ToolResult, out: &mut Out<CallCommand>) {
+    fn tool_done(&mut self, result: &ToolResult, now: Moment, out: &mut Out<CallCommand>) {
         if self.phase != Phase::Open || !self.progress.tool_done(&result.id) {
             return;
         }
@@ -174,15 +174,15 @@ impl EngineBotSide {
             to.extend_from_slice(b"}}");
         });
         self.progress.owe_answer();
-        self.ask_if_owed(out);
+        self.ask_if_owed(now, out);
     }
 
-    /// Asks for a response where one is owed and none is being made.
-    fn ask_if_owed(&mut self, out: &mut Out<CallCommand>) {
+    /// Asks for a response where one is owed, none is being made, and the caller does not speak.
+    fn ask_if_owed(&mut self, now: Moment, out: &mut Out<CallCommand>) {
         if self.phase != Phase::Open {
             return;
         }
-        match self.progress.take_question() {
+        match self.progress.take_question(now) {
             // Whoever takes its leave must not call for it once more.
             Some(Question::Words(instructions)) => {
                 ask(out, |to| write_instructions(to, &instructions, r#","tool_choice":"none""#));
@@ -195,6 +195,13 @@ impl EngineBotSide {
     /// Whether the engine itself cuts its response short when the caller begins to speak.
     fn engine_interrupts(&self) -> bool {
         self.settings.turn_detection.turns().is_some_and(|turns| turns.barge_in == BargeIn::Interrupts)
+    }
+
+    /// How long the engine may take to answer by itself when the caller has ceased to speak.
+    fn answer_patience(&self) -> Duration {
+        let turns = self.settings.turn_detection.turns();
+        let answers = turns.is_some_and(|turns| turns.answer == TurnAnswer::ByItself);
+        if answers { ANSWER_PATIENCE } else { Duration::ZERO }
     }
 
     /// The engine is of no use to this call any more.
@@ -218,7 +225,7 @@ impl Dialect for EngineBotSide {
             CallEvent::Started(_) => self.start(now, out),
             CallEvent::Digit(press) if self.settings.digits != DigitWish::Ignored => {
                 if let Some(keys) = self.keys.press(press.digit, now) {
-                    self.say_keys(&keys, out);
+                    self.say_keys(&keys, now, out);
                 }
             }
             CallEvent::Speech(SpeechEvent::Interrupted { item, heard }) => {
@@ -226,9 +233,9 @@ impl Dialect for EngineBotSide {
             }
             CallEvent::Speech(SpeechEvent::WordsWanted { id, instructions }) => {
                 self.progress.want_words(id, instructions);
-                self.ask_if_owed(out);
+                self.ask_if_owed(now, out);
             }
-            CallEvent::Speech(SpeechEvent::ToolDone(result)) => self.tool_done(result, out),
+            CallEvent::Speech(SpeechEvent::ToolDone(result)) => self.tool_done(result, now, out),
             CallEvent::Ended(_) => self.phase = Phase::Over,
             // Nothing on this wire: what waits at the phone is not the engine's.
             CallEvent::Digit(_)
@@ -265,7 +272,7 @@ impl Dialect for EngineBotSide {
             Phase::Creating { until } | Phase::Configuring { until } => Some(until),
             Phase::Open => {
                 let retry = if let Retry::At(at) = self.retry { Some(at) } else { None };
-                [retry, self.keys.poll_timeout()].into_iter().flatten().min()
+                [retry, self.keys.poll_timeout(), self.progress.question_due()].into_iter().flatten().min()
             }
             Phase::Waiting { .. } | Phase::Over => None,
         }
@@ -280,10 +287,10 @@ impl Dialect for EngineBotSide {
                 if matches!(self.retry, Retry::At(at) if at <= now) {
                     self.retry = Retry::Tried;
                     self.progress.owe_answer();
-                    self.ask_if_owed(out);
                 }
+                self.ask_if_owed(now, out);
                 if let Some(keys) = self.keys.take_due(now) {
-                    self.say_keys(&keys, out);
+                    self.say_keys(&keys, now, out);
                 }
             }
             Phase::Creating { .. } | Phase::Configuring { .. } | Phase::Waiting { .. } | Phase::Over => {}
@@ -329,6 +336,9 @@ fn say_audio(audio: &[u8], out: &mut Out<CallCommand>) {
 
 /// Audio of the caller that is kept until the session is ready: as long as that may take.
 pub const HELD_AUDIO_MAX: Duration = Duration::from_secs(4);
+
+/// From the end of the caller's speech to the answer of an engine that answers by itself, or does not.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long the engine may take to say that the session is there, and once more that it is as we want it.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(2);

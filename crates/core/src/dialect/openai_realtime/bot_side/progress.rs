@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::media::MediaFormat;
+use crate::vocabulary::Moment;
 
 /// The responses, items and tools of one session.
 #[derive(Debug, Default)]
@@ -20,6 +21,19 @@ pub struct Progress {
     owes_answer: bool,
     /// The call that waits for words of the engine before it has its result, and the instructions for them.
     wanted_words: Option<(Box<str>, Box<str>)>,
+    turn: CallerTurn,
+}
+
+/// Where the caller's turn stands: nothing is asked for in the midst of it.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum CallerTurn {
+    /// The engine has the floor.
+    #[default]
+    Over,
+    /// The caller speaks.
+    Speaking,
+    /// The caller has ceased; the engine may answer by itself until then.
+    Ceased { until: Moment },
 }
 
 /// What an engine is asked for.
@@ -62,6 +76,18 @@ impl Progress {
         self.active = Some(ActiveResponse { id: id.into(), cut: false });
         self.owes_answer = false;
         self.wanted_words = None;
+        // Not every engine says when the caller ceased.
+        self.turn = CallerTurn::Over;
+    }
+
+    /// The caller begins to speak.
+    pub fn caller_began(&mut self) {
+        self.turn = CallerTurn::Speaking;
+    }
+
+    /// The caller ceases to speak; until then the engine may answer unasked.
+    pub fn caller_ceased(&mut self, until: Moment) {
+        self.turn = CallerTurn::Ceased { until };
     }
 
     /// The response is over.
@@ -162,18 +188,33 @@ impl Progress {
     }
 
     /// What the engine is to be asked for at this moment, once.
-    pub fn take_question(&mut self) -> Option<Question> {
-        if self.active.is_some() {
+    pub fn take_question(&mut self, now: Moment) -> Option<Question> {
+        let is_free = match self.turn {
+            CallerTurn::Over => true,
+            CallerTurn::Speaking => false,
+            CallerTurn::Ceased { until } => until <= now,
+        };
+        if !is_free || !self.has_question() {
             return None;
         }
         if let Some((_, instructions)) = self.wanted_words.take() {
             return Some(Question::Words(instructions));
         }
-        let asks = self.owes_answer && self.waiting_tools.is_empty();
-        asks.then(|| {
-            self.owes_answer = false;
-            Question::Answer
-        })
+        self.owes_answer = false;
+        Some(Question::Answer)
+    }
+
+    /// When a question that waits for the engine to answer the caller unasked will have waited enough.
+    pub fn question_due(&self) -> Option<Moment> {
+        match self.turn {
+            CallerTurn::Ceased { until } if self.has_question() => Some(until),
+            CallerTurn::Over | CallerTurn::Speaking | CallerTurn::Ceased { .. } => None,
+        }
+    }
+
+    fn has_question(&self) -> bool {
+        let has_answer_to_ask = self.owes_answer && self.waiting_tools.is_empty();
+        self.active.is_none() && (has_answer_to_ask || self.wanted_words.is_some())
     }
 }
 
