@@ -1,7 +1,7 @@
 //! Who writes the files: one task that takes what calls hand over, a few at a time, and knows when they are durable.
 //!
-//! Nothing is lost with the queue: what is to be written stands in the store, and the desk looks there at the start,
-//! and again while something has failed or found no room.
+//! Nothing is lost with the queue: what is to be written, for the first time or anew, stands in the store, and the desk
+//! looks there at the start, and again while something has failed or found no room.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::Future;
@@ -84,7 +84,13 @@ struct Open(Arc<watch::Sender<usize>>);
 
 enum Outcome {
     Wrote { job: Job, result: Result<(), Trouble> },
-    Swept(Result<Vec<String>, StoreError>),
+    Swept(Result<Due, StoreError>),
+}
+
+/// What the store says is still to be written.
+struct Due {
+    first: Vec<String>,
+    anew: Vec<String>,
 }
 
 type Work = Pin<Box<dyn Future<Output = Outcome> + Send>>;
@@ -199,7 +205,7 @@ impl Desk {
                     self.sweep_at = None;
                     self.figures.overdue.store(false, Ordering::Relaxed);
                     let store = self.store.clone();
-                    under_way.push(Box::pin(async move { Outcome::Swept(store.files_due(SWEPT_MAX).await) }));
+                    under_way.push(Box::pin(async move { Outcome::Swept(sweep(&store).await) }));
                 }
             }
             if is_closed && under_way.is_empty() && self.backlog.is_empty() {
@@ -216,7 +222,7 @@ impl Desk {
         if !self.busy.insert(job.call_id.clone()) {
             let behind = self.behind.entry(job.call_id.clone()).or_default();
             // A file that is to be written anew is so once, however often it is asked for, unless somebody waits for it.
-            if job.done.is_some() || behind.is_empty() {
+            if job.done.is_some() || behind.iter().all(|other| other.kind != job.kind) {
                 behind.push(job);
             }
             return None;
@@ -239,17 +245,12 @@ impl Desk {
                     job.over();
                 }
             }
-            Outcome::Swept(Ok(due)) => {
-                if due.len() == SWEPT_MAX {
+            Outcome::Swept(Ok(Due { first, anew })) => {
+                if first.len() == SWEPT_MAX || anew.len() == SWEPT_MAX {
                     self.sweep_at = Some(Instant::now() + SWEEP_PAUSE);
                 }
-                let jobs = due.into_iter().map(|call_id| Job {
-                    call_id: call_id.into(),
-                    kind: Kind::Leave,
-                    done: None,
-                    _open: None,
-                });
-                self.backlog.extend(jobs);
+                self.backlog.extend(first.into_iter().map(|call_id| Job::found(call_id, Kind::Leave)));
+                self.backlog.extend(anew.into_iter().map(|call_id| Job::found(call_id, Kind::Rewrite)));
             }
             Outcome::Swept(Err(error)) => self.fail(&error),
         }
@@ -282,6 +283,11 @@ impl Desk {
 }
 
 impl Job {
+    /// One that the store told of: nobody waits for it.
+    fn found(call_id: String, kind: Kind) -> Self {
+        Self { call_id: call_id.into(), kind, done: None, _open: None }
+    }
+
     fn over(self) {
         if let Some(done) = self.done {
             // The call may have lost patience.
@@ -296,20 +302,28 @@ async fn wait_until(at: Option<Instant>) {
     }
 }
 
+async fn sweep(store: &Store) -> Result<Due, StoreError> {
+    Ok(Due { first: store.files_due(SWEPT_MAX).await?, anew: store.files_stale(SWEPT_MAX).await? })
+}
+
 /// Writes the files of a call from what the store holds.
 async fn write(store: &Store, folders: &Arc<Folders>, call_id: &str, kind: Kind) -> Result<(), Trouble> {
     if kind == Kind::Leave {
         info!("saving transcript");
         // It is committed behind everything that the call told.
         store.add_acknowledged(call_id, Beside::LeavesFiles, unix_ms()).await?;
-        let files = store.files_of(call_id).await?.ok_or(Trouble::NoCall)?;
-        if files.written_ms.is_some() {
-            return Ok(());
-        }
+    }
+    // Before what they tell is read: what changes behind this is not taken for written.
+    let Some(files) = store.files_of(call_id).await? else {
+        return if kind == Kind::Leave { Err(Trouble::NoCall) } else { Ok(()) };
+    };
+    let (is_written, is_stale) = (files.written_ms.is_some(), files.changes > files.changes_written);
+    if kind == Kind::Leave && is_written && !is_stale {
+        return Ok(());
     }
     let found = find(store, call_id).await?.ok_or(Trouble::NoCall)?;
-    let (names, is_first) = match (&found.names, kind) {
-        (Some(names), kind) => (names.clone(), kind == Kind::Leave),
+    let (names, is_first) = match (files.names, kind) {
+        (Some(names), kind) => (names, kind == Kind::Leave && !is_written),
         (None, Kind::Leave) => (name(store, folders, &found).await?, true),
         // Its files are to come.
         (None, Kind::Rewrite) => return Ok(()),
@@ -322,8 +336,10 @@ async fn write(store: &Store, folders: &Arc<Folders>, call_id: &str, kind: Kind)
     written?;
     folders.filled(&names);
     if is_first {
-        store.add(&call_id, Beside::FilesWritten, unix_ms());
+        store.add(&call_id, Beside::FilesWritten(files.changes), unix_ms());
         info!(file = %names.transcript, "transcript saved");
+    } else if is_stale {
+        store.add(&call_id, Beside::FileRewritten(files.changes), unix_ms());
     }
     Ok(())
 }
@@ -367,3 +383,29 @@ const SWEPT_MAX: usize = 256;
 
 /// Between two looks into the store while something has failed.
 const SWEEP_PAUSE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Database;
+
+    #[tokio::test]
+    async fn behind_a_call_that_is_being_written_stands_one_job_of_each_kind() {
+        let folder = std::env::temp_dir().join(format!("patchcord-desk-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        let (store, thread) =
+            Store::open(&Database::in_folder(&folder), "here", |_, _, _| String::new()).await.unwrap();
+        let (_leavings, mut desk) = Leavings::new(&folder, store.clone());
+        let found = |kind| Job::found("call_1".to_owned(), kind);
+        assert!(desk.begin(found(Kind::Rewrite)).is_some());
+        for kind in [Kind::Leave, Kind::Rewrite, Kind::Rewrite, Kind::Leave] {
+            assert!(desk.begin(found(kind)).is_none());
+        }
+        let behind: Vec<_> = desk.behind["call_1"].iter().map(|job| job.kind).collect();
+        assert_eq!(behind, [Kind::Leave, Kind::Rewrite]);
+        store.close_readers().await;
+        drop((store, desk));
+        tokio::task::spawn_blocking(|| thread.join()).await.unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use super::call::StoredCall;
 use super::engine::{Link, Query, Readers, Row};
 use super::rows::{pieces, tuples};
-use super::{EventName, StoreError};
+use super::{EventName, StoreError, talk};
 
 /// A delivery that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -218,6 +218,8 @@ pub(super) async fn attempted(link: &mut Link, attempts: &[Attempted<'_>]) -> Re
     let ended: Vec<_> = ended.map(|(call_id, kind)| (call_id.as_str(), *kind)).collect();
     let last_ms = attempts.iter().map(|attempt| attempt.at_ms).max().unwrap_or(0);
     release_next(link, &ended, last_ms).await?;
+    let told = ended.iter().filter(|(_, kind)| *kind == DeliveryKind::Webhook).map(|(call_id, _)| *call_id);
+    talk::files_changed(link, &told.collect::<Vec<_>>()).await?;
     Ok(attempts.iter().map(|attempt| lines.contains_key(attempt.event_id)).collect())
 }
 

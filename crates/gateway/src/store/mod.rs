@@ -362,6 +362,11 @@ impl Store {
         talk::files_due(&self.readers, &self.server, limit).await
     }
 
+    /// The calls of this server whose call file is still to be written anew, oldest first.
+    pub async fn files_stale(&self, limit: usize) -> Result<Vec<String>, StoreError> {
+        talk::files_stale(&self.readers, &self.server, limit).await
+    }
+
     /// A value that is kept over restarts.
     pub async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
         calls::setting(&self.readers, name).await

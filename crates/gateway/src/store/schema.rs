@@ -12,6 +12,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0005_overview.sql"),
     include_str!("migrations/0006_extractions.sql"),
     include_str!("migrations/0007_call_search.sql"),
+    include_str!("migrations/0008_stale_files.sql"),
 ];
 
 /// Brings the database up to the newest step; `database` is its name in errors.

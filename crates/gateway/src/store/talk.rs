@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::engine::{Link, Query, Readers};
+use super::rows::{list, pieces};
 use super::{StoreError, call};
 
 /// An utterance and its place in the call, from 0.
@@ -76,6 +77,10 @@ pub struct StoredCallFiles {
     pub names: Option<CallFileNames>,
     /// When both were durable, ms since 1970.
     pub written_ms: Option<u64>,
+    /// How often what they tell has changed behind the end of the call.
+    pub changes: u64,
+    /// How many of these changes stand in them.
+    pub changes_written: u64,
 }
 
 /// What is written beside a call's row.
@@ -91,8 +96,10 @@ pub enum Beside {
     LeavesFiles,
     /// The names of its files are chosen; the first choice counts.
     FilesNamed(CallFileNames),
-    /// Both files are durable.
-    FilesWritten,
+    /// Both files are durable, with so many changes in them.
+    FilesWritten(u64),
+    /// The call file was written anew, with so many changes in it.
+    FileRewritten(u64),
 }
 
 impl fmt::Debug for Beside {
@@ -104,7 +111,8 @@ impl fmt::Debug for Beside {
             Self::Extracted(_) => "Extracted",
             Self::LeavesFiles => "LeavesFiles",
             Self::FilesNamed(_) => "FilesNamed",
-            Self::FilesWritten => "FilesWritten",
+            Self::FilesWritten(_) => "FilesWritten",
+            Self::FileRewritten(_) => "FileRewritten",
         })
     }
 }
@@ -198,14 +206,39 @@ impl Beside {
             .text(call_id)
             .text(&names.transcript)
             .text(&names.record),
-            Self::FilesWritten => {
-                Query::new("UPDATE call_files SET written_ms = $2 WHERE call_id = $1 AND written_ms IS NULL")
-                    .text(call_id)
-                    .whole(at_ms)
-            }
+            Self::FilesWritten(changes) => Query::new(
+                "UPDATE call_files SET written_ms = $2, changes_written = $3 \
+                 WHERE call_id = $1 AND written_ms IS NULL",
+            )
+            .text(call_id)
+            .whole(at_ms)
+            .whole(*changes),
+            Self::FileRewritten(changes) => Query::new(
+                "UPDATE call_files SET changes_written = $2 WHERE call_id = $1 AND changes_written < $2",
+            )
+            .text(call_id)
+            .whole(*changes),
         };
-        query.execute(link).await.map(|_| ())
+        query.execute(link).await?;
+        if self.is_of_whole_call() { files_changed(link, &[call_id]).await } else { Ok(()) }
     }
+
+    /// Whether it is what came of the whole call, which its file tells.
+    fn is_of_whole_call(&self) -> bool {
+        matches!(self, Self::Extracted(found) if matches!(found.state, FieldsState::Final | FieldsState::Failed))
+    }
+}
+
+/// What the files of these calls tell has changed: those that are written have to be so anew.
+pub(super) async fn files_changed(link: &mut Link, call_ids: &[&str]) -> Result<(), StoreError> {
+    for piece in pieces(call_ids) {
+        let places = list(piece.len(), 1);
+        let query = Query::composed(format!(
+            "UPDATE call_files SET changes = changes + 1 WHERE call_id IN ({places})"
+        ));
+        piece.iter().fold(query, |query, call_id| query.text(call_id)).execute(link).await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn utterances(readers: &Readers, call_id: &str) -> Result<Vec<Utterance>, StoreError> {
@@ -228,12 +261,19 @@ pub(super) async fn fields(readers: &Readers, call_id: &str) -> Result<Option<St
 }
 
 pub(super) async fn files(readers: &Readers, call_id: &str) -> Result<Option<StoredCallFiles>, StoreError> {
-    let query = Query::new("SELECT transcript, record, written_ms FROM call_files WHERE call_id = $1");
+    let query = Query::new(
+        "SELECT transcript, record, written_ms, changes, changes_written FROM call_files WHERE call_id = $1",
+    );
     let Some(mut row) = readers.row(query.text(call_id)).await? else { return Ok(None) };
     let names = row.maybe_text()?.zip(row.maybe_text()?);
     let names = names
         .map(|(transcript, record)| CallFileNames { transcript: transcript.into(), record: record.into() });
-    Ok(Some(StoredCallFiles { names, written_ms: row.maybe_whole()? }))
+    Ok(Some(StoredCallFiles {
+        names,
+        written_ms: row.maybe_whole()?,
+        changes: row.whole()?,
+        changes_written: row.whole()?,
+    }))
 }
 
 /// The calls of `server` that are over and whose files are not known to be durable, oldest first.
@@ -246,6 +286,20 @@ pub(super) async fn files_due(
         "SELECT f.call_id FROM call_files f JOIN calls c ON c.call_id = f.call_id \
          WHERE f.server = $1 AND f.written_ms IS NULL AND c.ended_ms IS NOT NULL \
          ORDER BY c.ended_ms, f.call_id LIMIT $2",
+    );
+    let rows = readers.rows(query.text(server).whole(limit as u64)).await?;
+    rows.into_iter().map(|mut row| row.text()).collect()
+}
+
+/// The calls of `server` whose call file does not hold all that became of them, oldest first.
+pub(super) async fn files_stale(
+    readers: &Readers,
+    server: &str,
+    limit: usize,
+) -> Result<Vec<String>, StoreError> {
+    let query = Query::new(
+        "SELECT call_id FROM call_files WHERE server = $1 AND written_ms IS NOT NULL AND changes > changes_written \
+         ORDER BY written_ms, call_id LIMIT $2",
     );
     let rows = readers.rows(query.text(server).whole(limit as u64)).await?;
     rows.into_iter().map(|mut row| row.text()).collect()

@@ -72,6 +72,31 @@ impl House {
         timeout(Duration::from_secs(20), durable).await.expect("the files do not come").unwrap();
     }
 
+    /// What came of that call is known.
+    async fn extracted(&self, call_id: &str, name: &str) {
+        let found = ExtractedFields {
+            fields: json!({ "name": name }).as_object().unwrap().clone(),
+            reasons: serde_json::Map::new(),
+            state: FieldsState::Final,
+        };
+        let found = Beside::Extracted(Box::new(found));
+        assert!(self.open.store.add_acknowledged(call_id, found, 2).await.unwrap());
+    }
+
+    /// Waits until no file is to be written.
+    async fn up_to_date(&self) {
+        let store = &self.open.store;
+        let written = async {
+            let mut ticks = tokio::time::interval(Duration::from_millis(20));
+            while !store.files_due(10).await.unwrap().is_empty()
+                || !store.files_stale(10).await.unwrap().is_empty()
+            {
+                ticks.tick().await;
+            }
+        };
+        timeout(Duration::from_secs(30), written).await.expect("it is not tried again");
+    }
+
     async fn close(self) {
         self.stop.cancel();
         self.desk.await.unwrap();
@@ -229,13 +254,66 @@ async fn a_disk_that_takes_no_files_is_tried_again_and_nothing_is_lost() {
     assert!(timeout(Duration::from_secs(20), house.leavings.leave("call_1")).await.unwrap().is_err());
     assert_eq!(house.open.store.files_due(10).await.unwrap(), ["call_1"]);
     std::fs::remove_file(data_dir.join("transcripts")).unwrap();
-    let written = async {
-        while !house.open.store.files_due(10).await.unwrap().is_empty() {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(Duration::from_secs(30), written).await.expect("it is not tried again");
+    house.up_to_date().await;
     assert_eq!(names(&data_dir.join("transcripts")).len(), 1);
+    house.close().await;
+    std::fs::remove_dir_all(data_dir).unwrap();
+}
+
+#[tokio::test]
+async fn a_call_file_that_could_not_be_written_anew_is_so_by_the_next_look_and_by_the_next_process() {
+    let (ground, data_dir) = (Ground::sqlite("leavings-stale"), folder("stale"));
+    let (calls, away) = (data_dir.join("calls"), data_dir.join("away"));
+    let known = || files(&calls)[0].1["fields"]["name"].clone();
+    let house = House::open(&ground, &data_dir).await;
+    house.call("call_1", "A");
+    house.leave("call_1").await;
+    let block = || {
+        std::fs::rename(&calls, &away).unwrap();
+        // A file stands where the folder should be.
+        std::fs::write(&calls, "").unwrap();
+    };
+    let free = || {
+        std::fs::remove_file(&calls).unwrap();
+        std::fs::rename(&away, &calls).unwrap();
+    };
+    block();
+    house.extracted("call_1", "first").await;
+    let anew = timeout(Duration::from_secs(20), house.leavings.rewritten("call_1")).await.unwrap();
+    assert!(anew.is_err(), "it was written");
+    assert_eq!(house.open.store.files_stale(10).await.unwrap(), ["call_1"]);
+    free();
+    assert_eq!(known(), Value::Null);
+    house.up_to_date().await;
+    assert_eq!(known(), "first");
+    block();
+    house.extracted("call_1", "second").await;
+    assert!(timeout(Duration::from_secs(20), house.leavings.rewritten("call_1")).await.unwrap().is_err());
+    house.close().await;
+    free();
+    assert_eq!(known(), "first");
+    let house = House::open(&ground, &data_dir).await;
+    house.up_to_date().await;
+    assert_eq!(known(), "second");
+    assert_eq!((names(&calls).len(), names(&data_dir.join("transcripts")).len()), (1, 1));
+    house.close().await;
+    std::fs::remove_dir_all(data_dir).unwrap();
+}
+
+#[tokio::test]
+async fn a_call_file_whose_rewriting_found_no_room_is_written_anew_by_the_next_look() {
+    let (ground, data_dir) = (Ground::sqlite("leavings-crowd"), folder("crowd"));
+    let house = House::open(&ground, &data_dir).await;
+    house.call("call_1", "A");
+    house.leave("call_1").await;
+    house.extracted("call_1", "Gulshan").await;
+    // Nothing is taken from the queue until this waits for something.
+    for _ in 0..2_000 {
+        house.leavings.rewrite_call_file("call_9");
+    }
+    assert!(house.leavings.rewritten("call_1").await.is_err(), "it found room");
+    house.up_to_date().await;
+    assert_eq!(files(&data_dir.join("calls"))[0].1["fields"]["name"], "Gulshan");
     house.close().await;
     std::fs::remove_dir_all(data_dir).unwrap();
 }

@@ -189,6 +189,17 @@ async fn a_webhook_stands_in_a_line_of_its_own_beside_the_callbacks(ground: Grou
         [("call.initiated", "http://owner.example/"), ("call.result", "http://hook.example/x")],
         "it waits for no callback"
     );
+    // A result that was taken changes what the call's file tells.
+    let files = async || open.store.files_of("call_1").await.unwrap().unwrap();
+    let known = files().await.changes;
+    let taken = patchcord::store::AttemptOutcome {
+        state: patchcord::store::DeliveryState::Delivered,
+        status: Some(200),
+        error: None,
+    };
+    let event_id = due.iter().find(|due| due.kind == DeliveryKind::Webhook).unwrap().event_id.clone();
+    assert!(open.store.delivery_attempted(&event_id, taken, None, 5_500).await.unwrap());
+    assert_eq!(files().await.changes, known + 1);
     // What comes later of the call goes to its owner, and the result does not.
     let recording =
         patchcord::store::StoredRecording { part: patchcord::store::RecordedPart::Bot, file: "a.wav".into() };

@@ -14,6 +14,7 @@ super::cases![
     utterances_come_back_in_their_places_and_one_that_is_told_twice_stands_once,
     what_the_bot_notes_is_merged_and_an_extraction_replaces_the_one_before,
     a_call_with_an_agent_is_due_for_its_files_from_its_end_until_they_are_written,
+    a_call_file_is_stale_from_what_came_of_the_call_until_it_is_written_anew,
     an_agent_that_comes_later_leaves_files_too,
     nothing_stands_beside_a_call_that_nobody_began,
     beginning_words_and_end_of_a_call_may_share_one_commit,
@@ -99,7 +100,7 @@ async fn a_call_with_an_agent_is_due_for_its_files_from_its_end_until_they_are_w
     let open = ground.open().await;
     open.begin(with_agent("call_1")).await;
     open.begin(new_call("call_2", 1_000)).await;
-    let unnamed = StoredCallFiles { names: None, written_ms: None };
+    let unnamed = StoredCallFiles { names: None, written_ms: None, changes: 0, changes_written: 0 };
     assert_eq!(open.store.files_of("call_1").await.unwrap(), Some(unnamed));
     assert_eq!(open.store.files_of("call_2").await.unwrap(), None);
     assert!(open.store.files_due(10).await.unwrap().is_empty());
@@ -110,10 +111,15 @@ async fn a_call_with_an_agent_is_due_for_its_files_from_its_end_until_they_are_w
     add(&open, "call_1", Beside::FilesNamed(names("first"))).await;
     add(&open, "call_1", Beside::FilesNamed(names("second"))).await;
     assert_eq!(open.store.files_due(10).await.unwrap(), ["call_1"]);
-    add(&open, "call_1", Beside::FilesWritten).await;
+    add(&open, "call_1", Beside::FilesWritten(0)).await;
     open.close().await;
     let open = ground.open().await;
-    let written = StoredCallFiles { names: Some(names("first")), written_ms: Some(5_000) };
+    let written = StoredCallFiles {
+        names: Some(names("first")),
+        written_ms: Some(5_000),
+        changes: 0,
+        changes_written: 0,
+    };
     assert_eq!(open.store.files_of("call_1").await.unwrap(), Some(written));
     assert!(open.store.files_due(10).await.unwrap().is_empty());
     open.close().await;
@@ -124,6 +130,52 @@ async fn a_call_with_an_agent_is_due_for_its_files_from_its_end_until_they_are_w
     other.close().await;
     let open = ground.open().await;
     assert!(open.store.files_due(10).await.unwrap().is_empty());
+    open.close().await;
+}
+
+async fn a_call_file_is_stale_from_what_came_of_the_call_until_it_is_written_anew(ground: Ground) {
+    let open = ground.open().await;
+    let found = |state| {
+        let (fields, reasons) = (object(json!({"model": "XUV"})), Map::new());
+        Beside::Extracted(Box::new(ExtractedFields { fields, reasons, state }))
+    };
+    let changes = async |open: &Open, call_id: &str| {
+        let files = open.store.files_of(call_id).await.unwrap().unwrap();
+        (files.changes, files.changes_written)
+    };
+    open.begin(with_agent("call_1")).await;
+    add(&open, "call_1", found(FieldsState::Live)).await;
+    open.tell("call_1", ended(), 9_000).await;
+    add(&open, "call_1", found(FieldsState::Final)).await;
+    assert_eq!(changes(&open, "call_1").await, (1, 0));
+    assert!(
+        open.store.files_stale(10).await.unwrap().is_empty(),
+        "they are to be written for the first time"
+    );
+    add(&open, "call_1", Beside::FilesWritten(1)).await;
+    assert!(open.store.files_stale(10).await.unwrap().is_empty());
+    // Something changes while it is written anew.
+    add(&open, "call_1", found(FieldsState::Failed)).await;
+    add(&open, "call_1", found(FieldsState::Final)).await;
+    add(&open, "call_1", Beside::FileRewritten(2)).await;
+    open.close().await;
+    let open = ground.open().await;
+    assert_eq!(open.store.files_stale(10).await.unwrap(), ["call_1"]);
+    add(&open, "call_1", Beside::FileRewritten(3)).await;
+    add(&open, "call_1", Beside::FileRewritten(2)).await;
+    assert!(open.store.files_stale(10).await.unwrap().is_empty());
+    assert_eq!(changes(&open, "call_1").await, (3, 3));
+    open.close().await;
+    // Another server writes its own.
+    let other = ground.open_as("there").await;
+    other.begin(with_agent("call_2")).await;
+    other.tell("call_2", ended(), 9_000).await;
+    add(&other, "call_2", Beside::FilesWritten(0)).await;
+    add(&other, "call_2", found(FieldsState::Final)).await;
+    assert_eq!(other.store.files_stale(10).await.unwrap(), ["call_2"]);
+    other.close().await;
+    let open = ground.open().await;
+    assert!(open.store.files_stale(10).await.unwrap().is_empty());
     open.close().await;
 }
 
@@ -140,7 +192,7 @@ async fn an_agent_that_comes_later_leaves_files_too(ground: Ground) {
 async fn nothing_stands_beside_a_call_that_nobody_began(ground: Ground) {
     let open = ground.open().await;
     let words = said(0, &utterance(Role::Caller, "hello", HeardPart::All));
-    for beside in [words, Beside::Saved("{}".into()), Beside::LeavesFiles, Beside::FilesWritten] {
+    for beside in [words, Beside::Saved("{}".into()), Beside::LeavesFiles, Beside::FilesWritten(0)] {
         assert!(!open.store.add_acknowledged("call_9", beside, 1).await.unwrap());
     }
     assert_eq!(open.store.utterances_of("call_9").await.unwrap(), []);
