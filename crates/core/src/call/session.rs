@@ -32,6 +32,7 @@ impl Call {
     pub(super) fn session_begins(&mut self, now: Moment) {
         let Some(terms) = self.bot.agent.clone() else { return };
         self.dialogue().session.renew_at = Some(now + terms.session);
+        self.counters.engine_sessions += 1;
         self.outputs.report(CallFact::EngineConnected);
     }
 
@@ -71,6 +72,7 @@ impl Call {
             return false;
         }
         session.reconnects += 1;
+        self.counters.engine_reconnects += 1;
         self.reach_session(until);
         true
     }

@@ -54,6 +54,7 @@ impl Call {
     /// The bot calls a tool.
     pub(super) fn call_tool(&mut self, call: &ToolCall, now: Moment) {
         let terms = self.bot.agent.clone().unwrap_or_default();
+        self.counters.tool_calls += 1;
         if !matches!(self.state, State::Talking(_)) {
             return self.answer_tool(&call.id, error(NOBODY_TALKS), now);
         }

@@ -185,4 +185,10 @@ counters! {
     outbox_dropped,
     /// Times that somebody began to listen to the call.
     listened_in,
+    /// Sessions with a speech engine that began.
+    engine_sessions,
+    /// Engines that were lost and called again.
+    engine_reconnects,
+    /// Tools that an agent called.
+    tool_calls,
 }

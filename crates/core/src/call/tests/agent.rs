@@ -415,6 +415,8 @@ fn an_engine_that_is_lost_is_reached_anew_with_what_was_said_and_the_caller_hear
     assert_eq!(desk.call.state(), StateName::Talking);
     desk.input(Input::PhoneGone(Reason::CallerHungUp));
     assert!(desk.ended().earlier_bots.is_empty() && desk.ended().bot_failed_at.is_none());
+    let counted = desk.ended().counters;
+    assert_eq!((counted.engine_sessions, counted.engine_reconnects), (2, 1));
 }
 
 #[test]

@@ -60,6 +60,7 @@ fn a_hang_up_waits_until_the_goodbye_was_heard() {
     let heard = desk.heard_since(asked).iter().filter(|(_, audio)| audio[0] == 0x10).count();
     assert_eq!(heard, 50, "all of the goodbye");
     assert!(told(&desk, "c1").is_empty());
+    assert_eq!(desk.ended().counters.tool_calls, 1);
 }
 
 #[test]
