@@ -127,10 +127,18 @@ export const screens = [
       await expectText(page, "li.chosen", "Namaskar");
       await page.keyboard.press(" ");
       await page.getByRole("button", { name: /^Play/ }).waitFor();
+      // A key that presses the button with the focus, or moves along the chart with it, does not play or move the cursor as well.
       await page.getByRole("button", { name: "As a table" }).first().focus();
-      await page.keyboard.press("Enter");
+      await page.keyboard.press(" ");
       for (const told of ["The caller spoke over the bot", "<u>resp_0: played", "09876543211: busy", "486 Busy"]) await expectText(page, ".table td", told);
-      await page.keyboard.press("Enter");
+      await page.keyboard.press(" ");
+      await page.locator(".picture").waitFor();
+      if ((await page.getByRole("button", { name: /^Play/ }).count()) !== 1) throw new Error("the space bar on a button plays");
+      const stood = await at();
+      await page.locator("figure svg[role=img]").first().focus();
+      await page.keyboard.press("ArrowRight");
+      await page.waitForFunction(() => document.querySelector("figure [role=status]")?.textContent !== "");
+      if ((await at()) !== stood) throw new Error("an arrow key on the chart moves the cursor");
       await expectText(page, "main", "Gulshan Mehta. <img src=x");
       if ((await page.locator("main img").count()) > 0) throw new Error("what somebody said became markup");
       if ((await page.title()).includes("owned")) throw new Error("what somebody said was run");

@@ -27,11 +27,21 @@ export class ShortcutReader {
   }
 }
 
-/** Whether a key belongs to what has the focus. */
+/** Whether a key is written into what has the focus. */
 export function isTyping(event: KeyboardEvent): boolean {
   if (event.ctrlKey || event.altKey || event.metaKey) return true;
-  const target = event.target as HTMLElement | null;
-  return target?.closest("input, textarea, select, [contenteditable], dialog") != null;
+  return isWithin(event, "input, textarea, select, [contenteditable], dialog");
+}
+
+/** Whether a key is no shortcut: it did its work already, is written, or presses what has the focus. */
+export function isTaken(event: KeyboardEvent): boolean {
+  if (event.defaultPrevented || isTyping(event)) return true;
+  const isPressing = event.key === " " || event.key === "Enter";
+  return isPressing && isWithin(event, "button, a, summary, input, [role]");
+}
+
+function isWithin(event: KeyboardEvent, selector: string): boolean {
+  return (event.target as HTMLElement | null)?.closest(selector) != null;
 }
 
 const own = new Set<Shortcut>();

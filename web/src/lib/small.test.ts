@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { fieldName, readProblem } from "../api/problem";
 import { curlText } from "./curl";
 import { labelled, percentile, ticks } from "./scale";
-import { ShortcutReader } from "./shortcuts";
+import { isTaken, ShortcutReader } from "./shortcuts";
 
 describe("a command", () => {
   it("is safe to paste, whatever stands in it, and has no key in it", () => {
@@ -48,6 +48,31 @@ describe("keys", () => {
     reader.press("g", 4_000, shortcuts);
     expect(reader.press("x", 4_100, shortcuts)).toBeUndefined();
     expect(reader.press("o", 4_200, shortcuts)).toBeUndefined();
+  });
+
+  /** A key with the focus inside an element that `selector` finds. */
+  const pressed = (key: string, selector: string, told: Partial<KeyboardEvent> = {}) => {
+    const closest = (wanted: string) => (wanted.split(", ").includes(selector) ? {} : null);
+    return { key, defaultPrevented: false, target: { closest }, ...told } as unknown as KeyboardEvent;
+  };
+  it("that press what has the focus press nothing else", () => {
+    for (const focused of ["button", "a", "summary", "input", "[role]"]) {
+      expect([focused, isTaken(pressed(" ", focused)), isTaken(pressed("Enter", focused))]).toEqual([
+        focused,
+        true,
+        true,
+      ]);
+    }
+    expect(isTaken(pressed(" ", "h1"))).toBe(false);
+    expect(isTaken(pressed("j", "button"))).toBe(false);
+    expect(isTaken(pressed("ArrowLeft", "[role]"))).toBe(false);
+  });
+  it("that did their work on what has the focus do no more", () => {
+    expect(isTaken(pressed("ArrowLeft", "[role]", { defaultPrevented: true }))).toBe(true);
+  });
+  it("are keys in a field, and with a modifier", () => {
+    expect(isTaken(pressed("j", "textarea"))).toBe(true);
+    expect(isTaken(pressed("j", "h1", { ctrlKey: true }))).toBe(true);
   });
 });
 
