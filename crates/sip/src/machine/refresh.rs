@@ -88,6 +88,9 @@ impl Machine {
         let back_off = self.glare_back_off(id);
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let Some(session) = &mut leg.session else { return };
+        if response.is_some() {
+            session.heard_refusal(now);
+        }
         let longer = response.map(min_se).filter(|min| *min > session.interval);
         let again = match (code, longer) {
             (408 | 481, _) => return self.leave(now, id, EndedBy::Lost, None),

@@ -163,7 +163,7 @@ fn an_interval_below_our_minimum_is_refused_with_it_and_the_second_invite_is_tak
     bench.pass(Duration::from_secs(59));
     assert!(bench.events.iter().all(|(_, e)| !e.is_terminal()));
     bench.pass(Duration::from_secs(2));
-    assert!(matches!(bench.events.last(), Some((_, LegEvent::Ended { by: EndedBy::Lost, .. }))));
+    assert!(is_lost(&bench));
 }
 
 #[test]
@@ -192,16 +192,42 @@ fn our_invite_asks_for_longer_once_when_the_peer_demands_it() {
     assert!(bench.is_empty());
 }
 
-/// An answered call of ours whose refresh is under way.
+/// An answered call of ours whose refresh is under way; the peer agreed to no interval.
 fn refreshing(allow: &str) -> Bench {
+    refreshing_after(&format!("Allow: {allow}\r\n"))
+}
+
+/// The same with these fields in the peer's 200.
+fn refreshing_after(fields: &str) -> Bench {
     let mut bench = Bench::new();
     place(&mut bench);
     let ok = response(&bench, "INVITE", 200, "b");
-    bench.receive(&ok.replace("Content-Length", &format!("Allow: {allow}\r\nContent-Length")));
+    bench.receive(&ok.replace("Content-Length", &format!("{fields}Content-Length")));
     bench.sent.clear();
     bench.pass(Duration::from_secs(900));
     assert_eq!(bench.sent.len(), 1);
     bench
+}
+
+/// Refuses every refresh so long, each within 10 s, and says how many there were.
+fn refuse_refreshes(bench: &mut Bench, code: u16, time: Duration) -> usize {
+    let (mut refused, end) = (std::collections::BTreeSet::new(), bench.now + time);
+    while bench.now < end {
+        let mut asked = bench.sent.iter().rev().filter_map(|(_, m, _)| m.cseq());
+        let asked = asked.find(|(_, method)| matches!(*method, "INVITE" | "UPDATE"));
+        if let Some((cseq, method)) = asked.map(|(cseq, method)| (cseq, method.to_owned()))
+            && refused.insert(cseq)
+        {
+            let text = response(bench, &method, code, "b");
+            bench.receive(&text);
+        }
+        bench.pass(Duration::from_secs(10));
+    }
+    refused.len()
+}
+
+fn is_lost(bench: &Bench) -> bool {
+    matches!(bench.events.last(), Some((_, LegEvent::Ended { by: EndedBy::Lost, .. })))
 }
 
 #[test]
@@ -214,7 +240,7 @@ fn what_a_refresh_is_refused_with_decides_when_it_comes_again_or_whether_the_cal
     let mut gone = refreshing("UPDATE");
     let text = response(&gone, "UPDATE", 481, "b");
     gone.receive(&text);
-    assert!(matches!(gone.events.last(), Some((_, LegEvent::Ended { by: EndedBy::Lost, .. }))));
+    assert!(is_lost(&gone));
     assert_eq!(sent(&gone, "BYE"), 1);
 
     // Glare: we chose the Call-ID, so we wait 2.1 to 4 s.
@@ -239,13 +265,45 @@ fn what_a_refresh_is_refused_with_decides_when_it_comes_again_or_whether_the_cal
         assert!(matches!(older.events.last(), Some((_, LegEvent::ReofferAnswered { .. }))));
     }
 
-    // Another refusal: tried again until it is too late.
-    let mut stubborn = refreshing("INVITE");
-    for _ in 0..100 {
-        let text = response(&stubborn, "INVITE", 503, "b");
-        stubborn.receive(&text);
-        stubborn.pass(Duration::from_secs(10));
+    // Another refusal by a peer that agreed to an interval: tried again until it is too late.
+    let mut stubborn = refreshing_after("Session-Expires: 1800;refresher=uac\r\n");
+    let refused = refuse_refreshes(&mut stubborn, 503, Duration::from_secs(1000));
+    assert!((5..12).contains(&refused), "{refused}");
+    assert!(is_lost(&stubborn));
+}
+
+#[test]
+fn a_peer_without_session_timers_that_refuses_every_refresh_keeps_its_call_until_it_is_silent() {
+    type Up = fn() -> Bench;
+    let without: [(&str, Up); 3] = [
+        ("callee", || refreshing("INVITE")),
+        ("callee with UPDATE", || refreshing("INVITE, UPDATE")),
+        ("caller", || {
+            let mut bench = Bench::new();
+            bench.answered();
+            bench.sent.clear();
+            bench
+        }),
+    ];
+    for (who, up) in without {
+        for code in [403, 405, 488, 500, 501, 503, 603] {
+            let mut bench = up();
+            let refused = refuse_refreshes(&mut bench, code, 65 * MINUTE);
+            assert!(bench.events.iter().all(|(_, e)| !e.is_terminal()), "{who}, {code}: {:?}", bench.events);
+            assert!((3..12).contains(&refused), "{who}, {code}: asked {refused} times");
+            // From here on it says nothing.
+            bench.pass(16 * MINUTE);
+            assert!(is_lost(&bench), "{who}, {code}");
+        }
     }
-    assert!((5..12).contains(&sent(&stubborn, "INVITE")), "{}", sent(&stubborn, "INVITE"));
-    assert!(matches!(stubborn.events.last(), Some((_, LegEvent::Ended { by: EndedBy::Lost, .. }))));
+}
+
+#[test]
+fn a_peer_without_session_timers_that_does_not_know_the_call_any_more_ends_it() {
+    for code in [408, 481] {
+        let mut bench = refreshing("INVITE");
+        refuse_refreshes(&mut bench, 405, 35 * MINUTE);
+        refuse_refreshes(&mut bench, code, 15 * MINUTE);
+        assert!(is_lost(&bench), "{code}");
+    }
 }

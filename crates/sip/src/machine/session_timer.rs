@@ -51,6 +51,8 @@ pub(super) struct SessionTimer {
     pub(super) refresh_at: Option<Instant>,
     /// When the session counts as lost.
     pub(super) bye_at: Instant,
+    /// An interval was agreed on: without it nothing expires (§7.2), and only a peer that is silent is lost.
+    agreed: bool,
     /// Our refresh that is under way.
     pub(super) open: Option<TxId>,
 }
@@ -140,14 +142,19 @@ impl Agreed {
 
     /// The timer from the moment of the 2xx.
     pub(super) fn start(self, now: Instant) -> SessionTimer {
-        let Self { interval, refresher, .. } = self;
+        let Self { interval, refresher, known } = self;
         let refresh_at = match refresher {
             Refresher::Us => Some(now + interval / 2),
             Refresher::Them => None,
         };
-        // §10: a little before the end.
-        let bye_at = now + (interval - (interval / 3).min(BYE_EARLIER));
-        SessionTimer { interval, refresher, refresh_at, bye_at, open: None }
+        SessionTimer {
+            interval,
+            refresher,
+            refresh_at,
+            bye_at: end_of(interval, now),
+            agreed: known,
+            open: None,
+        }
     }
 }
 
@@ -155,6 +162,18 @@ impl SessionTimer {
     pub(super) fn deadline(&self) -> Instant {
         self.refresh_at.map_or(self.bye_at, |at| at.min(self.bye_at))
     }
+
+    /// The peer answered, if only to refuse.
+    pub(super) fn heard_refusal(&mut self, now: Instant) {
+        if !self.agreed {
+            self.bye_at = end_of(self.interval, now);
+        }
+    }
+}
+
+/// When a session whose interval begins at that moment is given up: a little before its end (§10).
+fn end_of(interval: Duration, begins: Instant) -> Instant {
+    begins + (interval - (interval / 3).min(BYE_EARLIER))
 }
 
 /// Who refreshes, as the wire names it: by the role in this transaction.
