@@ -233,23 +233,38 @@ impl<'a> Base64Text<'a> {
         }
     }
 
-    /// Takes `\/` and escaped line breaks out within `to`, then decodes there.
+    /// Takes the escapes out within `to`, then decodes there: some write `/` as `\/`, others `+` as `\u002B` and `=` as
+    /// `\u003d` (RFC 8259 §7).
     fn decode_escaped(self, to: &mut Vec<u8>) -> Result<(), Base64Error> {
         let start = to.len();
         let mut pieces = self.0.split('\\');
         to.extend_from_slice(pieces.next().unwrap_or_default().as_bytes());
         for piece in pieces {
-            let text = piece.strip_prefix(['n', 'r', 't']).unwrap_or(piece);
-            // Only before `/` does the backslash stand for nothing; any other escape is no base64.
-            if text.len() == piece.len() && !piece.starts_with('/') {
+            let Some((letter, rest)) = unescape(piece) else {
                 to.truncate(start);
                 return Err(Base64Error);
-            }
-            to.extend_from_slice(text.as_bytes());
+            };
+            to.push(letter);
+            to.extend_from_slice(rest.as_bytes());
         }
         let decoded = base64_simd::forgiving_decode_inplace(&mut to[start..]).map(|bytes| bytes.len());
         to.truncate(start + *decoded.as_ref().unwrap_or(&0));
         decoded.map(drop).map_err(|_| Base64Error)
+    }
+}
+
+/// What the escape stands for whose backslash was taken off, and what follows it; `None` for what is no base64.
+fn unescape(piece: &str) -> Option<(u8, &str)> {
+    let (letter, rest) = piece.split_at_checked(1)?;
+    match letter {
+        "/" => Some((b'/', rest)),
+        "n" | "r" | "t" => Some((b' ', rest)),
+        "u" => {
+            let (digits, rest) = rest.split_at_checked(4)?;
+            let code = u8::from_str_radix(digits, 16).ok().filter(u8::is_ascii)?;
+            Some((code, rest))
+        }
+        _ => None,
     }
 }
 
@@ -301,6 +316,26 @@ impl<'de> Deserialize<'de> for Number {
             }
         }
         from.deserialize_any(Lenient)
+    }
+}
+
+/// A length of time in whatever way a vendor writes it: a number whose fraction is rounded off, or the same as a string. What
+/// is none is no length, and no fault of the message that it stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Length(pub Option<u64>);
+
+impl Length {
+    /// Reads text as a number.
+    pub fn of_text(text: &str) -> Self {
+        let number = text.trim().parse::<f64>().ok().filter(|number| (0.0..=EXACT_F64_MAX).contains(number));
+        Self(number.map(|number| number.round() as u64))
+    }
+}
+
+impl<'de> Deserialize<'de> for Length {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(from)?.get();
+        Ok(Self::of_text(raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"')).unwrap_or(raw)))
     }
 }
 
@@ -374,15 +409,36 @@ mod tests {
             let result = text.decode(&mut to);
             result.map(|()| to.split_off(1)).inspect_err(|_| assert_eq!(to, [7]))
         };
-        for json in [r#""//8B""#, r#""\/\/8B""#, r#""/\/8\r\nB""#, r#" "\/\/8B" "#] {
+        for json in [
+            r#""//8B""#,
+            r#""\/\/8B""#,
+            r#""/\/8\r\nB""#,
+            r#" "\/\/8B" "#,
+            r#""//8\u0042""#,
+            r#""\u002f/8B""#,
+        ] {
             assert_eq!(decoded(json), Ok(vec![0xff, 0xff, 1]), "{json}");
         }
         assert_eq!(decoded(r#""""#), Ok(vec![]));
-        for json in [r#""//8\u0042""#, r#""\\\/8B""#, r#""//8B\"""#, r#""\/""#, r#""=\/8B""#] {
+        assert_eq!(decoded(r#""\u002B/8BAg\u003d\u003D""#), Ok(vec![0xfb, 0xff, 1, 2]));
+        for json in
+            [r#""//8\u00e9""#, r#""//8\u0142""#, r#""\\\/8B""#, r#""//8B\"""#, r#""\/""#, r#""=\/8B""#]
+        {
             assert_eq!(decoded(json), Err(Base64Error), "{json}");
         }
         for json in ["7", "null", "[]", "{}"] {
             assert!(serde_json::from_str::<Base64Text<'_>>(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_length_is_a_number_however_it_is_written_and_anything_else_is_none() {
+        let length = |json: &str| serde_json::from_str::<Length>(json).unwrap().0;
+        for json in ["100", "100.0", "100.4", "99.5", "\"100\"", "\" 100.2 \"", "1e2"] {
+            assert_eq!(length(json), Some(100), "{json}");
+        }
+        for json in ["-1", "null", "true", "\"long\"", "\"\"", "[]", "{}", "1e300", "\"inf\"", "\"NaN\""] {
+            assert_eq!(length(json), None, "{json}");
         }
     }
 

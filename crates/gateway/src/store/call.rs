@@ -310,7 +310,7 @@ pub(super) const COLUMNS: &str = "call_id, server, direction, phone_dialect, sta
     cause_class, cause_reason, q850, hung_up_by, callback_url, callback_known, transfers, bot_recording, \
     full_recording, record, response_ms";
 
-const ON_CONFLICT: &str = "ON CONFLICT (call_id) DO UPDATE SET stream_id = excluded.stream_id, \
+const ON_CONFLICT: &str = "ON CONFLICT (call_id) DO UPDATE SET custom_params = excluded.custom_params, stream_id = excluded.stream_id, \
     phone_leg_id = excluded.phone_leg_id, from_number = excluded.from_number, to_number = excluded.to_number, \
     status = excluded.status, bot = excluded.bot, bot_dialect = excluded.bot_dialect, \
     parties_known = excluded.parties_known, ringing_ms = excluded.ringing_ms, answered_ms = excluded.answered_ms, \

@@ -56,7 +56,7 @@ fn a_goodbye_of_an_agent_that_has_lost_the_call_does_not_end_it() {
     silence(&mut desk, 2_000);
     desk.bot_says("tool c1 hang_up {}");
     let to = TransferTo::NamedBot("sales".into());
-    desk.input(Input::Order(Order::Transfer(Transfer { to, command: "transfer".into() })));
+    desk.input(Input::Order(Order::Transfer(Transfer { to, command: "transfer" })));
     desk.input(next(agent(MediaFormat::PCMU_8K, AgentTerms::default())));
     assert!(desk.saw(&Seen::NextBotTakesOver));
     silence(&mut desk, 12_000);
@@ -85,7 +85,7 @@ fn a_bot_that_is_no_agent_has_no_session_that_grows_old() {
     let mut desk = talking(AgentTerms { session: Duration::from_secs(20), ..AgentTerms::default() });
     silence(&mut desk, 2_000);
     let to = TransferTo::NamedBot("menu".into());
-    desk.input(Input::Order(Order::Transfer(Transfer { to, command: "transfer".into() })));
+    desk.input(Input::Order(Order::Transfer(Transfer { to, command: "transfer" })));
     desk.input(next(remote("ivr-solutions")));
     silence(&mut desk, 30_000);
     assert!(!desk.saw(&Seen::ReachNextBot(BotWish::SameAgain)));

@@ -11,7 +11,7 @@ use super::slot::{Identity, Matter, Slot};
 use super::speech::Speech;
 use super::wire::Reading;
 use crate::dialect::envelope::hear_binary;
-use crate::dialect::json::expect_object;
+use crate::dialect::json::{Length, expect_object};
 use crate::dialect::registry::PhoneSideSettings;
 use crate::dialect::{Capability, Dialect, Malformed, Out, Wire};
 use crate::media::MediaFormat;
@@ -272,10 +272,7 @@ fn shape<'t, 'a>(
 fn digit(reading: &Reading<'_, '_>) -> Result<CallEvent, Malformed> {
     let key = reading.text(Slot::Digit)?.ok_or(Malformed::Missing("digit"))?;
     let digit = Digit::try_from(key.as_str()).map_err(|_| Malformed::Field("digit"))?;
-    let duration = match reading.text(Slot::Duration)? {
-        Some(text) => Some(text.as_str().parse().map_err(|_| Malformed::Field("duration"))?),
-        None => None,
-    };
+    let duration = reading.text(Slot::Duration)?.and_then(|text| Length::of_text(text.as_str()).0);
     let duration = duration.filter(|ms| *ms > 0).map(Duration::from_millis);
     Ok(CallEvent::Digit(DigitPress { digit, duration }))
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::json::{Number, Text};
+use super::json::{Length, Text};
 use super::{Malformed, Out};
 use crate::vocabulary::{CallEvent, Digit, DigitPress};
 use pick::Picked;
@@ -26,7 +26,7 @@ struct DtmfMessage<'a> {
 struct Dtmf<'a> {
     #[serde(borrow)]
     digit: Option<Text<'a>>,
-    duration: Option<Number>,
+    duration: Option<Length>,
 }
 
 /// Hears the base64 audio that stood at a path; `name` is blamed where it is missing or wrong.
@@ -53,6 +53,6 @@ pub(super) fn digit(text: &str) -> Result<CallEvent, Malformed> {
     let dtmf = message.dtmf.ok_or(Malformed::Missing("dtmf"))?;
     let key = dtmf.digit.ok_or(Malformed::Missing("dtmf.digit"))?;
     let digit = Digit::try_from(key.as_str()).map_err(|_| Malformed::Field("dtmf.digit"))?;
-    let duration = dtmf.duration.filter(|ms| ms.0 > 0).map(|ms| Duration::from_millis(ms.0));
+    let duration = dtmf.duration.and_then(|length| length.0).filter(|ms| *ms > 0).map(Duration::from_millis);
     Ok(CallEvent::Digit(DigitPress { digit, duration }))
 }

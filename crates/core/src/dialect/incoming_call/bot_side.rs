@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{BOT_CAPABILITIES, FORMAT, TONE, TONE_MAX, cdr, number, parse, text};
+use super::{BOT_CAPABILITIES, FORMAT, TONE, TONE_MAX, cdr, length, parse, text};
 use crate::dialect::json::{Text, write_string};
 use crate::dialect::registry::{BotSideSettings, RecordWish};
 use crate::dialect::{Capability, Dialect, Malformed, Out, Wire, WireClass};
@@ -149,7 +149,11 @@ impl Dialect for IncomingCallBotSide {
 
 /// A key that the bot wants sent; the wire has `0-9`, `*` and `#` in this direction.
 fn dial(message: &Message<'_>) -> Result<CallCommand, Malformed> {
-    let tone = match number(message.duration, "duration")? {
+    let asked = length(message.duration);
+    if asked.is_none() && message.duration.is_some() {
+        return Err(Malformed::Field("duration"));
+    }
+    let tone = match asked {
         None | Some(0) => TONE,
         Some(ms) => Duration::from_millis(ms).min(TONE_MAX),
     };

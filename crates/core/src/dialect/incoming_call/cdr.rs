@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::wire::Cdr;
-use super::{number, text};
+use super::{length, text};
 use crate::dialect::Malformed;
 use crate::dialect::json::{write_string, write_u64};
 use crate::vocabulary::{
@@ -54,15 +54,15 @@ pub(super) fn write(to: &mut Vec<u8>, record: &CallRecord) {
 /// Its times of day become the record's own clock, so that the record's durations are the vendor's.
 ///
 /// # Errors
-/// Text that is no JSON object, or lengths that are no numbers.
+/// Text that is no JSON object.
 pub(super) fn read(wire: &str, start: &CallStart, now: Moment) -> Result<CallRecord, Malformed> {
     let cdr: Cdr<'_> = serde_json::from_str(wire).map_err(|_| Malformed::Field("cdr"))?;
-    let length = Duration::from_secs(number(cdr.duration, "duration")?.unwrap_or_default());
-    let billable = Duration::from_secs(number(cdr.billable_seconds, "billableSeconds")?.unwrap_or_default());
+    let told = Duration::from_secs(length(cdr.duration).unwrap_or_default());
+    let billable = Duration::from_secs(length(cdr.billable_seconds).unwrap_or_default());
     let began = unix_ms(text(&cdr.start_time));
     let after_start =
         |field| began.zip(unix_ms(field)).map(|(began, at)| Duration::from_millis(at.saturating_sub(began)));
-    let length = after_start(text(&cdr.end_time)).unwrap_or(length);
+    let length = after_start(text(&cdr.end_time)).unwrap_or(told);
     let was_answered = text(&cdr.disposition) == ANSWERED;
     let rang = after_start(text(&cdr.answer_time)).unwrap_or(length.saturating_sub(billable));
     let started_at = Moment::START;

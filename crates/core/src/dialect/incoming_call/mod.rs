@@ -18,7 +18,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use wire::Message;
 
-use super::json::{Number, Text, expect_object, unreadable};
+use super::json::{Length, Text, expect_object, unreadable};
 use super::registry::{AudioWish, DialectRow, MessageRow};
 use super::{Capability, Malformed, WireAudio};
 use crate::media::MediaFormat;
@@ -100,9 +100,9 @@ fn parse(text: &str) -> Result<Message<'_>, Malformed> {
     serde_json::from_str(text).map_err(|error| unreadable(&error, "event"))
 }
 
-fn number(field: Option<&RawValue>, name: &'static str) -> Result<Option<u64>, Malformed> {
-    let Some(raw) = field else { return Ok(None) };
-    serde_json::from_str(raw.get()).map(|Number(number)| Some(number)).map_err(|_| Malformed::Field(name))
+/// A length, if it is one: it is optional, and whoever sends it says more than that.
+fn length(field: Option<&RawValue>) -> Option<u64> {
+    serde_json::from_str::<Length>(field?.get()).ok()?.0
 }
 
 fn text<'t>(field: &'t Option<Text<'_>>) -> &'t str {

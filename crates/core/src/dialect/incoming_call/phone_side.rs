@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::wire::Message;
-use super::{CAPABILITIES, FORMAT, TONE_MAX, cdr, number, parse, text};
+use super::{CAPABILITIES, FORMAT, TONE_MAX, cdr, length, parse, text};
 use crate::dialect::json::{Text, write_string, write_u64};
 use crate::dialect::registry::PhoneSideSettings;
 use crate::dialect::{Capability, Dialect, Malformed, Out, Wire, WireClass};
@@ -78,7 +78,7 @@ impl IncomingCallPhoneSide {
         }
         let digit = message.digit.as_ref().ok_or(Malformed::Missing("digit"))?;
         let digit = Digit::try_from(digit.as_str()).map_err(|_| Malformed::Field("digit"))?;
-        let duration = number(message.duration, "duration")?.map(Duration::from_millis);
+        let duration = length(message.duration).map(Duration::from_millis);
         out.hear(CallEvent::Digit(DigitPress { digit, duration }));
         Ok(())
     }

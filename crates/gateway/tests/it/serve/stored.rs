@@ -146,6 +146,7 @@ async fn the_address_in_a_config_apis_answer_gets_all_events_of_its_call() {
     let mut phone = Phone::dial("18001234567", &gateway.sip(), &[pcmu()]).await;
     let _question = server.answer(&answer).await;
     phone.event(|event| matches!(event, LegEvent::Answered { .. })).await;
+    phone.talk(10, |_| [0x21; 160]).await;
     phone.hang_up().await;
     let left = Left::by(gateway).await;
     let deliveries = left.deliveries().await;
