@@ -19,7 +19,7 @@ use crate::calls::{
     CALLS_MAX, Exchange, Labels, Locations, Phonebook, Records, RecordsThread, Registry, SipLadders, WireLog,
     WireLogThread, attend_queues, inbound, recover,
 };
-use crate::clock::Clock;
+use crate::clock::{Clock, unix_ms};
 use crate::config::{Config, CurrentConfig, ExternalIp, Listener, SipTransport};
 use crate::http::{self, SipView, TlsDoor};
 use crate::jobs::{Courier, Extractor, Writing, event_body};
@@ -107,6 +107,8 @@ impl App {
         let agent = sip.as_ref().map(|(agent, _)| agent.clone());
         let exchange = Exchange::new(current, clock, tasks, registry, (locations, agent), left)
             .map_err(StartError::Other)?;
+        let recalled = exchange.agent_hours.recall(&exchange.store, unix_ms()).await;
+        recalled.context("storage.database").map_err(StartError::Other)?;
         let tasks = &exchange.tasks;
         tasks.spawn("leavings", desk.run(tasks.stop().clone()));
         tasks.spawn("queues", attend_queues(exchange.clone()));

@@ -1,10 +1,12 @@
 //! How long the calls of each agent have lasted today (UTC): what a limit per day is held against.
 //!
-//! Counted in memory from the calls' ends on: a start begins anew, and calls that are up when the limit is reached go on.
+//! Counted in memory as calls end, a start counts what is stored: calls that are up when the limit is reached go on.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use crate::store::{Store, StoreError};
 
 /// Seconds of today's calls, by agent.
 #[derive(Debug, Default)]
@@ -19,6 +21,17 @@ struct Today {
 }
 
 impl AgentHours {
+    /// Counts the calls of today that a process before this one had.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn recall(&self, store: &Store, unix_ms: u64) -> Result<(), StoreError> {
+        for (agent, lasted_ms) in store.talked_since(unix_ms - unix_ms % DAY_MS).await? {
+            self.add(&agent, Duration::from_millis(lasted_ms), unix_ms);
+        }
+        Ok(())
+    }
+
     /// A call of `agent` lasted that long.
     pub fn add(&self, agent: &str, lasted: Duration, unix_ms: u64) {
         let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);

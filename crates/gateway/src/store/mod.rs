@@ -195,6 +195,11 @@ impl Store {
         overview::bot_tallies(&self.readers, since_ms).await
     }
 
+    /// Agents and how long, in ms, those calls of this server lasted that had one at last and ended since then.
+    pub async fn talked_since(&self, since_ms: u64) -> Result<Vec<(String, u64)>, StoreError> {
+        overview::talked(&self.readers, &self.server, since_ms).await
+    }
+
     /// Bots and their response times (of each call the median, ms) in the newest calls since then that have one.
     pub async fn response_times(&self, since_ms: u64) -> Result<Vec<(String, u64)>, StoreError> {
         overview::response_times(&self.readers, since_ms).await

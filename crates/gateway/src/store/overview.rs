@@ -1,4 +1,4 @@
-//! Counting calls and deliveries for an overview, out of indexes alone.
+//! Counting calls and deliveries: for an overview, out of indexes alone, and for the limit of an agent's day.
 
 use super::engine::{Query, Readers, Row};
 use super::{CallStatus, StoreError};
@@ -80,6 +80,19 @@ pub(super) async fn response_times(
     let sql = "SELECT bot, response_ms FROM calls WHERE started_ms >= $1 AND response_ms IS NOT NULL \
                ORDER BY started_ms DESC LIMIT $2";
     let rows = readers.rows(Query::new(sql).whole(since_ms).whole(RESPONSE_CALLS_MAX)).await?;
+    rows.into_iter().map(|mut row| Ok((row.text()?, row.whole()?))).collect()
+}
+
+/// How long the calls of `server` that ended since then and left files were up, by their last bot: ms.
+pub(super) async fn talked(
+    readers: &Readers,
+    server: &str,
+    since_ms: u64,
+) -> Result<Vec<(String, u64)>, StoreError> {
+    let sql = "SELECT c.bot, CAST(SUM(c.ended_ms - c.answered_ms) AS BIGINT) \
+               FROM calls c JOIN call_files f ON f.call_id = c.call_id \
+               WHERE c.server = $1 AND c.ended_ms >= $2 AND c.answered_ms <= c.ended_ms GROUP BY 1 ORDER BY 1";
+    let rows = readers.rows(Query::new(sql).text(server).whole(since_ms)).await?;
     rows.into_iter().map(|mut row| Ok((row.text()?, row.whole()?))).collect()
 }
 

@@ -1,14 +1,17 @@
 //! Counting calls and deliveries for an overview.
 
-use patchcord::store::{AttemptOutcome, BotTally, CallStatus, CallTally, DeliveryState, OpenDeliveries};
+use patchcord::store::{
+    AttemptOutcome, BotTally, CallStatus, CallTally, DeliveryState, Fact, NewCall, OpenDeliveries,
+};
 use patchcord_core::vocabulary::CallOutcome;
 
-use super::ground::{Ground, ended_as, ended_with, new_call, told_call};
+use super::ground::{Ground, ended_as, ended_with, ended_with_bot, new_call, told_call};
 
 super::cases![
     calls_are_counted_by_slot_and_status_and_by_bot_and_cause,
     the_median_answer_of_a_call_is_kept_from_its_record,
     what_nobody_took_is_counted_by_its_state,
+    the_calls_of_agents_are_added_up_by_the_day_on_which_they_ended,
 ];
 
 async fn calls_are_counted_by_slot_and_status_and_by_bot_and_cause(ground: Ground) {
@@ -75,5 +78,35 @@ async fn what_nobody_took_is_counted_by_its_state(ground: Ground) {
         assert!(open.store.delivery_attempted(&event.event_id, outcome, None, 2_000).await.unwrap());
     }
     assert_eq!(open.store.open_deliveries().await.unwrap(), OpenDeliveries { pending: 1, dead: 1 });
+    open.close().await;
+}
+
+async fn the_calls_of_agents_are_added_up_by_the_day_on_which_they_ended(ground: Ground) {
+    let open = ground.open().await;
+    assert_eq!(open.store.talked_since(0).await.unwrap(), []);
+    // When each was answered and ended; one of them never was.
+    for (call, bot, leaves_files, answered_ms, ended_ms) in [
+        ("yesterday", "dealer", true, Some(2_000), 9_999),
+        ("over_midnight", "dealer", true, Some(9_000), 12_000),
+        ("today", "dealer", true, Some(20_000), 25_500),
+        ("unanswered", "dealer", true, None, 26_000),
+        ("other", "clinic", true, Some(20_000), 20_001),
+        ("plain", "echo", false, Some(20_000), 30_000),
+    ] {
+        open.begin(NewCall { leaves_files, ..new_call(call, 1_000) }).await;
+        if let Some(answered_ms) = answered_ms {
+            open.tell(call, Fact::InProgress, answered_ms).await;
+        }
+        open.tell(call, ended_with_bot(bot, None), ended_ms).await;
+    }
+    open.begin(NewCall { leaves_files: true, ..new_call("up", 1_000) }).await;
+    open.tell("up", Fact::InProgress, 20_000).await;
+    open.close().await;
+    let other = ground.open_as("there").await;
+    assert_eq!(other.store.talked_since(0).await.unwrap(), []);
+    other.close().await;
+    let open = ground.open().await;
+    let talked = open.store.talked_since(10_000).await.unwrap();
+    assert_eq!(talked, [("clinic".to_owned(), 1), ("dealer".to_owned(), 8_500)]);
     open.close().await;
 }

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use patchcord::app::{App, Parts};
 use patchcord::config::{Config, Database};
-use patchcord::store::{DeliveryFilter, Fact, KeyClaim};
+use patchcord::store::{DeliveryFilter, Fact, KeyClaim, NewCall};
 use patchcord_core::vocabulary::{DialOrder, LegReport, LegStatus, Moment, TransferReport, TransferStatus};
 use serde_json::{Value, json};
 
-use super::ground::{Ground, ended_with, new_call, told_call};
+use super::ground::{Ground, ended_with, ended_with_bot, new_call, told_call};
 
 /// A folder of a gateway that is started more than once.
 struct House(PathBuf);
@@ -27,13 +27,20 @@ impl House {
 
     /// Starts everything and stops it again.
     async fn live_once(&self) {
+        self.live(|_| ()).await;
+    }
+
+    /// Starts everything, looks at it and stops it again.
+    async fn live<T>(&self, look: impl FnOnce(&App) -> T) -> T {
         let file = format!(
             "[server]\nid = \"here\"\ndata_dir = {:?}\n[http]\nlisten = \"127.0.0.1:0\"\n\
              [sip]\nlisten = [\"udp:127.0.0.1:0\"]\n",
             self.0
         );
         let app = App::start(Config::parse(&file).unwrap(), Parts::All).await.unwrap();
+        let seen = look(&app);
         app.stop(std::time::Duration::ZERO, std::future::pending()).await;
+        seen
     }
 
     fn lines(&self) -> Vec<Value> {
@@ -112,6 +119,26 @@ async fn calls_that_were_up_are_closed_once_with_an_event_a_delivery_and_a_line_
         let filter = DeliveryFilter { call_id: Some("call_talking".into()), ..DeliveryFilter::default() };
         assert_eq!(open.store.list_deliveries(&filter, None, 10).await.unwrap().len(), 4);
         open.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_agents_have_spent_of_their_day_is_known_after_a_restart() {
+    let house = House::new("spent");
+    let now_ms =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
+    let open = house.ground().open().await;
+    let new = NewCall { leaves_files: true, bot: "dealer".into(), ..new_call("call_1", now_ms - 60_000) };
+    open.begin(new).await;
+    open.tell("call_1", Fact::InProgress, now_ms - 50_000).await;
+    open.tell("call_1", ended_with_bot("dealer", Some(line("call_1").to_string())), now_ms).await;
+    open.close().await;
+    for _ in 0..2 {
+        let spent = house.live(|app| {
+            let hours = &app.exchange().agent_hours;
+            [("dealer", 50), ("dealer", 51), ("other", 1)].map(|(bot, s)| hours.has_spent(bot, s, now_ms))
+        });
+        assert_eq!(spent.await, [true, false, false]);
     }
 }
 
