@@ -8,6 +8,8 @@
 pub(super) struct Track {
     /// The place behind the last frame; nothing before the first.
     cursor: Option<u64>,
+    /// What the stream says is missing there.
+    gap: u64,
     /// Later than this, a frame begins anew where its time is.
     late_max: u64,
     /// Samples of one frame of 20 ms: what a stream may be off.
@@ -37,7 +39,7 @@ pub(super) struct Place {
 
 impl Track {
     pub(super) fn new(late_max: u64, slack: u64) -> Self {
-        Self { cursor: None, late_max, slack, window: Run::EMPTY, steady: Run::EMPTY }
+        Self { cursor: None, gap: 0, late_max, slack, window: Run::EMPTY, steady: Run::EMPTY }
     }
 
     /// The place of the next `count` samples, which by the clock belong to `target` (a place before the tape's
@@ -49,6 +51,9 @@ impl Track {
             self.cursor = Some(target + count - before);
             return Place { at: target, skip: before };
         };
+        // A clock that was set forward tells of more than the time that passed.
+        let passed = (target + self.slack).saturating_sub(cursor);
+        let cursor = cursor + std::mem::take(&mut self.gap).min(passed);
         let ahead_max = if quiet { self.slack / 4 } else { self.slack };
         let ahead = cursor.saturating_sub(target);
         if ahead > ahead_max {
@@ -65,10 +70,10 @@ impl Track {
         Place { at, skip: 0 }
     }
 
-    /// The stream itself says that so many samples are missing.
+    /// The stream itself says that so many samples are missing; they count for no more than the time that passes.
     pub(super) fn skip(&mut self, samples: u64) {
-        if let Some(cursor) = &mut self.cursor {
-            *cursor += samples;
+        if self.cursor.is_some() {
+            self.gap = self.gap.saturating_add(samples);
         }
     }
 
@@ -151,6 +156,20 @@ mod tests {
         assert_eq!(track.place(40_000, FRAME, false), Place { at: 40_000, skip: 0 });
         track.skip(320);
         assert_eq!(track.place(40_480, FRAME, false), Place { at: 40_480, skip: 0 });
+    }
+
+    #[test]
+    fn a_gap_that_the_stream_tells_is_no_longer_than_the_time_that_it_took() {
+        for told in [FRAME, 5 * FRAME, 240_000, u64::MAX] {
+            let mut track = track();
+            track.place(0, FRAME, false);
+            track.skip(told);
+            track.skip(told);
+            let kept = (1..50).map(|at| track.place(at * 160, FRAME, false)).filter(|place| place.skip == 0);
+            assert_eq!(kept.count(), 49, "a gap of {told} in no time");
+            track.skip(FRAME);
+            assert_eq!(track.place(51 * 160, FRAME, false), Place { at: 52 * FRAME, skip: 0 });
+        }
     }
 
     #[test]

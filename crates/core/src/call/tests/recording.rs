@@ -110,6 +110,27 @@ fn a_gap_is_silence_and_a_cleared_word_is_not_on_the_tape() {
 }
 
 #[test]
+fn a_timestamp_that_jumps_silences_the_caller_on_no_tape() {
+    for jump_ms in [40, 300, 5_000, 30_000, 59_000] {
+        let mut desk = recorded(built_in(Box::new(Echo)), AT_ANSWER);
+        desk.input(Input::Recording(RecordingOrder::StartVoicemail));
+        desk.input(Input::Recording(RecordingOrder::StartListening));
+        desk.talk(Duration::from_secs(1));
+        // The phone's numbers and its source stay; its clock is set forward, and no time passes.
+        desk.epoch += jump_ms * 8;
+        desk.talk(Duration::from_secs(4));
+        desk.input(Input::HangUp(Reason::Asked));
+        let tapes =
+            [channel(&desk.taped.call, 0), desk.taped.voicemail.clone(), channel(&desk.overheard.call, 0)];
+        for (tape, of) in tapes.iter().zip(["call", "voicemail", "listeners"]) {
+            let silent = tape.iter().filter(|sample| sample.unsigned_abs() < 10).count();
+            assert!(tape.len() >= 4_500 * 8, "{of}: {} samples", tape.len());
+            assert!(silent <= 2 * 160, "{of}: {silent} silent samples after a jump of {jump_ms} ms");
+        }
+    }
+}
+
+#[test]
 fn a_pause_keeps_silence_on_both_sides_and_the_time() {
     let mut desk = recorded(built_in(Box::new(Echo)), AT_ANSWER);
     desk.talk(Duration::from_secs(1));
