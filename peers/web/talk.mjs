@@ -172,6 +172,40 @@ async function turns() {
   await context.close();
 }
 
+// Whoever hangs up, or leaves, while the browser asks for the microphone places no call, and the microphone is given back.
+async function givenUp() {
+  for (const way of ["hangs up", "leaves"]) {
+    const { context, page } = await openTalk({
+      before: () => {
+        const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+        navigator.mediaDevices.getUserMedia = async (wish) => {
+          await new Promise((resolve) => {
+            window.__allow = resolve;
+          });
+          window.__microphone = await ask(wish);
+          return window.__microphone;
+        };
+      },
+    });
+    page.on("websocket", () => violations.push(`a call is placed after somebody ${way}`));
+    await page.goto(`${base}/#/talk?bot=echo`);
+    await page.getByRole("button", { name: "Call", exact: true }).click();
+    await page.waitForFunction(() => window.__allow);
+    if (way === "leaves") {
+      await page.evaluate(() => {
+        location.hash = "#/bots";
+      });
+      await page.getByRole("heading", { name: "Bots" }).first().waitFor();
+    } else {
+      await page.getByRole("button", { name: "Hang up" }).click();
+      await page.getByText("Ready", { exact: true }).waitFor();
+    }
+    await page.evaluate(() => window.__allow());
+    await page.waitForFunction(() => window.__microphone?.getTracks().every((track) => track.readyState === "ended"));
+    await context.close();
+  }
+}
+
 // What cannot be is said in words.
 async function refusals() {
   const { context, page } = await openTalk({ allow: ["WebSocket connection to", "404 from GET /talk/ws", "status of 404"] });
@@ -214,7 +248,7 @@ async function pictures() {
 }
 
 const call_id = await echo();
-for (const step of [keys, turns, refusals, pictures]) {
+for (const step of [keys, turns, givenUp, refusals, pictures]) {
   try {
     await step();
   } catch (error) {

@@ -50,6 +50,9 @@ export class TalkCall {
   #joiner = new SampleJoiner();
   #voices = new Turns();
   #entries = 0;
+  /** Counts what was dialled, and what was given up while it opened: whoever waited looks whether it is still the same. */
+  #dialled = 0;
+  #hasHungUp = false;
   #closing: ReturnType<typeof setTimeout> | undefined;
 
   get isUp(): boolean {
@@ -60,34 +63,45 @@ export class TalkCall {
   async dial(wish: Wish): Promise<void> {
     if (this.isUp) return;
     this.#reset();
+    const dialled = this.#dialled;
+    const isWanted = () => dialled === this.#dialled;
     const context = new AudioContext({ latencyHint: "interactive" });
-    let source: Source;
+    let line: Line | undefined;
+    let source: Source | undefined;
+    let failure: unknown;
     try {
-      this.#line = await Line.open(
+      line = await Line.open(
         context,
         { wireRate: wish.rate, channels: 1 },
-        { captured: (captured) => this.#captured(captured), played: (played) => this.#played(played) },
+        {
+          captured: (captured) => this.#captured(captured),
+          played: (played) => {
+            if (isWanted()) this.#played(played);
+          },
+        },
       );
-      source = await opened(context, wish);
+      if (isWanted()) source = await opened(context, wish);
     } catch (error) {
-      await context.close();
-      this.#line = undefined;
-      this.stage = "idle";
-      this.trouble =
-        wish.source === "microphone"
-          ? microphoneText(error, window.isSecureContext)
-          : "This file is no sound that the browser can read. Take a WAV, MP3, Ogg or M4A file.";
+      failure = error;
+    }
+    if (line && source && isWanted()) {
+      this.#begin(line, source, wish);
       return;
     }
-    this.#line.volume = this.volume;
-    this.#line.mute(this.isMuted);
-    this.#line.from(source);
-    this.#connect(wish);
+    source?.stop();
+    await context.close();
+    if (!isWanted()) return;
+    this.stage = "idle";
+    this.trouble = troubleText(wish, failure);
   }
 
   hangUp(): void {
     if (!this.isUp) return;
     this.#say("call", "You hung up");
+    if (this.stage === "opening") {
+      this.#dialled += 1;
+      this.stage = "idle";
+    }
     this.#leave();
   }
 
@@ -110,11 +124,14 @@ export class TalkCall {
 
   /** Ends everything: the screen is left. */
   destroy(): void {
+    this.#dialled += 1;
     this.#leave();
     void this.#line?.close();
   }
 
   #reset(): void {
+    this.#dialled += 1;
+    this.#hasHungUp = false;
     this.stage = "opening";
     this.trouble = undefined;
     this.callId = undefined;
@@ -126,6 +143,14 @@ export class TalkCall {
     this.endedAt = 0;
     this.#voices = new Turns();
     this.#joiner = new SampleJoiner();
+  }
+
+  #begin(line: Line, source: Source, wish: Wish): void {
+    this.#line = line;
+    line.volume = this.volume;
+    line.mute(this.isMuted);
+    line.from(source);
+    this.#connect(wish);
   }
 
   #connect({ bot, url, dialect, rate }: Wish): void {
@@ -213,6 +238,12 @@ export class TalkCall {
   #leave(): void {
     const socket = this.#socket;
     if (!socket || this.#closing !== undefined) return;
+    this.#hasHungUp = true;
+    // A call that is not placed yet is not placed: there is nobody to say goodbye to.
+    if (socket.readyState === WebSocket.CONNECTING) {
+      socket.close(1000);
+      return;
+    }
     this.#send(this.#platform.stop());
     this.#closing = setTimeout(() => socket.close(1000), GOODBYE_MS);
   }
@@ -224,12 +255,13 @@ export class TalkCall {
     const wasUp = this.stage === "talking";
     this.stage = "ended";
     this.endedAt = Date.now();
-    await this.#line?.close();
+    const line = this.#line;
     this.#line = undefined;
+    await line?.close();
     if (wasUp) {
       this.#say("call", `Closed with ${code}: ${closeText(code)}`);
       await this.#tellEnd();
-    } else {
+    } else if (!this.#hasHungUp) {
       this.trouble = await whyNot(query);
       this.#say("error", this.trouble);
     }
@@ -265,6 +297,12 @@ async function opened(context: AudioContext, { source, sound, isCleaned }: Wish)
   if (source === "microphone") return microphone(context, isCleaned);
   if (source === "file" && sound) return file(context, await sound.arrayBuffer());
   return tones(context);
+}
+
+function troubleText({ source }: Wish, failure: unknown): string {
+  return source === "microphone"
+    ? microphoneText(failure, window.isSecureContext)
+    : "This file is no sound that the browser can read. Take a WAV, MP3, Ogg or M4A file.";
 }
 
 /** A browser does not tell why a WebSocket was refused: the same question without one does. */
