@@ -149,6 +149,11 @@ impl RtpReceiver {
             self.statistics.counts.strangers += 1;
             return false;
         }
+        if !known_payload && self.ssrc.is_some_and(|ssrc| ssrc != header.ssrc) {
+            // Nor does one say that another source speaks.
+            self.statistics.counts.unknown_payload += 1;
+            return true;
+        }
         match self.latch.admit(source, &header) {
             Admission::Known => {}
             Admission::Moved => self.statistics.counts.address_changes += 1,
@@ -250,8 +255,9 @@ impl RtpReceiver {
         if let Some((_, clock_rate)) = settings.telephone_event
             && stream.telephone_event != settings.telephone_event
         {
-            stream.events.reset(&mut |digit, duration| hear(RtpEvent::Digit { digit, duration }));
-            stream.events = EventReceiver::new(clock_rate);
+            stream
+                .events
+                .set_clock(clock_rate, &mut |digit, duration| hear(RtpEvent::Digit { digit, duration }));
         }
         if stream.payloads != settings.payloads {
             self.reorder.flush(&mut |released| stream.take(now, released, hear));

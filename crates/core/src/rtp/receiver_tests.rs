@@ -38,6 +38,15 @@ impl Bench {
         self.datagram(&bytes)
     }
 
+    /// One packet of a key, 20 ms after the one before it.
+    fn key(&mut self, ssrc: u32, sequence: u16, timestamp: u32, payload: EventPayload) {
+        let header = RtpHeader { marker: false, payload_type: 101, sequence, timestamp, ssrc };
+        let mut bytes = Vec::new();
+        header.write(&payload.to_bytes(), &mut bytes);
+        self.wait(20);
+        self.datagram(&bytes);
+    }
+
     /// A frame of 20 ms in order.
     fn frame(&mut self, number: u16) -> bool {
         self.packet(0, 1, number, u32::from(number) * 160, 160)
@@ -258,6 +267,76 @@ fn a_digit_without_its_end_is_told_by_the_clock() {
     assert_eq!(bench.heard(), "5:100ms");
 }
 
+fn pressed(event: u8, step: u16, end: bool) -> EventPayload {
+    EventPayload { event, end, volume: 10, duration: step * 160 }
+}
+
+#[test]
+fn a_packet_that_cannot_be_heard_changes_no_source_and_no_key() {
+    let mut bench = Bench::new();
+    bench.frame(1);
+    bench.key(1, 2, 320, pressed(5, 1, false));
+    assert!(bench.packet(77, 2, 9_000, 77, 33), "it came from the phone");
+    bench.key(1, 3, 320, pressed(5, 2, false));
+    bench.key(1, 4, 320, pressed(5, 3, true));
+    bench.source = "203.0.113.5:4444".parse().unwrap();
+    bench.packet(0, 1, 5, 800, 160);
+    assert_eq!(bench.heard(), "1:160 5:60ms paused:480 5:160");
+    let counts = bench.receiver.counts();
+    assert_eq!((counts.ssrc_changes, counts.unknown_payload, counts.lost), (0, 1, 0));
+}
+
+#[test]
+fn a_key_that_sounds_while_the_source_changes_and_comes_back_is_told_once() {
+    let mut bench = Bench::new();
+    bench.key(1, 1, 320, pressed(5, 1, false));
+    bench.packet(0, 2, 500, 70_000, 160);
+    for step in 2..=200 {
+        bench.key(1, step, 320, pressed(5, step, step > 197));
+    }
+    assert_eq!(bench.heard(), "5:20ms 244:160");
+    // The third copy of its end, behind another change; then the same key anew, and the next one.
+    bench.packet(0, 2, 501, 70_160, 160);
+    bench.key(1, 201, 320, pressed(5, 200, true));
+    bench.key(1, 202, 64_000, pressed(5, 1, true));
+    bench.key(1, 203, 66_000, pressed(6, 1, true));
+    assert_eq!(bench.heard(), "245:160 5:20ms 6:20ms");
+    // Long after, the same timestamp is nothing but chance.
+    bench.packet(0, 2, 502, 70_320, 160);
+    bench.wait(2_100);
+    bench.key(1, 204, 66_000, pressed(6, 1, true));
+    assert_eq!(bench.heard(), "246:160 6:20ms");
+}
+
+#[test]
+fn a_key_that_sounds_while_the_numbers_begin_anew_or_its_payload_type_changes_is_told_once() {
+    let mut bench = Bench::new();
+    bench.key(1, 1, 320, pressed(5, 1, false));
+    for (step, sequence) in [(2, 20_000), (3, 20_001), (4, 20_002)] {
+        bench.key(1, sequence, 320, pressed(5, step, step == 4));
+    }
+    bench.key(1, 20_003, 9_000, pressed(6, 1, false));
+    let settings = RtpReceiveSettings {
+        remote: bench.source,
+        signalling: None,
+        payloads: vec![(0, LineCodec::Pcmu)],
+        telephone_event: Some((96, 8_000)),
+        ptime: Duration::from_millis(20),
+    };
+    let (heard, now) = (&mut bench.heard, Moment::from_millis(bench.now));
+    bench.receiver.renegotiate(now, settings, &mut |event| heard.push(word(event)));
+    for step in 2..5 {
+        let sequence = 20_002 + step;
+        let header = RtpHeader { marker: false, payload_type: 96, sequence, timestamp: 9_000, ssrc: 1 };
+        let mut bytes = Vec::new();
+        header.write(&pressed(6, step, step == 4).to_bytes(), &mut bytes);
+        bench.wait(20);
+        bench.datagram(&bytes);
+    }
+    bench.wait(300);
+    assert_eq!(bench.heard(), "5:20ms 6:20ms");
+}
+
 #[test]
 fn a_goodbye_counts_only_from_the_phone_and_for_its_source() {
     let mut bench = Bench::new();
@@ -350,6 +429,38 @@ proptest! {
         sorted.sort_by_key(|word| word.split(':').next().and_then(|number| number.parse::<u16>().ok()));
         sorted.dedup();
         prop_assert_eq!(frames, sorted);
+    }
+
+    #[test]
+    fn whatever_else_speaks_between_its_packets_a_key_is_told_exactly_once(
+        keys in proptest::collection::vec((0u8..16, proptest::collection::vec((0u8..8, any::<bool>()), 8)), 1..8),
+    ) {
+        let (mut bench, mut sequence, mut other, mut expected) = (Bench::new(), 0, 0, Vec::new());
+        for (at, (event, fates)) in keys.iter().enumerate() {
+            let timestamp = 160 + at as u32 * 1_600;
+            let mut came = false;
+            for (step, (between, arrives)) in (1u16..).zip(fates) {
+                sequence += 1;
+                if *arrives {
+                    bench.key(1, sequence, timestamp, pressed(*event, step.min(6), step >= 6));
+                    came = true;
+                }
+                match between {
+                    0 => { other += 1; bench.packet(0, 2, other, 900_000 + u32::from(other) * 160, 160); }
+                    1 => { bench.packet(77, 3, 40_000, 5, 20); }
+                    2 => { bench.packet(13, 4, 30_000, 5, 1); }
+                    _ => {}
+                }
+            }
+            if came {
+                expected.push(Digit::from_event(*event).unwrap().as_char());
+            }
+        }
+        bench.wait(40);
+        bench.wait(200);
+        let told: Vec<char> = bench.heard.iter().filter(|word| word.ends_with("ms"))
+            .filter_map(|word| word.chars().next()).collect();
+        prop_assert_eq!(told, expected);
     }
 
     #[test]

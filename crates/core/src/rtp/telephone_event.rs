@@ -39,8 +39,17 @@ impl EventPayload {
 pub struct EventReceiver {
     clock_rate: u32,
     current: Option<Current>,
-    /// The timestamp of the last digit that was told.
-    told: Option<u32>,
+    /// The last digit that was told.
+    told: Option<Told>,
+    /// The last one of the stream before this one, whose packets may still come.
+    told_before: Option<Told>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    digit: Digit,
+    timestamp: u32,
+    last_at: Moment,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -56,7 +65,7 @@ struct Current {
 impl EventReceiver {
     /// A receiver of events whose clock has `clock_rate` ticks per second.
     pub fn new(clock_rate: u32) -> Self {
-        Self { clock_rate: clock_rate.max(1), current: None, told: None }
+        Self { clock_rate: clock_rate.max(1), current: None, told: None, told_before: None }
     }
 
     /// Takes the payload of an event packet and tells the digits that ended with it.
@@ -70,7 +79,10 @@ impl EventReceiver {
         let Some(event) = EventPayload::parse(payload) else { return };
         // Flash and the line events of RFC 4733 §3 are no digits.
         let Some(digit) = Digit::from_event(event.event) else { return };
-        if self.told.is_some_and(|told| self.is_same_or_earlier(timestamp, told)) {
+        if self.told.is_some_and(|told| self.is_same_or_earlier(timestamp, told.timestamp)) {
+            return;
+        }
+        if self.told_before.as_mut().is_some_and(|told| told.goes_on(now, digit, timestamp)) {
             return;
         }
         match &mut self.current {
@@ -110,22 +122,43 @@ impl EventReceiver {
         }
     }
 
-    /// The stream is over or begins anew: tells the digit that was sounding and forgets all timestamps.
+    /// The stream is over or begins anew: tells the digit that was sounding and forgets all timestamps, but for
+    /// packets of a digit that was told and goes on all the same.
     pub fn reset(&mut self, tell: &mut impl FnMut(Digit, Duration)) {
         self.conclude(tell);
-        self.told = None;
+        self.told_before = self.told.take().or(self.told_before);
+    }
+
+    /// Events come with another clock: as [`EventReceiver::reset`].
+    pub fn set_clock(&mut self, clock_rate: u32, tell: &mut impl FnMut(Digit, Duration)) {
+        self.reset(tell);
+        self.clock_rate = clock_rate.max(1);
     }
 
     fn conclude(&mut self, tell: &mut impl FnMut(Digit, Duration)) {
         let Some(current) = self.current.take() else { return };
-        self.told = Some(current.timestamp);
+        let Current { digit, timestamp, last_at, .. } = current;
+        self.told = Some(Told { digit, timestamp, last_at });
         let ticks = u128::from(current.before + u64::from(current.duration));
         let nanos = ticks * 1_000_000_000 / u128::from(self.clock_rate);
-        tell(current.digit, Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)));
+        tell(digit, Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)));
     }
 
     fn is_same_or_earlier(&self, timestamp: u32, than: u32) -> bool {
         timestamp == than || is_earlier(timestamp, than, self.clock_rate)
+    }
+}
+
+impl Told {
+    /// Whether a packet is one more of this digit.
+    fn goes_on(&mut self, now: Moment, digit: Digit, timestamp: u32) -> bool {
+        let segment = self.timestamp.wrapping_add(u32::from(u16::MAX));
+        let is_its = digit == self.digit && (timestamp == self.timestamp || timestamp == segment);
+        let goes_on = is_its && now - self.last_at <= GOES_ON;
+        if goes_on {
+            (self.timestamp, self.last_at) = (timestamp, now);
+        }
+        goes_on
     }
 }
 
@@ -137,6 +170,8 @@ fn is_earlier(timestamp: u32, than: u32, clock_rate: u32) -> bool {
 
 /// Event packets come at least every 60 ms: after three of them nothing more will.
 const END_LOST: Duration = Duration::from_millis(200);
+/// A digit that was told before its stream began anew goes on within this time of its last packet.
+const GOES_ON: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
