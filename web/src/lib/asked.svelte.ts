@@ -3,10 +3,11 @@
  * often while the page is seen, and on demand. The last answer stays while the next one is on its way.
  */
 import { type ApiProblem, asProblem } from "../api/problem";
+import { Asking } from "./asking";
 
 export interface AskedOptions {
-  /** Milliseconds between two askings; without it, once. */
-  readonly every?: number;
+  /** Milliseconds between two askings, or what tells them; without it, once. */
+  readonly every?: number | (() => number | undefined);
 }
 
 export class Asked<T> {
@@ -14,57 +15,47 @@ export class Asked<T> {
   data = $state.raw<T | undefined>();
   /** Why there was none the last time. */
   problem = $state.raw<ApiProblem | undefined>();
-  /** Whether an answer is on its way. */
-  isAsking = $state(false);
-  /** When the last answer came, ms since 1970. */
-  at = $state(0);
 
-  readonly #ask: (signal: AbortSignal) => Promise<T>;
-  #running: AbortController | undefined;
+  readonly #asking: Asking;
 
   /** Made while a component is set up: it ends with the component. What `ask` reads before its first `await` is followed. */
   constructor(ask: (signal: AbortSignal) => Promise<T>, options: AskedOptions = {}) {
-    this.#ask = ask;
+    this.#asking = new Asking((signal) => this.#hear(ask, signal));
     $effect(() => {
-      void this.again();
-      return () => this.#running?.abort();
+      this.#asking.anew();
+      return () => this.#asking.end();
     });
-    const { every } = options;
-    if (every !== undefined) {
-      $effect(() => {
-        const timer = setInterval(() => {
-          if (!document.hidden) void this.again();
-        }, every);
-        const seen = () => {
-          if (!document.hidden) void this.again();
-        };
-        document.addEventListener("visibilitychange", seen);
-        return () => {
-          clearInterval(timer);
-          document.removeEventListener("visibilitychange", seen);
-        };
-      });
-    }
+    $effect(() => {
+      const every = typeof options.every === "function" ? options.every() : options.every;
+      if (every === undefined) return;
+      const timer = setInterval(() => {
+        // The answer that is on its way is new enough: the next turn asks for the next one.
+        if (!document.hidden && !this.#asking.isRunning) this.again();
+      }, every);
+      const seen = () => {
+        if (!document.hidden) this.again();
+      };
+      document.addEventListener("visibilitychange", seen);
+      return () => {
+        clearInterval(timer);
+        document.removeEventListener("visibilitychange", seen);
+      };
+    });
   }
 
-  /** Asks again. */
-  async again(): Promise<void> {
-    this.#running?.abort();
-    const running = new AbortController();
-    this.#running = running;
-    const answer = this.#ask(running.signal);
-    this.isAsking = true;
+  /** Asks again, now or when the answer that is on its way has come. */
+  again(): void {
+    this.#asking.again();
+  }
+
+  async #hear(ask: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<void> {
     try {
-      const data = await answer;
-      if (running.signal.aborted) return;
+      const data = await ask(signal);
+      if (signal.aborted) return;
       this.data = data;
       this.problem = undefined;
-      this.at = Date.now();
     } catch (thrown) {
-      if (running.signal.aborted) return;
-      this.problem = asProblem(thrown);
-    } finally {
-      if (this.#running === running) this.isAsking = false;
+      if (!signal.aborted) this.problem = asProblem(thrown);
     }
   }
 }
