@@ -23,7 +23,8 @@ pub(super) struct Curve {
 #[derive(Debug, Default, Clone, Copy)]
 struct End {
     cell: u64,
-    /// Samples of the cell that are there, and their peak.
+    /// Samples of a whole cell, those of this one that are there, and their peak.
+    whole: u64,
     filled: u64,
     peak: u16,
 }
@@ -42,9 +43,15 @@ impl Curve {
             end = End { cell: at, ..End::default() };
         }
         let cell = u64::from(format.sample_rate / CELLS_PER_SECOND).max(1);
+        if end.whole != cell {
+            // Another rate: the part that is there stays the same part.
+            end.filled = end.filled * cell / end.whole.max(1);
+            end.whole = cell;
+        }
         let (mut rest, mut most) = (audio, 0);
         while !rest.is_empty() {
-            let wanted = usize::try_from(cell - end.filled).unwrap_or(0) * format.bytes_per_sample();
+            let wanted =
+                usize::try_from(cell.saturating_sub(end.filled)).unwrap_or(0) * format.bytes_per_sample();
             let (now, later) = rest.split_at(wanted.min(rest.len()));
             end.peak = end.peak.max(peak(format, now));
             end.filled += format.samples_of(now.len()).max(1);
@@ -52,7 +59,7 @@ impl Curve {
             rest = later;
             if end.filled >= cell {
                 self.put(end.cell, side, loudness(end.peak));
-                end = End { cell: end.cell + 1, ..End::default() };
+                end = End { cell: end.cell + 1, whole: cell, ..End::default() };
             }
         }
         if let Some(kept) = self.ends.get_mut(side as usize) {

@@ -116,3 +116,29 @@ fn a_phone_that_changes_its_codec_and_back_hears_itself_all_along() {
         assert!(counters.clock_silence_ms <= 20, "{from} to {to}: {counters:?}");
     }
 }
+
+#[test]
+fn a_rate_that_changes_within_a_step_of_the_loudness_curve_changes_no_step() {
+    for (from, to) in [(LineCodec::G722, LineCodec::Pcmu), (LineCodec::Pcmu, LineCodec::G722)] {
+        let rtp = RtpIdentity { ssrc: 7, sequence: 1, timestamp: 0 };
+        let media = |codec| PhoneMedia { codec, payload_type: payload_type(codec), ..super::media() };
+        let settings = PhoneSettings::Sip { rtp, media: Some(media(from)), early_media: false };
+        let mut desk = Desk::new(settings, built_in(Box::new(Echo)), Fallback::Sorry);
+        // Packets of 15 ms: at the change three quarters of a step are there.
+        for number in 0..300u16 {
+            if number == 101 {
+                desk.input(Input::PhoneMedia(media(to)));
+            }
+            let mut packet = vec![0x80, payload_type(if number < 101 { from } else { to })];
+            packet.extend_from_slice(&number.to_be_bytes());
+            packet.extend_from_slice(&(u32::from(number) * 120).to_be_bytes());
+            packet.extend_from_slice(&99u32.to_be_bytes());
+            packet.extend_from_slice(&[0x10; 120]);
+            desk.input(Input::Rtp { source: phone(), packet: &packet });
+            desk.pass(Duration::from_millis(15));
+        }
+        desk.input(Input::HangUp(Reason::Asked));
+        let loud = desk.taped.curve.iter().step_by(2).filter(|level| **level > 0).count();
+        assert_eq!(loud, 300 * 15 / 20, "{from} to {to}");
+    }
+}
