@@ -73,6 +73,17 @@ export const screens = [
       });
       await page.reload();
       await page.locator("tbody .who").first().waitFor({ timeout: 10_000 });
+      await page.unroute("**/live");
+      // The screen of a call that is up grows with it, and stays as somebody left it.
+      await page.locator("tbody .who").first().focus();
+      await page.keyboard.press("Enter");
+      await page.locator(".axis .place").first().waitFor();
+      await page.locator("#page-title").focus();
+      for (const key of ["ArrowRight", "+", "+"]) await page.keyboard.press(key);
+      const left = () => page.locator(".axis .place, .clock strong").allInnerTexts();
+      const [seen, length] = [(await left()).join(), await text(page, ".clock span")];
+      await page.waitForFunction((then) => document.querySelector(".clock span").innerText !== then, length, { timeout: 10_000 });
+      if ((await left()).join() !== seen) throw new Error("the axis of a call that is up does not stay as it was left");
     },
   },
   {

@@ -5,10 +5,11 @@ import type { Recording, Timeline } from "./timeline";
 const SHORTEST_MS = 400;
 
 export class Stage {
-  readonly length: number;
+  /** How long the axis is: a call that is up grows. */
+  length = $state(0);
   /** The part of the axis that is seen. */
   from = $state(0);
-  to = $state(1);
+  to = $state(0);
   /** Where the cursor stands. */
   at = $state(0);
   isPlaying = $state(false);
@@ -16,23 +17,36 @@ export class Stage {
   failure = $state<string | undefined>();
   /** How fast it plays. */
   speed = $state(1);
-  readonly recording: Recording | undefined;
-  readonly source: string | undefined;
+  recording = $state.raw<Recording | undefined>();
+  source = $state<string | undefined>();
   #audio: HTMLAudioElement | undefined;
   #frame = 0;
 
-  constructor(timeline: Timeline) {
+  /** All of what is known of a call, with the cursor at `at`. */
+  constructor(timeline: Timeline, at = 0) {
+    this.learn(timeline);
+    if (at > 0) this.seek(at);
+  }
+
+  /** Takes what is known by now of the same call: what is seen stays, and the end is followed where all of it was seen. */
+  learn(timeline: Timeline): void {
+    const wasWhole = this.isWhole;
     const last = Math.max(
       0,
       ...timeline.recordings.map((recording) => recording.at_ms + recording.duration_ms),
     );
     this.length = Math.max(1_000, timeline.length_ms, last);
-    this.to = this.length;
     const kept = timeline.recordings.filter((recording) => recording.deleted_at_ms === undefined);
     const whole = kept.find((recording) => recording.part === "call");
     this.recording = whole ?? kept.find((recording) => recording.part === "bot");
     const path = whole && timeline.call.full_recording_url ? "full-recording" : "recording";
-    if (this.recording) this.source = `/calls/${encodeURIComponent(timeline.call.call_id)}/${path}`;
+    const source = this.recording && `/calls/${encodeURIComponent(timeline.call.call_id)}/${path}`;
+    // An element that is given another sound stops without saying so.
+    if (this.isPlaying && source !== this.source) this.pause();
+    this.source = source;
+    if (wasWhole) this.fit();
+    else this.show(this.from, this.span);
+    this.at = Math.min(this.length, this.at);
   }
 
   get span(): number {
