@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::agent::Conversation;
+use crate::dialect::Capability;
 use crate::vocabulary::{
     CallEvent, CallFact, Moment, Role, SpeechCommand, SpeechEdge, SpeechEvent, TranscriptLine,
 };
@@ -181,6 +182,36 @@ impl Call {
         }
         dialogue.patience.sign(edge);
         self.note_answer(answer);
+    }
+
+    /// Tells a bot that does not hear it itself when the caller begins and ceases to speak; the first cuts it off.
+    pub(super) fn tell_turn(&mut self, edge: VoiceEdge, now: Moment) {
+        if !self.bot.can(Capability::TurnsToBot) {
+            return;
+        }
+        let edge = match edge {
+            VoiceEdge::Started(_) if matches!(self.state, State::Talking(_)) => {
+                SpeechEdge::Started { item: None }
+            }
+            VoiceEdge::Started(_) => return,
+            VoiceEdge::Stopped(_) => SpeechEdge::Stopped,
+        };
+        self.bot_hears_caller(&edge, now);
+        let is_barge_in = matches!(edge, SpeechEdge::Started { .. });
+        self.tell_bot(&CallEvent::Speech(SpeechEvent::Caller(edge)), now);
+        if is_barge_in {
+            self.clear(now);
+        }
+        self.report_utterances();
+    }
+
+    /// Tells a bot that is new to the talk that the caller speaks, if it cannot hear it and the caller does.
+    pub(super) fn tell_turn_under_way(&mut self, now: Moment) {
+        let speaks = self.dialogue.as_ref().is_some_and(|dialogue| dialogue.caller_speaks());
+        if speaks && self.bot.can(Capability::TurnsToBot) {
+            let edge = SpeechEdge::Started { item: None };
+            self.tell_bot(&CallEvent::Speech(SpeechEvent::Caller(edge)), now);
+        }
     }
 
     /// The bot is heard to begin, which may be an answer, or to end.

@@ -128,6 +128,7 @@ impl Call {
         }
         self.session_begins(now);
         self.tell_bot(&CallEvent::Started(Box::new(self.start_for_bot())), now);
+        self.tell_turn_under_way(now);
         self.pace_bot();
     }
 

@@ -155,6 +155,7 @@ impl Call {
         self.choose_digits();
         self.session_begins(now);
         self.tell_bot(&CallEvent::Started(Box::new(self.start_for_bot())), now);
+        self.tell_turn_under_way(now);
         self.pace_bot();
     }
 

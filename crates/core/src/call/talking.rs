@@ -153,6 +153,7 @@ impl Call {
                 self.heard_edge(bot);
             }
             self.caller_edge(edge);
+            self.tell_turn(edge, now);
         }
         while let Some(press) = self.listener.poll_digit() {
             self.press(press, now);

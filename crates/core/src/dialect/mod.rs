@@ -92,6 +92,8 @@ pub enum Capability {
     AnswerGate,
     /// The record of the call goes to the bot after its end.
     Record,
+    /// The bot has to be told when the caller begins and ceases to speak.
+    TurnsToBot,
 }
 
 /// The audio of a wire: its format and the length of the messages we send.

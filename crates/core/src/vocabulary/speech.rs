@@ -27,6 +27,9 @@ pub enum SpeechEvent {
         /// How much of it the caller heard, never more than was sent.
         heard: Duration,
     },
+    /// Our own ear found that the caller began or ceased to speak, for a bot whose ear finds neither; a beginning is a
+    /// barge-in.
+    Caller(SpeechEdge),
     /// A [`SpeechCommand::Tool`] waits until the bot has said something; its result follows, unless the bot's part ends.
     WordsWanted {
         /// [`ToolCall::id`].

@@ -40,11 +40,7 @@ pub(super) fn parse_command(words: &[&str]) -> Option<Result<SpeechCommand, Stri
 pub(super) fn format_command(command: &SpeechCommand) -> String {
     match command {
         SpeechCommand::Item(item) => format!("item {}", quote(item)),
-        SpeechCommand::Caller(SpeechEdge::Started { item: None }) => "caller started".to_owned(),
-        SpeechCommand::Caller(SpeechEdge::Started { item: Some(item) }) => {
-            format!("caller started {}", quote(item))
-        }
-        SpeechCommand::Caller(SpeechEdge::Stopped) => "caller stopped".to_owned(),
+        SpeechCommand::Caller(edge) => format_edge(edge),
         SpeechCommand::Line(line) => {
             let role = match line.role {
                 Role::Caller => "caller",
@@ -69,6 +65,8 @@ pub(super) fn parse_event(words: &[&str]) -> Option<Result<SpeechEvent, String>>
             Some(ms) => SpeechEvent::Interrupted { item: (*item).into(), heard: Duration::from_millis(ms) },
             None => return Some(Err(format!("`{heard}` is no time: expected such as 300ms"))),
         },
+        ["caller", "started"] => SpeechEvent::Caller(SpeechEdge::Started { item: None }),
+        ["caller", "stopped"] => SpeechEvent::Caller(SpeechEdge::Stopped),
         ["words-wanted", id, instructions] => {
             SpeechEvent::WordsWanted { id: (*id).into(), instructions: (*instructions).into() }
         }
@@ -85,10 +83,19 @@ pub(super) fn format_event(event: &SpeechEvent) -> String {
         SpeechEvent::Interrupted { item, heard } => {
             format!("interrupted {} {}ms", quote(item), heard.as_millis())
         }
+        SpeechEvent::Caller(edge) => format_edge(edge),
         SpeechEvent::WordsWanted { id, instructions } => {
             format!("words-wanted {} {}", quote(id), quote(instructions))
         }
         SpeechEvent::ToolDone(result) => format!("tool-done {} {}", quote(&result.id), quote(&result.output)),
+    }
+}
+
+fn format_edge(edge: &SpeechEdge) -> String {
+    match edge {
+        SpeechEdge::Started { item: None } => "caller started".to_owned(),
+        SpeechEdge::Started { item: Some(item) } => format!("caller started {}", quote(item)),
+        SpeechEdge::Stopped => "caller stopped".to_owned(),
     }
 }
 

@@ -34,7 +34,7 @@ fn behind(desk: &Desk, prefix: &str) -> Vec<String> {
     desk.to_bot().iter().filter_map(|text| text.strip_prefix(prefix)).map(str::to_owned).collect()
 }
 
-fn silence(desk: &mut Desk, ms: u64) {
+pub(super) fn silence(desk: &mut Desk, ms: u64) {
     for _ in 0..ms / 20 {
         desk.phone_speaks(0xFF);
         desk.pass(FRAME);

@@ -5,6 +5,7 @@ mod agent;
 mod agent_laws;
 mod agent_takes_over;
 mod agent_tools;
+mod agent_turns;
 mod agent_words;
 mod bots;
 mod bridge;

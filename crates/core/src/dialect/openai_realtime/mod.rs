@@ -45,6 +45,7 @@ const CAPABILITIES: &[Capability] = &[Capability::Clear];
 const MESSAGES: &[MessageRow] = &[
     to_bot("session.update", "who the engine is to be: instructions, voice, audio formats, turns, tools"),
     to_bot("input_audio_buffer.append", "audio of the caller"),
+    to_bot("input_audio_buffer.commit", "the caller has ceased to speak, to an engine that does not hear it"),
     to_bot("response.create", "the engine is to speak: its greeting, or after tools and keys"),
     to_bot("response.cancel", "the engine is to stop: the caller cut it off"),
     to_bot("conversation.item.create", "what was said before, a tool's result, keys that the caller pressed"),

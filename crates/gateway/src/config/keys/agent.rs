@@ -70,7 +70,7 @@ pub(super) const KEYS: &[Declaration] = &[
         "bots.*.turn_detection.kind",
         Kind::Text,
         Absent("`server_vad`"),
-        "Who finds the end of the caller's turn: `server_vad` by silence, `semantic_vad` by sense, `none`.",
+        "Who finds the caller's turns: `server_vad` by silence, `semantic_vad` by sense, `none`: not the engine but Patchcord, by silence.",
     ),
     key(
         "bots.*.turn_detection.threshold",
@@ -106,7 +106,7 @@ pub(super) const KEYS: &[Declaration] = &[
         "bots.*.turn_detection.interrupt",
         Kind::Flag,
         Absent("`true`"),
-        "Whether the caller's speech cuts the agent off.",
+        "Whether the caller's speech cuts the agent off; with `none` it does.",
     ),
     secret(
         "bots.*.webhook",

@@ -96,6 +96,11 @@ impl EngineBotSide {
                 let id = response.id.as_ref().map_or("", Text::as_str);
                 check_id(id, "response.id")?;
                 self.progress.response_created(id);
+                if self.own_ear.hears_caller() {
+                    // It was asked for before the caller began again.
+                    self.progress.caller_began();
+                    self.cancel_response(out);
+                }
             }
             ServerEvent::ResponseDone => self.response_done(&response(text)?, now, out)?,
             ServerEvent::BotDelta => line(text, Role::Bot, LineStage::Delta, out)?,

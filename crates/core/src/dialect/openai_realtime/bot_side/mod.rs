@@ -3,6 +3,7 @@
 
 mod hear;
 mod keys;
+mod own_ear;
 pub(super) mod progress;
 mod session;
 
@@ -10,13 +11,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::keys::Keys;
+use self::own_ear::{BEFORE_TURN, OwnEar};
 use self::progress::{Progress, Question};
 use super::settings::{BargeIn, DigitWish, EngineSettings, Naming, TurnAnswer};
 use crate::dialect::json::{write_base64, write_string, write_u64};
 use crate::dialect::registry::BotSideSettings;
 use crate::dialect::{Capability, Dialect, Malformed, Out, Wire, WireClass};
 use crate::media::MediaFormat;
-use crate::vocabulary::{CallCommand, CallEvent, Moment, Role, SpeechEvent, ToolResult, TranscriptLine};
+use crate::vocabulary::{
+    CallCommand, CallEvent, Moment, Role, SpeechEdge, SpeechEvent, ToolResult, TranscriptLine,
+};
 
 /// Translates one call for its engine.
 #[derive(Debug)]
@@ -30,6 +34,7 @@ pub struct EngineBotSide {
     held: Vec<u8>,
     progress: Progress,
     keys: Keys,
+    own_ear: OwnEar,
     /// A response failed: whether the engine is asked again, and when.
     retry: Retry,
 }
@@ -71,6 +76,7 @@ impl EngineBotSide {
             held: Vec::new(),
             progress: Progress::default(),
             keys: Keys::default(),
+            own_ear: OwnEar::default(),
             retry: Retry::Unneeded,
         }
     }
@@ -98,15 +104,63 @@ impl EngineBotSide {
         for line in history.iter().filter(|line| !line.text.is_empty()) {
             self.say_message(line.role, &line.text, out);
         }
-        match (history.last(), &self.settings.greeting) {
-            // Whoever was speaking when the session before broke off waits for an answer.
-            (Some(last), _) if last.role == Role::Caller => ask(out, |_| ()),
-            (Some(_), _) | (None, None) => {}
-            (None, Some(greeting)) => ask(out, |to| write_instructions(to, greeting, "")),
+        let mut held = std::mem::take(&mut self.held);
+        let has_spoken = self.own_ear.take_waiting();
+        if has_spoken {
+            say_audio(&std::mem::take(&mut held), out);
+            commit_turn(out);
         }
-        let held = std::mem::take(&mut self.held);
+        // Whoever was speaking when the session before broke off waits for an answer.
+        let waits = has_spoken || history.last().is_some_and(|last| last.role == Role::Caller);
+        match &self.settings.greeting {
+            Some(greeting) if history.is_empty() => ask(out, |to| write_instructions(to, greeting, "")),
+            Some(_) | None if waits => ask(out, |_| ()),
+            Some(_) | None => {}
+        }
         if !held.is_empty() {
             say_audio(&held, out);
+        }
+    }
+
+    /// Our own ear found an edge of the caller's speech; an engine that finds them itself needs none.
+    fn caller_edge(&mut self, edge: &SpeechEdge, now: Moment, out: &mut Out<CallCommand>) {
+        if self.phase == Phase::Over || self.engine_finds_turns() {
+            return;
+        }
+        match edge {
+            SpeechEdge::Started { .. } => {
+                let Some(lately) = self.own_ear.begin() else { return };
+                self.progress.caller_began();
+                if self.phase == Phase::Open {
+                    self.cancel_response(out);
+                }
+                if !lately.is_empty() {
+                    self.give_audio(&lately, out);
+                }
+            }
+            SpeechEdge::Stopped if self.own_ear.end() => {
+                self.progress.caller_ceased(now);
+                if self.phase != Phase::Open {
+                    return self.own_ear.await_session();
+                }
+                commit_turn(out);
+                self.progress.owe_caller();
+                self.ask_if_owed(now, out);
+            }
+            SpeechEdge::Stopped => {}
+        }
+    }
+
+    /// Gives the engine audio of the caller, as soon as there is a session.
+    fn give_audio(&mut self, audio: &[u8], out: &mut Out<CallCommand>) {
+        match self.phase {
+            Phase::Open => say_audio(audio, out),
+            Phase::Waiting { .. } | Phase::Creating { .. } | Phase::Configuring { .. } => {
+                if self.held.len() + audio.len() <= self.format.bytes_in(HELD_AUDIO_MAX) {
+                    self.held.extend_from_slice(audio);
+                }
+            }
+            Phase::Over => {}
         }
     }
 
@@ -142,13 +196,7 @@ impl EngineBotSide {
             return;
         }
         // Whoever detects the caller's speech has cancelled by itself; else the response is still being made.
-        if let Some(response) = self.progress.cut() {
-            out.text(WireClass::Control, |to| {
-                to.extend_from_slice(br#"{"type":"response.cancel","response_id":"#);
-                write_string(to, response);
-                to.push(b'}');
-            });
-        }
+        self.cancel_response(out);
         let Some(sent_ms) = self.progress.cut_item(item, self.format) else { return };
         let heard_ms = u64::try_from(heard.as_millis()).unwrap_or(u64::MAX);
         out.text(WireClass::Control, |to| {
@@ -156,6 +204,16 @@ impl EngineBotSide {
             write_string(to, item);
             to.extend_from_slice(br#","content_index":0,"audio_end_ms":"#);
             write_u64(to, heard_ms.min(sent_ms));
+            to.push(b'}');
+        });
+    }
+
+    /// Cancels the response that is being made, unless that was done.
+    fn cancel_response(&mut self, out: &mut Out<CallCommand>) {
+        let Some(response) = self.progress.cut() else { return };
+        out.text(WireClass::Control, |to| {
+            to.extend_from_slice(br#"{"type":"response.cancel","response_id":"#);
+            write_string(to, response);
             to.push(b'}');
         });
     }
@@ -197,6 +255,11 @@ impl EngineBotSide {
         self.settings.turn_detection.turns().is_some_and(|turns| turns.barge_in == BargeIn::Interrupts)
     }
 
+    /// Whether the engine hears when the caller begins and ceases to speak.
+    fn engine_finds_turns(&self) -> bool {
+        self.settings.turn_detection.turns().is_some()
+    }
+
     /// How long the engine may take to answer by itself when the caller has ceased to speak.
     fn answer_patience(&self) -> Duration {
         let turns = self.settings.turn_detection.turns();
@@ -231,6 +294,7 @@ impl Dialect for EngineBotSide {
             CallEvent::Speech(SpeechEvent::Interrupted { item, heard }) => {
                 self.interrupted(item, *heard, out)
             }
+            CallEvent::Speech(SpeechEvent::Caller(edge)) => self.caller_edge(edge, now, out),
             CallEvent::Speech(SpeechEvent::WordsWanted { id, instructions }) => {
                 self.progress.want_words(id, instructions);
                 self.ask_if_owed(now, out);
@@ -249,14 +313,10 @@ impl Dialect for EngineBotSide {
     }
 
     fn encode_audio(&mut self, audio: &[u8], _now: Moment, out: &mut Out<CallCommand>) {
-        match self.phase {
-            Phase::Open => say_audio(audio, out),
-            Phase::Waiting { .. } | Phase::Creating { .. } | Phase::Configuring { .. } => {
-                if self.held.len() + audio.len() <= self.format.bytes_in(HELD_AUDIO_MAX) {
-                    self.held.extend_from_slice(audio);
-                }
-            }
-            Phase::Over => {}
+        if self.engine_finds_turns() || self.own_ear.hears_caller() {
+            self.give_audio(audio, out);
+        } else {
+            self.own_ear.keep(audio, self.format.bytes_in(BEFORE_TURN));
         }
     }
 
@@ -299,7 +359,11 @@ impl Dialect for EngineBotSide {
 
     fn capabilities(&self) -> &'static [Capability] {
         // Keys are told in words, which nobody can take for keys again.
-        &[Capability::Clear, Capability::DigitsToBot]
+        if self.engine_finds_turns() {
+            &[Capability::Clear, Capability::DigitsToBot]
+        } else {
+            &[Capability::Clear, Capability::DigitsToBot, Capability::TurnsToBot]
+        }
     }
 
     fn remember(&mut self, history: &[TranscriptLine]) {
@@ -331,6 +395,13 @@ fn say_audio(audio: &[u8], out: &mut Out<CallCommand>) {
         to.extend_from_slice(br#"{"type":"input_audio_buffer.append","audio":""#);
         write_base64(to, audio);
         to.extend_from_slice(br#""}"#);
+    });
+}
+
+/// What was given of the caller's audio since the last turn is another one.
+fn commit_turn(out: &mut Out<CallCommand>) {
+    out.text(WireClass::Control, |to| {
+        to.extend_from_slice(br#"{"type":"input_audio_buffer.commit"}"#);
     });
 }
 

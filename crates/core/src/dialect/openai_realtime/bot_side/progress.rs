@@ -17,8 +17,7 @@ pub struct Progress {
     waiting_tools: Vec<Box<str>>,
     /// Calls that were told, newest last.
     told_tools: VecDeque<Box<str>>,
-    /// Something was said to the engine that it has not answered.
-    owes_answer: bool,
+    owes: Owes,
     /// The call that waits for words of the engine before it has its result, and the instructions for them.
     wanted_words: Option<(Box<str>, Box<str>)>,
     turn: CallerTurn,
@@ -34,6 +33,17 @@ enum CallerTurn {
     Speaking,
     /// The caller has ceased; the engine may answer by itself until then.
     Ceased { until: Moment },
+}
+
+/// Whether something was said to the engine that it has not answered.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Owes {
+    #[default]
+    Nothing,
+    /// What it is told, when nothing more of it is to come.
+    Results,
+    /// The caller has said something and waits.
+    Caller,
 }
 
 /// What an engine is asked for.
@@ -74,7 +84,7 @@ impl Progress {
     /// The engine begins a response; it answers all that was said before.
     pub fn response_created(&mut self, id: &str) {
         self.active = Some(ActiveResponse { id: id.into(), cut: false });
-        self.owes_answer = false;
+        self.owes = Owes::Nothing;
         self.wanted_words = None;
         // Not every engine says when the caller ceased.
         self.turn = CallerTurn::Over;
@@ -184,7 +194,14 @@ impl Progress {
 
     /// The engine is to answer what it was told.
     pub fn owe_answer(&mut self) {
-        self.owes_answer = true;
+        if self.owes == Owes::Nothing {
+            self.owes = Owes::Results;
+        }
+    }
+
+    /// The engine is to answer the caller, whatever tools are at work.
+    pub fn owe_caller(&mut self) {
+        self.owes = Owes::Caller;
     }
 
     /// What the engine is to be asked for at this moment, once.
@@ -200,7 +217,7 @@ impl Progress {
         if let Some((_, instructions)) = self.wanted_words.take() {
             return Some(Question::Words(instructions));
         }
-        self.owes_answer = false;
+        self.owes = Owes::Nothing;
         Some(Question::Answer)
     }
 
@@ -213,8 +230,12 @@ impl Progress {
     }
 
     fn has_question(&self) -> bool {
-        let has_answer_to_ask = self.owes_answer && self.waiting_tools.is_empty();
-        self.active.is_none() && (has_answer_to_ask || self.wanted_words.is_some())
+        let owes_answer = match self.owes {
+            Owes::Nothing => false,
+            Owes::Results => self.waiting_tools.is_empty(),
+            Owes::Caller => true,
+        };
+        self.active.is_none() && (owes_answer || self.wanted_words.is_some())
     }
 }
 
