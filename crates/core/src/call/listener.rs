@@ -14,6 +14,7 @@ use crate::media::{
 use crate::vocabulary::{Counters, DigitPress, FromPhone, Moment};
 
 use super::key_tones::{KeyTone, KeyTones};
+use super::lead::Lead;
 use super::voice::{Voice, VoiceEdge};
 
 /// What one bot hears.
@@ -31,7 +32,7 @@ pub(super) struct Listener {
     frame: Option<Vec<u8>>,
     /// Until when the bot has been given audio; `None` before the answer.
     fed_until: Option<Moment>,
-    started: Option<Moment>,
+    lead: Lead,
     /// Silence given ahead of audio that may still come, in samples of the phone.
     ahead_samples: u64,
     clock: ClockState,
@@ -80,7 +81,7 @@ impl Listener {
             frame_bytes: bot.format.bytes_in(bot.frame).max(1),
             frame: None,
             fed_until: None,
-            started: None,
+            lead: Lead::default(),
             ahead_samples: 0,
             clock: ClockState::Unheard,
             tones: KeyTones::new(phone),
@@ -103,6 +104,7 @@ impl Listener {
             let counted = counted.into_iter().chain([&mut self.clock_samples, &mut self.comfort_samples]);
             // What was counted goes on in the new rate.
             counted.for_each(|samples| *samples = samples.saturating_mul(to) / from);
+            self.lead.set_rate(from, to);
             self.phone = phone;
             self.converter = Converter::new(phone, self.bot.format).ok();
             self.concealer = Concealer::new(phone);
@@ -134,14 +136,26 @@ impl Listener {
     /// The bot is given audio from now on.
     pub(super) fn start(&mut self, now: Moment) {
         self.fed_until = Some(now);
-        self.started = Some(now);
+        self.lead.begin(now);
+    }
+
+    /// Whether so many bytes of the phone may be heard: what is far ahead of real time may not, and is counted.
+    pub(super) fn admits(&mut self, bytes: usize, now: Moment) -> bool {
+        let admits = self.lead.admits(self.phone, bytes, now);
+        if !admits {
+            // Nor does a bot that was given that much need our silence.
+            (self.fed_until, self.clock) = (Some(now), ClockState::Waiting);
+        }
+        admits
     }
 
     /// Takes audio of the phone.
     pub(super) fn hear(&mut self, audio: &[u8], now: Moment) {
         self.fed_until = Some(now);
         self.clock = ClockState::Waiting;
-        self.heard_samples += self.phone.samples_of(audio.len());
+        let samples = self.phone.samples_of(audio.len());
+        self.heard_samples += samples;
+        self.lead.give(samples);
         self.voice.hear(audio, now);
         if let Some(detection) = &mut self.detection {
             detection.look(audio);
@@ -154,12 +168,6 @@ impl Listener {
             self.concealer.heard(audio);
             self.feed(audio);
         }
-    }
-
-    /// How far the phone's audio is ahead of the time that has passed since the answer.
-    pub(super) fn lead(&self, now: Moment) -> Duration {
-        let Some(started) = self.started else { return Duration::ZERO };
-        self.phone.duration_of_samples(self.heard_samples).saturating_sub(now - started)
     }
 
     /// So many samples of the phone were lost; silence that our clock gave already counts for them. `fill`
@@ -190,7 +198,9 @@ impl Listener {
         let covered = samples.min(self.ahead_samples);
         self.ahead_samples -= covered;
         let lasted = self.fed_until.map_or(Duration::ZERO, |until| now - until) + GAP_SLACK;
-        (samples - covered).min(self.phone.samples_in(lasted.min(CONCEAL_MAX)))
+        let samples = (samples - covered).min(self.phone.samples_in(lasted.min(CONCEAL_MAX)));
+        self.lead.give(samples);
+        samples
     }
 
     /// The phone sent silence in place of audio.
@@ -198,6 +208,7 @@ impl Listener {
         self.fed_until = Some(now);
         self.clock = ClockState::Waiting;
         self.heard_samples += samples;
+        self.lead.give(samples);
         self.comfort_samples += samples;
         self.voice.skip(samples, now);
         self.feed_silence(samples.min(self.phone.samples_in(CONCEAL_MAX)));
@@ -295,6 +306,7 @@ impl Listener {
         counters.heard_ms += to_ms(self.heard_samples);
         counters.concealed_ms += to_ms(self.concealed_samples);
         counters.clock_silence_ms += to_ms(self.clock_samples);
+        counters.phone_flood_bytes += self.lead.flood_bytes();
     }
 
     fn feed(&mut self, audio: &[u8]) {
@@ -413,7 +425,6 @@ mod tests {
         let mut counters = Counters::default();
         listener.count(&mut counters);
         assert_eq!((counters.heard_ms, counters.concealed_ms), (1_000, 100));
-        assert_eq!(listener.lead(Moment::from_millis(1_000)), Duration::ZERO);
     }
 
     fn frames(listener: &mut Listener) -> usize {

@@ -379,6 +379,15 @@ struct Ear<'a> {
 
 impl Ear<'_> {
     fn take(&mut self, event: RtpEvent<'_>) {
+        let came = match event {
+            RtpEvent::Digit { .. } => None,
+            RtpEvent::Audio { payload, .. } => Some(payload.len()),
+            RtpEvent::Lost { .. } | RtpEvent::Paused { .. } | RtpEvent::Silence { .. } => Some(0),
+        };
+        // Gaps as well: each may be longer than the time that it took, by what a network explains.
+        if came.is_some_and(|bytes| !self.hearing.listener.admits(bytes, self.now)) {
+            return;
+        }
         match event {
             // Another codec than the agreed one cannot come: there is one payload type.
             RtpEvent::Audio { payload, codec, .. } if codec == self.line.codec => {

@@ -135,8 +135,7 @@ impl Call {
             leg.arrivals.came(self.speaker.leg().duration_of(audio.len()), now);
         }
         if self.is_audible() {
-            if self.listener.lead(now) > PHONE_LEAD_MAX {
-                self.counters.phone_flood_bytes += audio.len() as u64;
+            if !self.listener.admits(audio.len(), now) {
                 return;
             }
             self.tape.caller(self.speaker.leg(), audio, now);
@@ -376,9 +375,6 @@ fn send<T>(out: &Out<T>, to: Leg, outputs: &mut Outputs) -> u64 {
 
 /// Audio that waits for the caller when the bot's dialect cannot clear it.
 pub const PAUSE_BOT_DEPTH_MAX: std::time::Duration = std::time::Duration::from_millis(400);
-
-/// Audio of a vendor ahead of real time; what comes beyond it is not heard.
-pub const PHONE_LEAD_MAX: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Marks reported at one step beyond those that waited.
 pub const MARKS_PER_STEP_MAX: usize = 256;

@@ -164,3 +164,44 @@ fn a_message_with_a_minute_of_audio_is_taken_apart_in_linear_time_and_a_flood_is
     desk.input(Input::PhoneWire(Wire::Binary(&minute)));
     assert_eq!(desk.call.counters().phone_flood_bytes, 960_000);
 }
+
+#[test]
+fn a_phone_that_floods_its_rtp_or_pauses_without_time_feeds_no_bot_faster_than_real_time() {
+    // Ticks of each packet, and those by which the next one's clock is ahead of them.
+    for (ticks, skipped) in [(160, 0), (8, 8_000)] {
+        let mut desk = Desk::sip(remote("incoming-call"), Fallback::Sorry);
+        desk.input(Input::BotConnected);
+        desk.bot_says(r#"{"event":"answer"}"#);
+        let began = desk.now;
+        let mut number = 0u32;
+        let mut send = |desk: &mut Desk, packets: u32, payload_type: u8, payload: &[u8]| {
+            for _ in 0..packets {
+                let mut packet = vec![0x80, payload_type];
+                packet.extend_from_slice(&(number as u16).to_be_bytes());
+                packet.extend_from_slice(&(number * (ticks + skipped)).to_be_bytes());
+                packet.extend_from_slice(&99u32.to_be_bytes());
+                packet.extend_from_slice(payload);
+                number += 1;
+                desk.input(Input::Rtp { source: phone(), packet: &packet });
+            }
+        };
+        let fed = |desk: &Desk| {
+            let frames = desk.seen.iter().filter(|(_, seen)| matches!(seen, Seen::ToBotBinary(_)));
+            frames.count() as u32 * 20
+        };
+        let payload = vec![0x10; ticks as usize];
+        send(&mut desk, 9_000, 0, &payload);
+        assert!((60_000..=60_400).contains(&fed(&desk)), "{} ms", fed(&desk));
+        let flood = desk.call.counters().phone_flood_bytes;
+        assert!(flood > 5_900 * u64::from(ticks), "{flood} bytes");
+        // Keys are heard all the same, and audio again as time passes.
+        send(&mut desk, 1, 101, &[5, 0x8A, 3, 32]);
+        assert_eq!(desk.call.counters().digits_in, 1);
+        for _ in 0..100 {
+            desk.pass(FRAME);
+            send(&mut desk, 2, 0, &payload);
+        }
+        assert!((61_900..=62_400).contains(&fed(&desk)), "{} ms", fed(&desk));
+        assert_eq!((desk.now - began).as_millis(), 2_000);
+    }
+}
