@@ -9,7 +9,7 @@ use std::time::Duration;
 use patchcord_core::call::{Fallback, PhoneSettings};
 use patchcord_core::dialect::registry::{DialectRow, PhoneSideSettings};
 use patchcord_core::dialect::{Mapping, Wire, WireAudio, WireClass};
-use patchcord_core::vocabulary::Reason;
+use patchcord_core::vocabulary::{CallId, Reason};
 use tracing::{Instrument, info, info_span, warn};
 
 use super::call_task::CallTask;
@@ -47,7 +47,7 @@ pub enum VendorBot<'a> {
     Described(Box<Bot>),
 }
 
-/// Takes the call that `socket` will bring, where `route` leads.
+/// Takes the call that `socket` will bring, where `route` leads; gives our id of it.
 ///
 /// # Errors
 /// Why there is no place for it; a record of the refusal is written.
@@ -55,7 +55,7 @@ pub fn take(
     exchange: &Arc<Exchange>,
     route: VendorRoute<'_>,
     socket: impl Future<Output = io::Result<WsSocket>> + Send + 'static,
-) -> Result<(), Reason> {
+) -> Result<CallId, Reason> {
     let VendorRoute { row, audio, mapping, bot, country, is_told_id } = route;
     let names = exchange.draw_names()?;
     let span = info_span!("call", call_id = %names.call_id);
@@ -84,7 +84,7 @@ pub fn take(
     };
     info!(parent: &span, dialect = row.name, bot = %bot.name, "vendor connected");
     let parties = Parties { country: country.map(|code| code.as_str().into()), ..Parties::default() };
-    let exchange = exchange.clone();
+    let (exchange, taken) = (exchange.clone(), names.call_id.clone());
     let tasks = exchange.tasks.clone();
     let call = async move {
         let socket = match tokio::time::timeout(UPGRADE_TIMEOUT, socket).await {
@@ -118,7 +118,7 @@ pub fn take(
             .await;
     };
     tasks.spawn_call(call.instrument(span));
-    Ok(())
+    Ok(taken)
 }
 
 /// Closes the socket of a call that cannot be taken at this moment.

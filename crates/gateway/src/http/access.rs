@@ -13,21 +13,25 @@ use axum::http::header::{AUTHORIZATION, HOST, ORIGIN, UPGRADE};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::api::Api;
 use super::limits::Asker;
+use super::pass::{Pass, Shown};
 use super::problem::Problem;
+use super::sessions::{Hash, hash};
 use crate::clock::unix_ms;
 use crate::config::{ApiKey, Config, Role};
 
 /// Lets a request through to a resource that asks for a role.
 pub async fn require(State((api, role)): State<(Api, Role)>, mut request: Request, next: Next) -> Response {
     match admit(&api, role, &request) {
-        Ok((caller, role)) => {
-            request.extensions_mut().insert(caller);
-            request.extensions_mut().insert(role);
+        Ok((caller, held, shown)) => {
+            let pass = Pass::new(&api, shown, role);
+            let extensions = request.extensions_mut();
+            extensions.insert(caller);
+            extensions.insert(held);
+            extensions.insert(pass);
             next.run(request).await
         }
         Err(problem) => problem.into_response(),
@@ -38,22 +42,21 @@ pub async fn require(State((api, role)): State<(Api, Role)>, mut request: Reques
 #[derive(Debug, Clone, Default)]
 pub struct Caller(pub Arc<str>);
 
-fn admit(api: &Api, role: Role, request: &Request) -> Result<(Caller, Role), Problem> {
+fn admit(api: &Api, role: Role, request: &Request) -> Result<(Caller, Role, Shown), Problem> {
     let config = api.exchange.config();
     let address = client_address(&config, request);
     if config.http.keys.is_empty() {
         check_is_no_page(request.headers())?;
         api.rates.take(Asker::Address(address))?;
-        return Ok((Caller(Arc::default()), Role::Admin));
+        return Ok((Caller(Arc::default()), Role::Admin, Shown::Nothing));
     }
-    let session = || api.sessions.find(&config, request.headers(), unix_ms()).map(|(key, _)| key);
-    let shown = bearer(request.headers());
-    let is_session = shown.is_none();
-    let Some(key) = shown.map_or_else(session, |key| find(&config.http.keys, key)) else {
+    let shown = Shown::of(&config, request.headers());
+    let Some(key) = shown.find(&config, &api.sessions, unix_ms()) else {
         api.rates.take(Asker::Stranger(address))?;
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "key_required", "the key is missing or wrong")
             .with_header("www-authenticate", "Bearer"));
     };
+    let is_session = matches!(shown, Shown::Session(_));
     if is_session && (!request.method().is_safe() || request.headers().contains_key(UPGRADE)) {
         check_own_page(&config, request.headers())?;
     }
@@ -63,15 +66,19 @@ fn admit(api: &Api, role: Role, request: &Request) -> Result<(Caller, Role), Pro
         let detail = format!("the key opens {}; this takes {}", key.role.word(), role.word());
         return Err(Problem::new(StatusCode::FORBIDDEN, "role_too_low", detail));
     }
-    Ok((Caller(name), key.role))
+    Ok((Caller(name), key.role, shown))
 }
 
 /// The key that was presented, compared with all of them whatever was found before.
 pub fn find<'a>(keys: &'a [ApiKey], presented: &str) -> Option<&'a ApiKey> {
-    let presented = Sha256::digest(presented.as_bytes());
+    find_hash(keys, &hash(presented))
+}
+
+/// The same by the hash of what was presented.
+pub fn find_hash<'a>(keys: &'a [ApiKey], presented: &Hash) -> Option<&'a ApiKey> {
     let mut found = None;
     for key in keys {
-        if bool::from(Sha256::digest(key.key.expose().as_bytes()).ct_eq(&presented)) {
+        if bool::from(hash(key.key.expose()).as_slice().ct_eq(presented)) {
             found = Some(key);
         }
     }

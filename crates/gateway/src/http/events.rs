@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -23,6 +23,7 @@ use utoipa::ToSchema;
 use super::api::Api;
 use super::calls::unavailable;
 use super::openapi::ReadProblems;
+use super::pass::Pass;
 use super::problem::Problem;
 use super::query::Parameters;
 use crate::store::{Store, StoredEvent};
@@ -84,6 +85,7 @@ impl EventView {
 )]
 pub async fn follow(
     State(api): State<Api>,
+    Extension(pass): Extension<Pass>,
     headers: HeaderMap,
     mut query: Parameters,
 ) -> Result<Response, Problem> {
@@ -100,7 +102,7 @@ pub async fn follow(
         let detail = format!("{FOLLOWERS_MAX} programs follow the events already");
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_followers", detail).with_retry_after(5)
     })?;
-    let follower = Follower { store: store.clone(), commits, seq, has_begun: false, _permit: permit };
+    let follower = Follower { store: store.clone(), commits, seq, has_begun: false, pass, _permit: permit };
     let body = Body::from_stream(stream::unfold(follower, |mut follower| async move {
         let piece = follower.next().await?;
         Some((Ok::<_, Infallible>(piece), follower))
@@ -122,6 +124,7 @@ struct Follower {
     /// The last event that was sent.
     seq: u64,
     has_begun: bool,
+    pass: Pass,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -134,14 +137,18 @@ impl Follower {
         loop {
             self.commits.mark_unchanged();
             let events = self.store.events_after(self.seq, EVENTS_PER_PIECE_MAX).await.ok()?;
+            // After the reading: what was stored behind a log-out is told to nobody who logged out.
+            if !self.pass.opens() {
+                return None;
+            }
             if let Some(last) = events.last() {
                 self.seq = last.seq;
                 return Some(events.into_iter().map(format).collect::<String>().into());
             }
-            match tokio::time::timeout(HEARTBEAT, self.commits.changed()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return None,
-                Err(_) => return Some(Bytes::from_static(b": still here\n\n")),
+            tokio::select! {
+                changed = self.commits.changed() => changed.ok()?,
+                () = self.pass.lost() => return None,
+                () = tokio::time::sleep(HEARTBEAT) => return Some(Bytes::from_static(b": still here\n\n")),
             }
         }
     }

@@ -20,6 +20,7 @@ mod metrics;
 mod numbers;
 mod openapi;
 mod overview;
+mod pass;
 mod problem;
 mod query;
 mod recordings;

@@ -30,7 +30,8 @@ use crate::hex::hex;
 #[derive(Debug, Default)]
 pub struct Sessions(Mutex<HashMap<Hash, Session>>);
 
-type Hash = [u8; 32];
+/// SHA-256 of a key or of a session's id.
+pub type Hash = [u8; 32];
 
 #[derive(Debug, Clone)]
 struct Session {
@@ -204,9 +205,13 @@ impl Sessions {
         headers: &HeaderMap,
         now_ms: u64,
     ) -> Option<(&'a ApiKey, u64)> {
-        let id = presented(config, headers)?;
+        self.key_of(config, &shown(config, headers)?, now_ms)
+    }
+
+    /// The same by the hash of the session's id.
+    pub fn key_of<'a>(&self, config: &'a Config, id: &Hash, now_ms: u64) -> Option<(&'a ApiKey, u64)> {
         let sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let session = sessions.get(&hash(id)).filter(|session| session.expires_ms > now_ms)?;
+        let session = sessions.get(id).filter(|session| session.expires_ms > now_ms)?;
         let keys = config.http.keys.iter();
         let key = keys
             .filter(|key| key.name == session.key_name)
@@ -215,22 +220,23 @@ impl Sessions {
     }
 
     fn end(&self, config: &Config, headers: &HeaderMap) {
-        if let Some(id) = presented(config, headers) {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&hash(id));
+        if let Some(id) = shown(config, headers) {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         }
     }
 }
 
-fn hash(text: &str) -> Hash {
+/// What is kept of a key or of a session's id.
+pub fn hash(text: &str) -> Hash {
     Sha256::digest(text.as_bytes()).into()
 }
 
-/// The id of the session that a request comes with.
-fn presented<'a>(config: &Config, headers: &'a HeaderMap) -> Option<&'a str> {
+/// The hash of the id of the session that a request comes with.
+pub fn shown(config: &Config, headers: &HeaderMap) -> Option<Hash> {
     let name = cookie_name(config);
     let lines = headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(known, _)| *known == name).map(|(_, id)| id)
+    pairs.find(|(known, _)| *known == name).map(|(_, id)| hash(id))
 }
 
 /// Cookies know no ports: two servers on one machine would take each other's.
@@ -253,6 +259,7 @@ const SESSIONS_MAX: usize = 1_000;
 
 #[cfg(test)]
 mod tests {
+    use super::super::pass::Shown;
     use super::*;
     use crate::config::Secret;
 
@@ -292,6 +299,20 @@ mod tests {
         assert_eq!(found(&configured(vec![changed]), &id, 2_000), None);
         sessions.end(&config, &headers(&config, &id));
         assert_eq!(found(&config, &id, 2_000), None);
+    }
+
+    #[test]
+    fn what_a_session_let_in_is_let_in_until_it_is_ended_or_its_time_is_over() {
+        let config = configured(vec![key("board")]);
+        let sessions = Sessions::default();
+        let (id, _) = sessions.begin(&config.http.keys[0], 1_000).unwrap();
+        let pass = Shown::of(&config, &headers(&config, &id));
+        let opens = |config: &Config, now_ms| pass.opens(Role::Reader, config, &sessions, now_ms);
+        assert!(opens(&config, 2_000) && !pass.opens(Role::Operator, &config, &sessions, 2_000));
+        assert!(!opens(&config, 1_000 + SESSION_S * 1_000));
+        assert!(!opens(&configured(vec![key("ops")]), 2_000));
+        sessions.end(&config, &headers(&config, &id));
+        assert!(!opens(&config, 2_000));
     }
 
     #[test]

@@ -3,20 +3,23 @@
 //!
 //! A described bot's address came from outside and goes through the guard like every other that did.
 
-use axum::extract::{Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use patchcord_core::dialect::WireAudio;
 use patchcord_core::dialect::registry::{self, DialectRow};
 use patchcord_core::media::MediaFormat;
+use patchcord_core::vocabulary::Reason;
 
 use super::api::Api;
 use super::openapi::CommandProblems;
+use super::pass::Pass;
 use super::problem::{Problem, ProblemBody};
 use super::query::Parameters;
 use super::upgrade::Upgrade;
 use super::vendors::refusal;
 use crate::calls::vendor::{self, VendorBot, VendorRoute};
+use crate::calls::{CallHandle, CallOrder};
 use crate::config::{Bot, Config, DescribedBot};
 
 /// Talk to a bot
@@ -43,6 +46,7 @@ use crate::config::{Bot, Config, DescribedBot};
 )]
 pub async fn talk(
     State(api): State<Api>,
+    Extension(pass): Extension<Pass>,
     query: Parameters,
     mut request: Request,
 ) -> Result<Response, Problem> {
@@ -54,8 +58,28 @@ pub async fn talk(
     let response = upgrade.response();
     let audio = WireAudio { format: MediaFormat::linear16(wish.rate), frame: row.default_audio.frame };
     let route = VendorRoute { row, audio, mapping: None, bot, country: None, is_told_id: true };
-    vendor::take(&api.exchange, route, upgrade.socket()).map_err(refusal)?;
+    let call_id = vendor::take(&api.exchange, route, upgrade.socket()).map_err(refusal)?;
+    if let Some(handle) = api.exchange.registry.find(&call_id) {
+        let stop = api.exchange.tasks.stop().clone();
+        api.exchange.tasks.spawn("talk", async move {
+            tokio::select! {
+                () = until_lost(&handle, &pass) => {}
+                () = stop.cancelled() => {}
+            }
+        });
+    }
     Ok(response)
+}
+
+/// Ends the call when whoever talks may not any more; resolves when it is over or asked to be.
+async fn until_lost(handle: &CallHandle, pass: &Pass) {
+    tokio::select! {
+        () = handle.mailbox.closed() => {}
+        () = pass.lost() => {
+            // A call that is gone meanwhile takes no orders.
+            let _ = handle.mailbox.send(CallOrder::HangUp(Reason::Asked)).await;
+        }
+    }
 }
 
 /// What the page wants.

@@ -3,6 +3,7 @@
 //! What waits for one who reads slowly is bounded and dropped; the call does not know the difference.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -21,6 +22,7 @@ use crate::clock::Clock;
 use crate::http::access::Caller;
 use crate::http::api::Api;
 use crate::http::openapi::CommandProblems;
+use crate::http::pass::Pass;
 use crate::http::problem::{Problem, ProblemBody};
 use crate::http::upgrade::Upgrade;
 use crate::net::{Received, WsLink, WsSocket};
@@ -46,6 +48,7 @@ use crate::net::{Received, WsLink, WsSocket};
 pub async fn listen(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
+    Extension(pass): Extension<Pass>,
     CallName(call_id): CallName,
     mut request: Request,
 ) -> Result<Response, Problem> {
@@ -64,7 +67,7 @@ pub async fn listen(
         if let Ok(Ok(socket)) = tokio::time::timeout(UPGRADE_TIMEOUT, upgrade.socket()).await {
             let listener = Listener::new(socket, pieces, clock);
             tokio::select! {
-                () = listener.run() => {}
+                () = listener.run(&pass) => {}
                 () = stop.cancelled() => {}
             }
         }
@@ -84,8 +87,9 @@ impl Listener {
         Self { link: WsLink::new(socket, PIECE, clock.now()), pieces, clock }
     }
 
-    /// Until the call or the listener is gone.
-    async fn run(mut self) {
+    /// Until the call, the listener or what let it in is gone.
+    async fn run(mut self, pass: &Pass) {
+        let mut lost = pin!(pass.lost());
         loop {
             let due = self.link.poll_timeout().map(|at| self.clock.instant(at));
             let timer = async {
@@ -96,11 +100,16 @@ impl Listener {
             };
             tokio::select! {
                 is_over = poll_fn(|cx| self.poll(cx)) => if is_over { break },
+                () = &mut lost => return self.close(CLOSE_POLICY).await,
                 () = timer => if self.link.handle_timeout(self.clock.now()) { return },
             }
         }
         self.say(r#"{"type":"ended"}"#);
-        self.link.close(CLOSE_NORMAL);
+        self.close(CLOSE_NORMAL).await;
+    }
+
+    async fn close(mut self, code: u16) {
+        self.link.close(code);
         let closed = poll_fn(|cx| self.link.poll_closed(cx, self.clock.now()));
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, closed).await;
     }
@@ -148,3 +157,5 @@ const PIECE: Duration = Duration::from_millis(80);
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(5);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 const CLOSE_NORMAL: u16 = 1_000;
+/// Whoever listens may not any more (RFC 6455 §7.4.1).
+const CLOSE_POLICY: u16 = 1_008;

@@ -8,6 +8,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::client::get;
+use super::keys::KEYS;
+use super::sessions::{cookie, log_in, log_out};
 use crate::serve::Gateway;
 use crate::serve::phone::Phone;
 
@@ -17,7 +19,8 @@ struct Stream(Lines<BufReader<TcpStream>>);
 impl Stream {
     async fn open(address: &str, query: &str, headers: &str) -> Self {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        let head = format!("GET /events{query} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n");
+        let head =
+            format!("GET /events{query} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut lines = BufReader::new(stream).lines();
         // The first piece says that the place is taken.
@@ -39,6 +42,15 @@ impl Stream {
                 return (id, data);
             }
         }
+    }
+
+    /// What comes until the server ends it.
+    async fn rest(mut self) -> Vec<String> {
+        let mut lines = Vec::new();
+        while let Some(line) = timeout(PATIENCE, self.0.next_line()).await.expect("it goes on").unwrap() {
+            lines.push(line);
+        }
+        lines
     }
 }
 
@@ -88,4 +100,38 @@ async fn there_is_room_for_so_many_followers_and_a_wrong_place_is_none() {
     gateway.stop_at_once().await;
 }
 
+#[tokio::test]
+async fn whoever_logs_out_is_told_of_no_later_call_and_others_are() {
+    let gateway = Gateway::start(KEYS).await;
+    let address = gateway.http();
+    let entered = log_in(&address, &format!("http://{address}"), "reader-0123456789").await;
+    let session = cookie(&entered);
+    let leaver = Stream::open(&address, "", &session).await;
+    let mut other = Stream::open(&address, "", BOARD).await;
+    assert_eq!(log_out(&address, &session).await.status, 204);
+    Phone::call("echo", &gateway.sip()).await.hang_up().await;
+    assert_eq!(other.next().await.1["event"], "call.initiated");
+    assert!(leaver.rest().await.iter().all(|line| !line.contains("call")), "told after the log-out");
+    gateway.stop_at_once().await;
+}
+
+#[tokio::test]
+async fn a_key_that_is_configured_no_more_ends_what_it_and_its_sessions_follow() {
+    let gateway = Gateway::start(KEYS).await;
+    let address = gateway.http();
+    let entered = log_in(&address, &format!("http://{address}"), "reader-0123456789").await;
+    let by_key = Stream::open(&address, "", BOARD).await;
+    let by_session = Stream::open(&address, "", &cookie(&entered)).await;
+    let mut other = Stream::open(&address, "", "Authorization: Bearer admin-0123456789\r\n").await;
+    gateway.reload(&KEYS.replace("reader-0123456789", "changed-0123456789"));
+    // Nothing happens that would have them written to.
+    by_key.rest().await;
+    by_session.rest().await;
+    Phone::call("echo", &gateway.sip()).await.hang_up().await;
+    assert_eq!(other.next().await.1["event"], "call.initiated");
+    gateway.stop_at_once().await;
+}
+
+/// The line with the key of a reader.
+const BOARD: &str = "Authorization: Bearer reader-0123456789\r\n";
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -7,16 +7,22 @@ use super::keys::KEYS;
 use crate::serve::Gateway;
 
 /// Logs in from a page of `origin`.
-async fn log_in(address: &str, origin: &str, key: &str) -> Answer {
+pub async fn log_in(address: &str, origin: &str, key: &str) -> Answer {
     let headers = format!("Origin: {origin}\r\nContent-Type: application/json\r\n");
     let body = json!({ "key": key }).to_string();
     ask(address, Ask { method: "POST", path: "/session", headers: &headers, body: &body }).await
 }
 
 /// The header line with the cookie of an answer.
-fn cookie(answer: &Answer) -> String {
+pub fn cookie(answer: &Answer) -> String {
     let pair = answer.header("set-cookie").and_then(|line| line.split(';').next());
     format!("Cookie: {}\r\n", pair.expect("no cookie is set"))
+}
+
+/// Logs out from a page of this server.
+pub async fn log_out(address: &str, session: &str) -> Answer {
+    let headers = format!("{session}Origin: http://{address}\r\n");
+    ask(address, Ask { method: "DELETE", path: "/session", headers: &headers, body: "" }).await
 }
 
 async fn order(address: &str, headers: &str) -> Answer {
@@ -49,8 +55,7 @@ async fn a_session_opens_what_its_key_opens_until_it_is_ended() {
     let from_page = format!("{session}Origin: {own}\r\n");
     assert_eq!(order(&address, &from_page).await.problem(), (403, "role_too_low".to_owned()));
 
-    let out = Ask { method: "DELETE", path: "/session", headers: &from_page, body: "" };
-    assert_eq!(ask(&address, out).await.status, 204);
+    assert_eq!(log_out(&address, &session).await.status, 204);
     assert_eq!(get(&address, "/bots", &session).await.problem(), (401, "key_required".to_owned()));
     gateway.stop().await;
 }

@@ -17,6 +17,7 @@ use crate::serve::{Gateway, cause};
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 const OPERATOR: &str = "Bearer operator-0123456789";
+const ADMIN: &str = "Bearer admin-0123456789";
 const READER: &str = "Bearer reader-0123456789";
 
 /// Opens a WebSocket with a key; the status of a refusal.
@@ -34,6 +35,18 @@ async fn open(address: &str, path: &str, key: &str) -> Result<Socket, u16> {
 
 async fn next(socket: &mut Socket) -> Message {
     timeout(PATIENCE, socket.next()).await.expect("nothing came").expect("it has ended").unwrap()
+}
+
+/// The texts that come, and the code with which the server closes.
+async fn closed(socket: &mut Socket) -> (Vec<String>, u16) {
+    let mut texts = Vec::new();
+    loop {
+        match next(socket).await {
+            Message::Text(text) => texts.push(text.as_str().to_owned()),
+            Message::Close(frame) => return (texts, frame.map_or(1_005, |frame| frame.code.into())),
+            _ => {}
+        }
+    }
 }
 
 async fn next_json(socket: &mut Socket) -> Value {
@@ -139,6 +152,29 @@ async fn a_page_talks_to_a_bot_and_somebody_listens_to_both_sides() {
     let records = gateway.stop().await;
     assert_eq!((&records[0]["call_id"], &records[0]["from"]), (&json!(call_id), &json!("browser")));
     assert_eq!((&records[0]["bot"], &records[0]["counters"]["listened_in"]), (&json!("echo"), &json!(1)));
+}
+
+#[tokio::test]
+async fn who_listens_or_talks_by_a_key_that_opens_it_no_more_is_shown_out() {
+    let gateway = Gateway::start(KEYS).await;
+    let address = gateway.http();
+    let (mut page, call_id) = talk(&address, "bot=echo&rate=16000").await;
+    let mut listener = open(&address, &format!("/calls/{call_id}/listen"), ADMIN).await.unwrap();
+    speak(&mut page, 25).await;
+    assert_eq!(next_json(&mut listener).await["type"], "listening");
+
+    let demoted = KEYS.replace("role = \"admin\"", "role = \"reader\"");
+    gateway.reload(&demoted);
+    assert_eq!(closed(&mut listener).await, (Vec::new(), 1_008));
+    assert!(speak(&mut page, 25).await > 7_000, "the call did not go on");
+
+    gateway.reload(&demoted.replace("operator-0123456789", "changed-0123456789"));
+    while next_json(&mut page).await["type"] != "session.hangup" {}
+    say(&mut page, json!({ "event": "stop", "stream_sid": "talk_1", "stop": { "reason": "callended" } }))
+        .await;
+    assert_eq!(closed(&mut page).await.1, 1_000);
+    let records = gateway.stop().await;
+    assert_eq!(cause(&records[0]), "completed/asked");
 }
 
 #[tokio::test]
