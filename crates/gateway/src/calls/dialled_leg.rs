@@ -5,6 +5,7 @@
 //! answered or refused, it is gone. How long it may ring is the owner's to know. Source: RFC 3261 §13, §16.7.
 
 mod refer;
+mod refusals;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -17,9 +18,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use patchcord_core::vocabulary::{CallId, Cause, DialRefusal, Moment, Reason};
-use patchcord_sip::{CommandError, OutgoingCall, SipError};
+use patchcord_sip::{OutgoingCall, SipError};
 use tracing::{debug, error, info};
 
+use self::refusals::{is_the_carriers_own, unsent, weight};
 use super::dial_routes::{Destination, DialTarget, DialWish, TrunkTerms, rounds};
 use super::exchange::Exchange;
 use super::occupied::Occupation;
@@ -311,14 +313,6 @@ impl DialledLeg {
 
     /// Keeps the refusal that says the most.
     fn consider(&mut self, refusal: DialRefusal) {
-        let weight = |refusal: &DialRefusal| match refusal.reason {
-            Reason::Declined => 5,
-            Reason::Busy => 4,
-            Reason::Unanswered => 3,
-            Reason::NotConnected => 2,
-            Reason::CarrierUnreachable => 0,
-            _ => 1,
-        };
         if self.refusal.as_ref().is_none_or(|best| weight(best) <= weight(&refusal)) {
             self.refusal = Some(refusal);
         }
@@ -471,27 +465,6 @@ impl fmt::Debug for DialledLeg {
             .field("branches", &branches)
             .finish_non_exhaustive()
     }
-}
-
-/// Whether it was this carrier that failed, so that another one may do better: not the phone's own word.
-fn is_the_carriers_own(refusal: &DialRefusal) -> bool {
-    let status = refusal.far_end.and_then(|far_end| far_end.sip_status);
-    match refusal.reason {
-        Reason::CarrierUnreachable | Reason::OverCapacity => true,
-        Reason::NotConnected => status.is_some_and(|status| (500..600).contains(&status)),
-        _ => false,
-    }
-}
-
-fn unsent(error: &SipError) -> DialRefusal {
-    info!(%error, "an INVITE could not be sent");
-    DialRefusal::of_reason(match error {
-        SipError::Call(CommandError::Full) => Reason::OverCapacity,
-        SipError::Stopped => Reason::Drained,
-        SipError::Call(_) | SipError::BadTarget | SipError::NoTransport | SipError::Unreachable(_) => {
-            Reason::CarrierUnreachable
-        }
-    })
 }
 
 /// How long a trunk may say nothing at all, not even 100, before the next one is tried.
