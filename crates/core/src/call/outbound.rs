@@ -16,7 +16,7 @@ impl Call {
     pub(super) fn dial_phone(&mut self, now: Moment) {
         let until = now + self.deadlines.phone_answer;
         self.state = State::Dialling(Dialling { until, bot_until: None, rang: false });
-        self.outputs.plain(PlainOutput::DialPhone);
+        self.outputs.plain(PlainOutput::DialPhone(until));
     }
 
     /// The phone rings; told once.

@@ -6,15 +6,16 @@ use std::ops::Range;
 
 use crate::dialect::{Wire, WireClass};
 use crate::media::MediaFormat;
-use crate::vocabulary::{CallFact, CallRecord, Cause, PhoneNumber, ToolCall};
+use crate::vocabulary::{CallFact, CallRecord, Cause, Moment, PhoneNumber, ToolCall};
 
 use super::{BotWish, Destination, LegNo};
 
 /// One thing to do outside.
 #[derive(Debug)]
 pub enum Output<'a> {
-    /// Dial the phone; answer by `PhoneRinging`, `PhoneProgress`, and `PhoneAnswered` or `PhoneFailed`.
-    DialPhone,
+    /// Dial the phone, which may ring until then; answer by `PhoneRinging`, `PhoneProgress`, and `PhoneAnswered` or
+    /// `PhoneFailed`.
+    DialPhone(Moment),
     /// Give up the phone that was dialled and has not answered (CANCEL).
     CancelPhone(Cause),
     /// Tell the SIP phone that it rings (180).
@@ -120,6 +121,8 @@ pub enum LegOrder<'a> {
         to: Destination,
         /// Whose number is shown, where that may be.
         shown: PhoneNumber,
+        /// Until when it may ring.
+        until: Moment,
         /// Whether nobody else rings at the same time.
         alone: bool,
     },
@@ -224,7 +227,7 @@ enum Waiting {
     Tape(ReelFor, TapePiece<'static>),
     TapeSound(ReelFor, Range<usize>),
     Loudness(u64, Range<usize>),
-    Dial(LegNo, Destination, PhoneNumber, bool),
+    Dial { leg: LegNo, to: Destination, shown: PhoneNumber, until: Moment, alone: bool },
     Report(CallFact),
     Queue(QueueOrder),
     RunTool(ToolCall),
@@ -234,7 +237,7 @@ enum Waiting {
 /// Outputs without bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PlainOutput {
-    DialPhone,
+    DialPhone(Moment),
     CancelPhone(Cause),
     Ring,
     Progress,
@@ -284,8 +287,14 @@ impl Outputs {
         self.waiting.push_back(Waiting::ReachNextBot(wish, phone));
     }
 
-    pub(super) fn dial_leg(&mut self, leg: LegNo, to: Destination, shown: PhoneNumber, alone: bool) {
-        self.waiting.push_back(Waiting::Dial(leg, to, shown, alone));
+    pub(super) fn dial_leg(
+        &mut self,
+        leg: LegNo,
+        (to, until): (Destination, Moment),
+        shown: PhoneNumber,
+        alone: bool,
+    ) {
+        self.waiting.push_back(Waiting::Dial { leg, to, shown, until, alone });
     }
 
     pub(super) fn report(&mut self, fact: CallFact) {
@@ -375,7 +384,9 @@ impl Outputs {
             Waiting::Queue(order) => Output::Queue(order),
             Waiting::RunTool(call) => Output::RunTool(call),
             Waiting::Ended(record) => Output::Ended(record),
-            Waiting::Dial(leg, to, shown, alone) => Output::Leg(leg, LegOrder::Dial { to, shown, alone }),
+            Waiting::Dial { leg, to, shown, until, alone } => {
+                Output::Leg(leg, LegOrder::Dial { to, shown, until, alone })
+            }
             Waiting::Report(fact) => Output::Report(fact),
             Waiting::Datagram(party, port, to, span) => {
                 let packet = &self.bytes[span];
@@ -404,7 +415,7 @@ impl Outputs {
 impl From<PlainOutput> for Output<'_> {
     fn from(plain: PlainOutput) -> Self {
         match plain {
-            PlainOutput::DialPhone => Self::DialPhone,
+            PlainOutput::DialPhone(until) => Self::DialPhone(until),
             PlainOutput::CancelPhone(cause) => Self::CancelPhone(cause),
             PlainOutput::Ring => Self::Ring,
             PlainOutput::Progress => Self::Progress,

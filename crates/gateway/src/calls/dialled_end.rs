@@ -29,9 +29,9 @@ impl DialledEnd {
         Self { wish, passes, leg: None }
     }
 
-    /// Dials.
-    pub fn dial(&mut self, exchange: &Arc<Exchange>) {
-        self.leg = Some(DialledLeg::dial(exchange, &self.wish, mem::take(&mut self.passes)));
+    /// Dials; it may ring until then.
+    pub fn dial(&mut self, exchange: &Arc<Exchange>, until: Moment) {
+        self.leg = Some(DialledLeg::dial(exchange, &self.wish, mem::take(&mut self.passes), until));
     }
 
     /// Ends the call, answered or not.

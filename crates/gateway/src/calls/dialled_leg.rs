@@ -6,6 +6,7 @@
 
 mod refer;
 mod refusals;
+mod trunk_silence;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,13 +16,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use patchcord_core::vocabulary::{CallId, Cause, DialRefusal, Moment, Reason};
 use patchcord_sip::{OutgoingCall, SipError};
 use tracing::{debug, error, info};
 
 use self::refusals::{is_the_carriers_own, unsent, weight};
+use self::trunk_silence::patience;
 use super::dial_routes::{Destination, DialTarget, DialWish, TrunkTerms, rounds};
 use super::exchange::Exchange;
 use super::occupied::Occupation;
@@ -52,7 +53,9 @@ pub struct DialledLeg {
     answered: Option<LegNews>,
     /// The best of the refusals, in the sense of RFC 3261 §16.7.
     refusal: Option<DialRefusal>,
-    /// Until when somebody of this round must have said something, where there is another round.
+    /// Until when it may ring.
+    rings_until: Moment,
+    /// Until when the trunk of this round must have said something.
     silent_until: Option<Moment>,
     /// Until when the trunk lets the answered call last.
     over_at: Option<Moment>,
@@ -86,8 +89,8 @@ type Inviting = Pin<Box<dyn Future<Output = Result<OutgoingCall, SipError>> + Se
 
 impl DialledLeg {
     /// Dials; poll it on the media worker where the leg stays. `passes` are those that were taken before: it begins
-    /// with the trunk that one is of, for those before it had no room.
-    pub fn dial(exchange: &Arc<Exchange>, wish: &DialWish, passes: TollPasses) -> Self {
+    /// with the trunk that one is of, for those before it had no room. `rings_until` is when the owner gives it up.
+    pub fn dial(exchange: &Arc<Exchange>, wish: &DialWish, passes: TollPasses, rings_until: Moment) -> Self {
         let mut rounds = VecDeque::from(rounds(exchange, wish));
         let is_held =
             |target: &DialTarget| target.trunk.as_ref().is_some_and(|trunk| passes.has(&trunk.name));
@@ -107,6 +110,7 @@ impl DialledLeg {
             leg_id: "".into(),
             answered: None,
             refusal: None,
+            rings_until,
             silent_until: None,
             over_at: None,
             _occupation: match &wish.destination {
@@ -158,13 +162,14 @@ impl DialledLeg {
                 if self.silent_until.is_none_or(|until| now < until) {
                     return Poll::Pending;
                 }
-                info!("the trunk says nothing: the next one is tried");
+                info!(others = self.rounds.len(), "the trunk says nothing: it is given up");
                 self.consider(DialRefusal::of_reason(Reason::CarrierUnreachable));
                 self.locating = None;
                 self.give_up_branches(|leg| leg.hang_up(Cause::new(Reason::CarrierUnreachable)));
             }
             if let Some(refusal) = self.next_round(now) {
                 self.phase = Phase::Over;
+                self.silent_until = None;
                 return Poll::Ready(LegNews::Failed(refusal));
             }
         }
@@ -329,11 +334,14 @@ impl DialledLeg {
         let Some(agent) = self.exchange.sip.clone() else {
             return Some(DialRefusal::of_reason(Reason::Internal));
         };
-        if let Err(reason) = self.take_pass(targets.first().and_then(|target| target.trunk.as_ref()), now) {
+        let trunk = targets.first().and_then(|target| target.trunk.as_ref());
+        if let Err(reason) = self.take_pass(trunk, now) {
             self.consider(DialRefusal::of_reason(reason));
             return None;
         }
-        self.silent_until = (!self.rounds.is_empty()).then(|| now + TRUNK_SILENCE_MAX);
+        let left = self.rings_until - now;
+        // A registered phone that says nothing is one that is not answered.
+        self.silent_until = trunk.map(|_| now + patience(left, self.rounds.is_empty()));
         self.locating = Some(Box::pin(async move {
             let mut located = Vec::with_capacity(targets.len());
             for target in targets {
@@ -466,6 +474,3 @@ impl fmt::Debug for DialledLeg {
             .finish_non_exhaustive()
     }
 }
-
-/// How long a trunk may say nothing at all, not even 100, before the next one is tried.
-const TRUNK_SILENCE_MAX: Duration = Duration::from_secs(5);

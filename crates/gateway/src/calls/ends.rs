@@ -73,13 +73,14 @@ pub(super) struct Ends {
 impl Ends {
     pub(super) fn carry_out(&mut self, output: Output<'_>, clock: Clock) {
         use Output::{ConnectBot, DialPhone, FindBot, ReachNextBot, ResumeBot};
-        self.reread |= matches!(output, DialPhone | FindBot | ConnectBot | ReachNextBot { .. } | ResumeBot);
+        self.reread |=
+            matches!(output, DialPhone(_) | FindBot | ConnectBot | ReachNextBot { .. } | ResumeBot);
         match output {
             Output::Rtp { to, packet } => self.phone.send_datagram(RtpPort::Rtp, packet, to),
             Output::Rtcp { to, packet } => self.phone.send_datagram(RtpPort::Rtcp, packet, to),
             Output::BotWire(class, wire) => self.send_to_bot(class, wire),
             Output::PhoneWire(class, wire) => self.send_to_vendor(class, wire),
-            Output::DialPhone
+            Output::DialPhone(_)
             | Output::CancelPhone(_)
             | Output::Ring
             | Output::Progress
@@ -154,10 +155,10 @@ impl Ends {
     fn carry_out_on(&mut self, no: LegNo, order: LegOrder<'_>) {
         if let PhoneEnd::Sip(end) = &mut self.phone {
             match &order {
-                LegOrder::Dial { to, shown, alone: true } if self.answered_at.is_some() => {
+                LegOrder::Dial { to, shown, until, alone: true } if self.answered_at.is_some() => {
                     if let Some(target) = end.referrals.target(&self.exchange.config(), to) {
-                        let (to, shown) = (to.clone(), shown.clone());
-                        return end.refer(target, Asked { leg: no, to, shown });
+                        let (to, shown, until) = (to.clone(), shown.clone(), *until);
+                        return end.refer(target, Asked { leg: no, to, shown, until });
                     }
                 }
                 LegOrder::Cancel(_) if end.referrals.forget(no) => return,
@@ -170,9 +171,9 @@ impl Ends {
     /// Dials what the caller's carrier did not want to connect.
     pub(super) fn dial_unreferred(&mut self) {
         if let PhoneEnd::Sip(end) = &mut self.phone
-            && let Some(Asked { leg, to, shown }) = end.referrals.take_untaken()
+            && let Some(Asked { leg, to, shown, until }) = end.referrals.take_untaken()
         {
-            let order = LegOrder::Dial { to, shown, alone: false };
+            let order = LegOrder::Dial { to, shown, until, alone: false };
             self.reread |= self.legs.carry_out(&self.exchange, leg, order);
         }
     }

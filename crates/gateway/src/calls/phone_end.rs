@@ -48,7 +48,7 @@ impl PhoneEnd {
             (Self::Sip(end), Output::Answer) => end.answer(),
             (Self::Sip(end), Output::Reject { status, cause }) => end.reject(*status, *cause),
             (Self::Sip(end), Output::HangUpPhone(cause)) => end.hang_up(*cause),
-            (Self::Dialled(end), Output::DialPhone) => end.dial(exchange),
+            (Self::Dialled(end), Output::DialPhone(until)) => end.dial(exchange, *until),
             (Self::Dialled(end), Output::CancelPhone(cause) | Output::HangUpPhone(cause)) => {
                 end.hang_up(*cause)
             }

@@ -1,7 +1,7 @@
 //! A transfer that the caller's own carrier is asked to carry out (REFER, RFC 3515): whether it may be, and how it goes.
 
 use patchcord_core::call::{Destination, Input, LegNews, LegNo};
-use patchcord_core::vocabulary::{PhoneNumber, q850_of_status};
+use patchcord_core::vocabulary::{Moment, PhoneNumber, q850_of_status};
 use patchcord_sip::message::SipUri;
 use tracing::info;
 
@@ -27,6 +27,8 @@ pub struct Asked {
     pub to: Destination,
     /// Who would be shown there.
     pub shown: PhoneNumber,
+    /// Until when it may ring.
+    pub until: Moment,
 }
 
 impl Referrals {

@@ -47,7 +47,7 @@ impl TransferLegs {
     pub fn carry_out(&mut self, exchange: &Arc<Exchange>, no: LegNo, order: LegOrder<'_>) -> bool {
         let dials = matches!(order, LegOrder::Dial { .. });
         match order {
-            LegOrder::Dial { to, shown, .. } => {
+            LegOrder::Dial { to, shown, until, .. } => {
                 let destination = match to {
                     // Within the house nobody needs a trunk.
                     Destination::Phone(number)
@@ -64,6 +64,7 @@ impl TransferLegs {
                     exchange,
                     &DialWish { call_id, destination, shown },
                     TollPasses::default(),
+                    until,
                 );
                 // Without randomness nothing is dialled: the call's own deadline ends the leg.
                 if let Ok(identity) = draw_rtp_identity() {

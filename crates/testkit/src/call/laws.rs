@@ -117,7 +117,7 @@ impl Witness {
     pub(super) fn see(&mut self, output: Output<'_>, next: Option<&NextDialect>) {
         assert!(self.record.is_none(), "after the end: {output:?}");
         match output {
-            Output::DialPhone => self.phone_goes(&[PhoneEnd::Silent], PhoneEnd::Dialled { early: false }),
+            Output::DialPhone(_) => self.phone_goes(&[PhoneEnd::Silent], PhoneEnd::Dialled { early: false }),
             Output::CancelPhone(_) => self.phone_goes(&DIALLED, PhoneEnd::Released),
             Output::Ring => self.phone_goes(&[PhoneEnd::Silent], PhoneEnd::Ringing),
             Output::Progress => self.phone_goes(&[PhoneEnd::Ringing], PhoneEnd::EarlyMedia),

@@ -230,7 +230,7 @@ impl Desk {
     fn drain(&mut self) {
         while let Some(output) = self.call.poll_output() {
             let seen = match output {
-                Output::DialPhone => Seen::DialPhone,
+                Output::DialPhone(_) => Seen::DialPhone,
                 Output::CancelPhone(cause) => Seen::CancelPhone(cause.reason()),
                 Output::Ring => Seen::Ring,
                 Output::Progress => Seen::Progress,

@@ -155,13 +155,13 @@ impl Call {
     pub(super) fn run_race(&mut self, now: Moment) {
         while let Some(step) = self.state.race().and_then(Race::poll_move) {
             match step {
-                Move::Dial(no, to) => {
+                Move::Dial(no, to, until) => {
                     self.next_leg = no.0.saturating_add(1);
                     let outside = matches!(to, Destination::Phone(_));
                     let shown = self.transfer_settings.shown_outside.as_ref().filter(|_| outside);
                     let shown = shown.unwrap_or(&self.names.from).clone();
                     let alone = self.state.race().is_some_and(|race| race.rings_alone(no));
-                    self.outputs.dial_leg(no, to, shown, alone);
+                    self.outputs.dial_leg(no, (to, until), shown, alone);
                 }
                 Move::Begun => self.transfer_begun(now),
                 Move::Confirm(no) => self.ask_to_accept(no, now),

@@ -12,8 +12,8 @@ use crate::vocabulary::{DialOrder, LegReport, LegStatus, Moment, TransferReport,
 /// What the race wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Move {
-    /// Dial.
-    Dial(LegNo, Destination),
+    /// Dial; it may ring until then.
+    Dial(LegNo, Destination, Moment),
     /// The first leg is on its way: what was a wish is a transfer.
     Begun,
     /// Ask whoever answered to accept.
@@ -333,7 +333,8 @@ impl Race {
     fn dial_next(&mut self, now: Moment) -> bool {
         let Some(to) = self.waiting.pop_front() else { return false };
         let no = LegNo(self.next_no());
-        let stage = LegStage::Calling { until: now + self.rules.ring, rang: false };
+        let until = now + self.rules.ring;
+        let stage = LegStage::Calling { until, rang: false };
         self.legs.push(Entrant { no, stage, is_extension: matches!(to, Destination::Extension(_)) });
         self.report.legs.push(LegReport {
             destination: to.text().into(),
@@ -345,7 +346,7 @@ impl Race {
             leg_id: "".into(),
         });
         self.changed = true;
-        self.moves.push_back(Move::Dial(no, to));
+        self.moves.push_back(Move::Dial(no, to, until));
         true
     }
 

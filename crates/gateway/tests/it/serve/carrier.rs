@@ -24,6 +24,17 @@ pub struct Carrier {
     invitations: Arc<Mutex<Vec<Invitation>>>,
 }
 
+/// A trunk by a carrier that says nothing as long as the socket lives, with these numbers.
+pub async fn silent_trunk(allow: &str) -> (UdpSocket, String) {
+    let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let trunk = format!(
+        "[[trunks]]\nname = \"silent\"\nhost = \"127.0.0.1\"\nport = {port}\noptions_interval = \"0s\"\n\
+         allow = [\"{allow}\"]\ncaller_ids = [\"*\"]\n"
+    );
+    (silent, trunk)
+}
+
 /// One call, from the carrier's side.
 pub struct Course {
     /// What was asked.

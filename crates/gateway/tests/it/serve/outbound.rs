@@ -9,10 +9,9 @@ use patchcord_core::call::BotJoins;
 use patchcord_core::vocabulary::Reason;
 use patchcord_sip::sdp::Direction;
 use patchcord_sip::{EndedBy, LegEvent};
-use tokio::net::UdpSocket;
 use tokio::time::interval;
 
-use super::carrier::Carrier;
+use super::carrier::{Carrier, silent_trunk};
 use super::{Gateway, cause};
 
 const RULES: &str = "allow = [\"91*\"]\ncaller_ids = [\"7415100898\"]";
@@ -150,11 +149,7 @@ async fn an_answer_that_crosses_the_cancel_is_ended_by_bye_and_changes_nothing()
 #[tokio::test]
 async fn the_next_trunk_is_tried_where_the_first_fails_and_not_where_the_phone_said_no() {
     let (first, mut second) = (Carrier::start().await, Carrier::start().await);
-    let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let nobody = format!(
-        "[[trunks]]\nname = \"silent\"\nhost = \"127.0.0.1\"\nport = {}\noptions_interval = \"0s\"\nallow = [\"9155*\"]\ncaller_ids = [\"*\"]\n",
-        silent.local_addr().unwrap().port()
-    );
+    let (_silent, nobody) = silent_trunk("9155*").await;
     let rewriting = "allow = [\"91*\"]\ncaller_ids = [\"*\"]\nstrip = 5\nprefix = \"0\"";
     let file = [nobody, first.trunk("first", RULES), second.trunk("second", rewriting)].concat();
     let gateway = Gateway::start(&file).await;
@@ -176,6 +171,27 @@ async fn the_next_trunk_is_tried_where_the_first_fails_and_not_where_the_phone_s
     assert_eq!((first.calls(), second.calls()), (3, 2));
     first.stop().await;
     second.stop().await;
+}
+
+#[tokio::test]
+async fn a_carrier_that_says_nothing_is_unreachable_and_a_phone_that_it_tries_in_vain_is_not_answered() {
+    let mut carrier = Carrier::start().await;
+    let (_silent, silent) = silent_trunk("44*").await;
+    let gateway = Gateway::start(&format!("{silent}{}", carrier.trunk("carrier", RULES))).await;
+    let ring = Some(Duration::from_secs(2));
+    for number in ["441", "911"] {
+        gateway.exchange().place_call(PlaceCall { ring, ..order(number) }).await.unwrap();
+    }
+    // The carrier says 100, and no more.
+    assert!(matches!(carrier.next().await.end().await, LegEvent::Cancelled { .. }));
+    let records = gateway.stop().await;
+    let of = |number: &str| {
+        let record = records.iter().find(|record| record["to"] == number).unwrap();
+        (cause(record), ends(record))
+    };
+    assert_eq!(of("441"), ("upstream/carrier_unreachable".to_owned(), ("failed", 38, None)));
+    assert_eq!(of("911"), ("caller/unanswered".to_owned(), ("no-answer", 18, None)));
+    carrier.stop().await;
 }
 
 #[tokio::test]

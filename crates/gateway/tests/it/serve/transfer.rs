@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::time::interval;
 
-use super::carrier::{Carrier, Course};
+use super::carrier::{Carrier, Course, silent_trunk};
 use super::hand_over::Bot;
 use super::phone::Phone;
 use super::{Gateway, cause};
@@ -137,6 +137,20 @@ async fn a_bot_on_hold_is_told_that_nobody_answered_and_of_what_may_not_be_diall
     assert_eq!(report.status, TransferStatus::Failed);
     let statuses: Vec<_> = report.legs.iter().map(|leg| leg.status).collect();
     assert_eq!(statuses, [LegStatus::Busy, LegStatus::Rejected]);
+    stage.carrier.stop().await;
+}
+
+#[tokio::test]
+async fn a_transfer_by_a_carrier_that_says_nothing_fails_as_the_networks_and_not_as_the_agents() {
+    let (_silent, silent) = silent_trunk("44*").await;
+    let mut stage = Stage::set_with("hold", &format!("{silent}[transfers]\nring = \"2s\"\n")).await;
+    stage.transfer(json!("441234567890")).await;
+    assert_eq!(stage.bot.event("error").await["error"]["code"], "transfer_failed");
+    stage.phone.hang_up().await;
+    let (_, calls) = stage.gateway.stop_and_see().await;
+    let [report] = calls[0].transfers.as_slice() else { panic!("{:?}", calls[0].transfers) };
+    assert_eq!((report.status, report.q850), (TransferStatus::Failed, Some(38)));
+    assert_eq!(report.legs[0].status, LegStatus::Failed);
     stage.carrier.stop().await;
 }
 
