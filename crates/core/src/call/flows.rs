@@ -55,6 +55,7 @@ impl Call {
     ) {
         let q850 = Some(Cause::new(reason).row().q850);
         let given = self.given_to(place, TransferStatus::Failed, since, now);
+        self.vain_orders += 1;
         self.report_given(TransferReport { q850, ..given });
     }
 

@@ -62,11 +62,12 @@ pub(super) struct HandOver {
 impl Call {
     /// The bot asks for another one in its place.
     pub(super) fn hand_over(&mut self, wish: BotWish, command: &str, now: Moment) {
+        let too_many = self.earlier_bots.len() >= EARLIER_BOTS_MAX || self.is_vain_order();
         let refusal = match &mut self.state {
             State::Talking(Talking { hand_over: Some(_), .. }) | State::Transferring(_) => {
                 ("transfer_pending", "another transfer is under way")
             }
-            State::Talking(_) if self.earlier_bots.len() >= EARLIER_BOTS_MAX => {
+            State::Talking(_) if too_many => {
                 ("too_many_transfers", "the call has been handed over too often")
             }
             State::Talking(talking) => {

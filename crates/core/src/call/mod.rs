@@ -137,6 +137,8 @@ pub struct Call {
     /// An order of somebody other than the bot is being carried out at this moment, and why the last one was not.
     is_ordered: bool,
     refused_order: Option<CommandRefusal>,
+    /// Transfers that were ordered and reached nobody.
+    vain_orders: usize,
 }
 
 /// Who is who.
@@ -219,6 +221,7 @@ impl Call {
             last_event: None,
             reports_marks: false,
             is_ordered: false,
+            vain_orders: 0,
             refused_order: None,
         };
         call.begin(media, now);

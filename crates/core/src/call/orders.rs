@@ -2,7 +2,7 @@
 
 use crate::vocabulary::{CommandRefusal, DialDigits, Moment, Transfer};
 
-use super::{Call, State};
+use super::{Call, State, TRANSFERS_MAX};
 
 /// One wish.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,5 +36,15 @@ impl Call {
             Order::Transfer(transfer) => self.transfer(transfer, now),
         }
         self.is_ordered = false;
+    }
+
+    /// Those that dialled somebody or handed the call over: what somebody else orders in vain is no bot's.
+    pub(super) fn transfers_made(&self) -> usize {
+        self.transfers.len().saturating_sub(self.vain_orders)
+    }
+
+    /// Whether what is being carried out is an order after too many that reached nobody.
+    pub(super) fn is_vain_order(&self) -> bool {
+        self.is_ordered && self.vain_orders >= TRANSFERS_MAX
     }
 }

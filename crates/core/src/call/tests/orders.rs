@@ -75,3 +75,41 @@ fn what_needs_a_talk_is_refused_before_it_and_nothing_is_kept_of_it() {
         assert_eq!(desk.call.take_refusal(), None);
     }
 }
+
+#[test]
+fn orders_that_reach_nobody_have_a_bound_and_leave_the_bot_its_own_transfers() {
+    type Refuse = fn(u32) -> Input<'static>;
+    let cases: [(TransferTo, Refuse); 3] = [
+        (TransferTo::Flow("typo".into()), |_| Input::NextBotFailed(NextBotError::UnknownFlow)),
+        (TransferTo::NamedBot("typo".into()), |_| Input::NextBotFailed(NextBotError::Unknown)),
+        (TransferTo::Extension("999".into()), |no| {
+            Input::Leg(LegNo(no), LegNews::Refused(LegRefusal::Unknown))
+        }),
+    ];
+    for (to, refuse) in cases {
+        let mut desk = talking();
+        let order = || Input::Order(Order::Transfer(Transfer { to: to.clone(), command: "transfer" }));
+        for no in 0..TRANSFERS_MAX {
+            desk.input(order());
+            assert_eq!(desk.call.take_refusal(), None, "{to:?}, {no}");
+            desk.input(refuse(u32::try_from(no).unwrap()));
+        }
+        let told = reports(&desk);
+        for _ in 0..100 {
+            desk.input(order());
+            assert_eq!(desk.call.take_refusal().map(|refusal| refusal.code), Some("too_many_transfers"));
+        }
+        assert_eq!((told, reports(&desk)), (TRANSFERS_MAX, TRANSFERS_MAX), "{to:?}");
+        // The bot's own are another matter.
+        desk.bot_says(super::transfer::ONE);
+        let dialled = desk.seen.iter().any(|(_, seen)| {
+            matches!(seen, Seen::Dial(_, Destination::Phone(number), _) if number.as_str() == "09876543210")
+        });
+        assert!(dialled, "{to:?}: {:?}", desk.to_bot().last());
+    }
+}
+
+fn reports(desk: &Desk) -> usize {
+    let is_transfer = |seen: &Seen| matches!(seen, Seen::Report(CallFact::Transfer(_)));
+    desk.seen.iter().filter(|(_, seen)| is_transfer(seen)).count()
+}

@@ -95,7 +95,9 @@ impl Call {
     ) {
         let refusal = match &self.state {
             State::Talking(Talking { hand_over: Some(_), .. }) | State::Transferring(_) => PENDING,
-            State::Talking(_) | State::Ringing(_) if self.transfers.len() >= TRANSFERS_MAX => {
+            State::Talking(_) | State::Ringing(_)
+                if self.transfers_made() >= TRANSFERS_MAX || self.is_vain_order() =>
+            {
                 ("too_many_transfers", "the call has been transferred too often")
             }
             State::Talking(_) | State::Ringing(_) if !(1..=DESTINATIONS_MAX).contains(&to.len()) => {
@@ -220,6 +222,7 @@ impl Call {
             && matches!(transferring.origin, Origin::Order)
         {
             // Whoever ordered it finds it among the transfers, also where nobody was dialled.
+            self.vain_orders += usize::from(!transferring.race.has_begun());
             transferring.race.tell_in_any_case();
         }
         self.tell_transfer();
@@ -479,7 +482,7 @@ fn length_of(clip: &[i16]) -> Duration {
 
 const PENDING: (&str, &str) = ("transfer_pending", "another transfer is under way");
 
-/// Transfers of one call.
+/// Transfers of one call that dialled somebody or handed it over; orders that reached nobody, besides.
 pub const TRANSFERS_MAX: usize = 16;
 
 /// How long somebody who answered may take to press 1, once the question was heard.

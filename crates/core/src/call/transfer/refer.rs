@@ -21,7 +21,7 @@ impl Call {
     /// gave it away is gone.
     pub(super) fn leg_refers(&mut self, no: LegNo, to: Destination, now: Moment) {
         let is_joined = self.state.race().is_some_and(|race| race.is_joined(no));
-        if !is_joined || self.transfers.len() + 1 >= TRANSFERS_MAX {
+        if !is_joined || self.transfers_made() + 1 >= TRANSFERS_MAX {
             return;
         }
         let cname = self.names.call_id.as_str();
