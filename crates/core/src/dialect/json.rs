@@ -319,26 +319,6 @@ impl<'de> Deserialize<'de> for Number {
     }
 }
 
-/// A length of time in whatever way a vendor writes it: a number whose fraction is rounded off, or the same as a string. What
-/// is none is no length, and no fault of the message that it stands in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Length(pub Option<u64>);
-
-impl Length {
-    /// Reads text as a number.
-    pub fn of_text(text: &str) -> Self {
-        let number = text.trim().parse::<f64>().ok().filter(|number| (0.0..=EXACT_F64_MAX).contains(number));
-        Self(number.map(|number| number.round() as u64))
-    }
-}
-
-impl<'de> Deserialize<'de> for Length {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let raw = <&RawValue>::deserialize(from)?.get();
-        Ok(Self::of_text(raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"')).unwrap_or(raw)))
-    }
-}
-
 /// How deep a message may be nested, its own object counted.
 const DEPTH_MAX: usize = 32;
 
@@ -348,7 +328,7 @@ const HEX: [u8; 16] = *b"0123456789abcdef";
 const U64_DIGITS: usize = 20;
 
 /// Up to here an `f64` holds every whole number (2^53).
-const EXACT_F64_MAX: f64 = 9_007_199_254_740_992.0;
+pub(super) const EXACT_F64_MAX: f64 = 9_007_199_254_740_992.0;
 
 #[cfg(test)]
 mod tests {
@@ -428,17 +408,6 @@ mod tests {
         }
         for json in ["7", "null", "[]", "{}"] {
             assert!(serde_json::from_str::<Base64Text<'_>>(json).is_err(), "{json}");
-        }
-    }
-
-    #[test]
-    fn a_length_is_a_number_however_it_is_written_and_anything_else_is_none() {
-        let length = |json: &str| serde_json::from_str::<Length>(json).unwrap().0;
-        for json in ["100", "100.0", "100.4", "99.5", "\"100\"", "\" 100.2 \"", "1e2"] {
-            assert_eq!(length(json), Some(100), "{json}");
-        }
-        for json in ["-1", "null", "true", "\"long\"", "\"\"", "[]", "{}", "1e300", "\"inf\"", "\"NaN\""] {
-            assert_eq!(length(json), None, "{json}");
         }
     }
 

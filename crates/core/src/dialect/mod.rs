@@ -11,6 +11,7 @@ mod ivr_solutions;
 pub mod json;
 #[cfg(test)]
 mod laws;
+mod length;
 mod openai_realtime;
 mod out;
 mod ozonetel;

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::json::{Length, Text};
+use super::json::Text;
+use super::length::Length;
 use super::{Malformed, Out};
 use crate::vocabulary::{CallEvent, Digit, DigitPress};
 use pick::Picked;

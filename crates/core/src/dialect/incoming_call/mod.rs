@@ -18,7 +18,8 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use wire::Message;
 
-use super::json::{Length, Text, expect_object, unreadable};
+use super::json::{Text, expect_object, unreadable};
+use super::length::Length;
 use super::registry::{AudioWish, DialectRow, MessageRow};
 use super::{Capability, Malformed, WireAudio};
 use crate::media::MediaFormat;
