@@ -47,6 +47,9 @@ class Session {
       case "input_audio_buffer.append":
         this.append(Math.floor((message.audio.length * 3) / 4));
         break;
+      case "input_audio_buffer.commit":
+        if (this.bytes > 0) this.commit();
+        break;
       case "conversation.item.truncate":
       case "response.cancel":
       case "conversation.item.create":
@@ -66,16 +69,21 @@ class Session {
     }
     this.bytes += bytes;
     if (this.bytes < UTTERANCE * this.perMs) return;
-    this.bytes = 0;
-    this.turns++;
-    const item_id = this.item;
-    this.say("input_audio_buffer.speech_stopped", { audio_end_ms: Math.floor(this.appended / this.perMs), item_id });
-    this.say("input_audio_buffer.committed", { item_id, previous_item_id: null });
-    this.say("conversation.item.input_audio_transcription.completed", { item_id, content_index: 0, transcript: `caller words ${this.turns}`, usage: { type: "duration", seconds: 1 } });
+    this.say("input_audio_buffer.speech_stopped", { audio_end_ms: Math.floor(this.appended / this.perMs), item_id: this.item });
+    this.commit();
     if (HANGUP && this.turns === HANGUP) {
       this.leaving = true;
       this.call("hang_up", "{}");
     } else this.respond(ANSWER, `answer ${this.turns}`);
+  }
+
+  /** What was said becomes an item, with its words. */
+  commit() {
+    this.bytes = 0;
+    this.turns++;
+    const item_id = this.item;
+    this.say("input_audio_buffer.committed", { item_id, previous_item_id: null });
+    this.say("conversation.item.input_audio_transcription.completed", { item_id, content_index: 0, transcript: `caller words ${this.turns}`, usage: { type: "duration", seconds: 1 } });
   }
 
   call(name, args) {

@@ -34,6 +34,9 @@ class Session {
       case "input_audio_buffer.append":
         this.append(Buffer.from(message.audio, "base64"));
         break;
+      case "input_audio_buffer.commit":
+        if (this.speaks) this.ends();
+        break;
       case "conversation.item.truncate":
         this.truncate(message);
         break;

@@ -171,9 +171,41 @@ impl Conversation {
             || self.find(Role::Bot, item).is_some_and(|entry| !matches!(entry.fate, Fate::Open))
     }
 
+    /// Whether the caller has begun to say something and has not ceased.
+    pub fn caller_speaks(&self) -> bool {
+        self.open.iter().any(Entry::is_being_said)
+    }
+
+    /// Whether words of the caller's may still be written down.
+    pub fn awaits_callers_words(&self) -> bool {
+        self.open.iter().any(Entry::awaits_callers_words)
+    }
+
     /// The call is over: what is not is told as far as it came. `heard` says of an item how much was heard and pushed.
     pub fn end(&mut self, now: Moment, heard: impl Fn(&str) -> Option<(Duration, Duration)>) {
-        while let Some(mut entry) = self.open.pop_front() {
+        self.end_those(now, heard, |_| true);
+    }
+
+    /// The same but for what the caller said whose words may still come.
+    pub fn end_before_last_words(
+        &mut self,
+        now: Moment,
+        heard: impl Fn(&str) -> Option<(Duration, Duration)>,
+    ) {
+        self.end_those(now, heard, |entry| !entry.awaits_callers_words());
+    }
+
+    fn end_those(
+        &mut self,
+        now: Moment,
+        heard: impl Fn(&str) -> Option<(Duration, Duration)>,
+        those: impl Fn(&Entry) -> bool,
+    ) {
+        for mut entry in std::mem::take(&mut self.open) {
+            if !those(&entry) {
+                self.open.push_back(entry);
+                continue;
+            }
             if let (Role::Bot, Fate::Open) = (entry.role, entry.fate) {
                 entry.fate = match heard(&entry.item) {
                     Some((heard, pushed)) if heard >= pushed => Fate::Heard,
@@ -229,9 +261,7 @@ impl Conversation {
     }
 
     fn speaking_caller(&mut self) -> Option<&mut Entry> {
-        let speaks =
-            |entry: &&mut Entry| entry.role == Role::Caller && entry.has_edges && entry.ended.is_none();
-        self.open.iter_mut().find(speaks)
+        self.open.iter_mut().find(|entry| entry.is_being_said())
     }
 
     fn find(&self, role: Role, item: &str) -> Option<&Entry> {
@@ -337,6 +367,15 @@ impl Entry {
             Role::Bot => !matches!(self.fate, Fate::Open),
         };
         has_ended && (self.is_final || self.words_due().is_some_and(|due| due <= now))
+    }
+
+    /// Whether it is the caller's, and its end is not known.
+    fn is_being_said(&self) -> bool {
+        self.role == Role::Caller && self.has_edges && self.ended.is_none()
+    }
+
+    fn awaits_callers_words(&self) -> bool {
+        self.role == Role::Caller && !self.is_final
     }
 
     /// Until when words are waited for.

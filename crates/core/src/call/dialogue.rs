@@ -46,6 +46,8 @@ pub(super) struct Dialogue {
 struct Voices {
     began: Option<Moment>,
     ended: Option<Moment>,
+    /// The bot's ear has found an edge since it began.
+    is_found: bool,
 }
 
 /// An item that was cut off: its name, what was heard of it, and what had come.
@@ -97,6 +99,16 @@ impl Dialogue {
         self.caller.began.is_some() && self.caller.ended.is_none()
     }
 
+    /// The caller has left; says whether it was speaking, by the bot's ear or by ours.
+    pub(super) fn caller_left(&mut self, now: Moment) -> bool {
+        let Voices { began, ended, is_found } = self.caller;
+        let is_ours = ended.is_none() && !is_found;
+        if let Some(began) = began.filter(|began| is_ours && now - *began >= WORD) {
+            self.conversation.caller_began(None, began);
+        }
+        self.conversation.caller_speaks()
+    }
+
     /// Whether all that the bot has begun to say is known to have come.
     pub(super) fn has_said_all(&self) -> bool {
         self.playing.iter().all(|item| self.conversation.is_final(item))
@@ -143,8 +155,9 @@ impl Call {
     }
 
     /// The bot's ear finds an edge of the caller's speech. Ours is nearer: where it found the same, that counts.
-    fn bot_hears_caller(&mut self, edge: &SpeechEdge, now: Moment) {
+    pub(super) fn bot_hears_caller(&mut self, edge: &SpeechEdge, now: Moment) {
         let dialogue = self.dialogue();
+        dialogue.caller.is_found = true;
         let near = |at: Option<Moment>, reach: Duration| at.filter(|at| now - *at <= reach);
         match edge {
             SpeechEdge::Started { item } => {
@@ -160,6 +173,8 @@ impl Call {
     }
 
     fn note_line(&mut self, line: &TranscriptLine, now: Moment) {
+        // What was said after the end of the call was said before it.
+        let now = if self.awaits_last_words() { self.ended_at } else { now };
         let dialogue = self.dialogue();
         match dialogue.name(&line.item) {
             Cow::Borrowed(_) => dialogue.conversation.line(line, now),
@@ -177,7 +192,9 @@ impl Call {
     pub(super) fn caller_voice(&mut self, edge: VoiceEdge, answer: Option<Answer>) {
         let Some(dialogue) = &mut self.dialogue else { return };
         match edge {
-            VoiceEdge::Started(at) => dialogue.caller = Voices { began: Some(at), ended: None },
+            VoiceEdge::Started(at) => {
+                dialogue.caller = Voices { began: Some(at), ended: None, is_found: false };
+            }
             VoiceEdge::Stopped(at) => dialogue.caller.ended = Some(at),
         }
         dialogue.patience.sign(edge);
@@ -299,7 +316,11 @@ impl Call {
     pub(super) fn end_dialogue(&mut self, now: Moment) {
         let Some(dialogue) = &mut self.dialogue else { return };
         let speaker = &self.speaker;
-        dialogue.conversation.end(now, |item| speaker.heard(item));
+        if self.state.awaits_last_words() {
+            dialogue.conversation.end_before_last_words(now, |item| speaker.heard(item));
+        } else {
+            dialogue.conversation.end(now, |item| speaker.heard(item));
+        }
         self.report_utterances();
     }
 
@@ -331,6 +352,8 @@ impl Call {
 /// Items of a bot whose audio waits or is on its way; the first ones are forgotten.
 pub const ITEMS_PLAYING_MAX: usize = 64;
 
+/// Sound shorter than that is no word which only our ear has found.
+const WORD: Duration = Duration::from_millis(300);
 /// How long after our own ear the bot's may find that the caller began to speak.
 const BEGINNING_REACH: Duration = Duration::from_millis(1_500);
 /// How long after our own ear the bot's may find that the caller ceased.

@@ -19,6 +19,9 @@ impl Call {
             // Nobody has asked for it yet.
             return;
         }
+        if self.awaits_last_words() {
+            return self.words_are_over(now);
+        }
         self.let_bot_go(1011);
         if self.reconnects(now) {
             return;
@@ -60,6 +63,9 @@ impl Call {
     pub(super) fn bot_closed(&mut self, end: SocketEnd, now: Moment) {
         if self.bot.link != BotLink::Open {
             return;
+        }
+        if self.awaits_last_words() {
+            return self.words_are_over(now);
         }
         match end {
             SocketEnd::Closed(1000 | 1005) if self.is_handing_over() || self.is_transferring() => {
@@ -130,7 +136,7 @@ impl Call {
             State::Ending(Ending { step: EndingStep::PlayingOut, cause, .. }) => {
                 self.end(cause.reason(), now)
             }
-            State::Ending(_) => self.finish(),
+            State::Ending(_) => self.vendor_may_have_left(),
             State::Ended => {}
         }
     }
@@ -190,12 +196,25 @@ impl Call {
             State::Ending(Ending { step: EndingStep::PlayingOut, cause, .. }) => {
                 self.end(cause.reason(), now)
             }
-            State::Ending(_) => self.finish(),
+            State::Ending(Ending { until, .. }) => {
+                let is_over = *until <= now;
+                self.words_are_over(now);
+                if is_over {
+                    self.finish();
+                }
+            }
             _ => {}
         }
     }
 
-    /// Ends the call at once: the phone and the bot are told, the record is made.
+    /// Somebody beside both ends the call: nothing is waited for.
+    pub(super) fn hang_up(&mut self, reason: Reason, now: Moment) {
+        self.words_are_over(now);
+        self.end(reason, now);
+    }
+
+    /// Ends the call at once: the phone and the bot are told, the record is made. A bot that may still write down the
+    /// caller's last words is told when it has.
     pub(super) fn end(&mut self, reason: Reason, now: Moment) {
         if matches!(self.state, State::Ended | State::Ending(Ending { step: EndingStep::VendorLeaving, .. }))
         {
@@ -211,8 +230,11 @@ impl Call {
         };
         self.ended_at = now;
         let until = now + self.deadlines.vendor_end;
-        self.state = State::Ending(Ending { cause, step: EndingStep::VendorLeaving, until });
-        self.tell_bot_the_end(cause, now);
+        let words_until = self.ask_last_words(reason, now);
+        self.state = State::Ending(Ending { cause, step: EndingStep::VendorLeaving, until, words_until });
+        if words_until.is_none() {
+            self.tell_bot_the_end(cause, now);
+        }
         self.end_dialogue(now);
         self.end_tape(now);
         self.tell_phone_the_end(cause, when, now);
@@ -229,7 +251,7 @@ impl Call {
         }
     }
 
-    fn tell_bot_the_end(&mut self, cause: Cause, now: Moment) {
+    pub(super) fn tell_bot_the_end(&mut self, cause: Cause, now: Moment) {
         self.tell_bot(&CallEvent::Ended(EndedStream::CallEnded(cause)), now);
         let record = self.record(cause);
         self.tell_bot(&CallEvent::Record(record), now);
@@ -252,8 +274,11 @@ impl Call {
         }
     }
 
-    /// Ends the call if the vendor has nothing left to say.
-    fn vendor_may_have_left(&mut self) {
+    /// Ends the call if the vendor has nothing left to say, and nobody writes down the caller's last words.
+    pub(super) fn vendor_may_have_left(&mut self) {
+        if self.awaits_last_words() {
+            return;
+        }
         let left = match &self.phone {
             PhoneLeg::Rtp(_) => true,
             PhoneLeg::Vendor(leg) => {
@@ -345,7 +370,8 @@ impl Call {
     fn play_out(&mut self, reason: Reason, now: Moment) {
         self.give_up_next_bot();
         let until = now + self.speaker.remaining() + PLAYOUT_SLACK;
-        self.state = State::Ending(Ending { cause: Cause::new(reason), step: EndingStep::PlayingOut, until });
+        let (cause, step) = (Cause::new(reason), EndingStep::PlayingOut);
+        self.state = State::Ending(Ending { cause, step, until, words_until: None });
         // What was played long ago needs no waiting.
         self.watch_playout(now);
     }

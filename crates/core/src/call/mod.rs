@@ -15,6 +15,7 @@ mod flows;
 mod hand_over;
 mod input;
 mod key_tones;
+mod last_words;
 mod lead;
 mod listener;
 mod orders;
@@ -268,7 +269,7 @@ impl Call {
             Input::Order(order) => self.obey_order(&order, now),
             Input::Queue(event) => self.queue_moved(event, now),
             Input::ToolDone(result) => self.tool_done(*result, now),
-            Input::HangUp(reason) => self.end(reason, now),
+            Input::HangUp(reason) => self.hang_up(reason, now),
         }
     }
 
@@ -285,6 +286,7 @@ impl Call {
             self.watch_playout(now);
         }
         self.serve_dialogue(now);
+        self.look_for_last_words(now);
         self.serve_legs(now);
         self.wake_dialects(now);
         if self.state.until().is_some_and(|until| until <= now) {

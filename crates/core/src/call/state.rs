@@ -91,6 +91,8 @@ pub(super) struct Ending {
     pub(super) step: EndingStep,
     /// When waiting is over, whatever is missing.
     pub(super) until: Moment,
+    /// Until when the caller's last words may be written down.
+    pub(super) words_until: Option<Moment>,
 }
 
 /// What an ending call waits for.
@@ -143,6 +145,11 @@ impl State {
         }
     }
 
+    /// Whether the engine may still write down what the caller said.
+    pub(super) fn awaits_last_words(&self) -> bool {
+        matches!(self, Self::Ending(Ending { words_until: Some(_), .. }))
+    }
+
     /// When this state ends by itself.
     pub(super) fn until(&self) -> Option<Moment> {
         match self {
@@ -156,7 +163,9 @@ impl State {
             }
             Self::Transferring(state) => state.until(),
             Self::Bridged(state) => state.until(),
-            Self::Ending(state) => Some(state.until),
+            Self::Ending(state) => {
+                Some(state.words_until.map_or(state.until, |words| words.min(state.until)))
+            }
             Self::Ended => None,
         }
     }

@@ -47,6 +47,7 @@ impl Call {
         if !is_audio && self.bot.flood.control(now) {
             self.bot_failed(Reason::BotFlooded, now);
         }
+        self.look_for_last_words(now);
     }
 
     /// Reads a message of the vendor.
@@ -172,6 +173,9 @@ impl Call {
 
     /// Does what the bot asks.
     fn obey(&mut self, command: &CallCommand, now: Moment) {
+        if !self.is_obeyed(command) {
+            return;
+        }
         match command {
             CallCommand::Answer => self.bot_answers(now),
             CallCommand::Digits(digits) => self.dial(digits, now),

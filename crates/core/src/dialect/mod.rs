@@ -64,6 +64,12 @@ pub trait Dialect: Send {
     /// Wires without words for it forget it.
     fn remember(&mut self, _history: &[TranscriptLine]) {}
 
+    /// The caller has left: the other end is to write down what it has said, the speech under way included, and to say
+    /// nothing more. Returns whether words may come; on wires without a transcript there are none.
+    fn ask_last_words(&mut self, _is_speaking: bool, _out: &mut Out<Self::Hear>) -> bool {
+        false
+    }
+
     /// What this wire can carry; the call machine does the rest itself.
     fn capabilities(&self) -> &[Capability];
 }

@@ -133,13 +133,14 @@ impl CallTask {
             let lasted = record.ended_at - answered;
             self.ends.exchange.agent_hours.add(&bot.name, lasted, unix_ms());
         }
+        let ended_at = record.ended_at;
         self.ends.page.end(&record);
         let files = self.ends.leave(record.call_id.as_str());
         self.seat.end(&record);
         #[cfg(feature = "otel")]
         self.ends.leave_trace(record);
         drop(self.call);
-        self.ends.close(self.clock, files).await;
+        self.ends.close(self.clock, ended_at, files).await;
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Box<CallRecord>> {

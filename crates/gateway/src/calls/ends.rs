@@ -234,8 +234,13 @@ impl Ends {
     }
 
     /// Finishes the closing handshakes of the WebSockets, within [`CLOSE_TIMEOUT`]; the vendor's begins when `files`
-    /// are durable, at most [`FILES_PATIENCE`] later.
-    pub(super) async fn close(mut self, clock: Clock, files: Option<oneshot::Receiver<()>>) {
+    /// are durable, at most [`FILES_PATIENCE`] after the end of the call.
+    pub(super) async fn close(
+        mut self,
+        clock: Clock,
+        ended_at: Moment,
+        files: Option<oneshot::Receiver<()>>,
+    ) {
         self.bot.close(CLOSE_NORMAL);
         if let Some(mut files) = files {
             let durable = poll_fn(|cx| {
@@ -243,7 +248,9 @@ impl Ends {
                 // What could not be kept at once is kept later: the vendor need not wait for that.
                 Pin::new(&mut files).poll(cx).map(drop)
             });
-            let _ = tokio::time::timeout(FILES_PATIENCE, durable).await;
+            // Of it the engine may have had some for the caller's last words.
+            let until = clock.instant(ended_at + FILES_PATIENCE);
+            let _ = tokio::time::timeout_at(until, durable).await;
         }
         self.phone.close(self.phone_close.unwrap_or(CLOSE_NORMAL));
         let closed = poll_fn(|cx| {

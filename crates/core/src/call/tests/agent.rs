@@ -104,6 +104,12 @@ impl Dialect for WordsOfAnEngine {
         self.history = history.to_vec();
     }
 
+    fn ask_last_words(&mut self, is_speaking: bool, out: &mut Out<CallCommand>) -> bool {
+        let told: &[u8] = if is_speaking { b"last words, commit" } else { b"last words" };
+        out.text(WireClass::Control, |to| to.extend_from_slice(told));
+        true
+    }
+
     fn capabilities(&self) -> &'static [Capability] {
         &[Capability::Clear, Capability::HangUp, Capability::Transfer]
     }
@@ -414,6 +420,7 @@ fn an_engine_that_is_lost_is_reached_anew_with_what_was_said_and_the_caller_hear
     assert_eq!(started, "started Caller:hello|Bot:good day");
     assert_eq!(desk.call.state(), StateName::Talking);
     desk.input(Input::PhoneGone(Reason::CallerHungUp));
+    desk.pass(Duration::from_secs(2));
     assert!(desk.ended().earlier_bots.is_empty() && desk.ended().bot_failed_at.is_none());
     let counted = desk.ended().counters;
     assert_eq!((counted.engine_sessions, counted.engine_reconnects), (2, 1));

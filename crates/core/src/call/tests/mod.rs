@@ -16,6 +16,7 @@ mod flow_people;
 mod flows;
 mod hand_over;
 mod history;
+mod last_words;
 mod legs;
 mod orders;
 mod outbound;

@@ -381,6 +381,45 @@ fn after_the_end_nothing_is_written_whatever_comes() {
     assert_eq!((out.messages().count(), out.heard().len(), out.close_code()), (0, 0, None));
 }
 
+#[test]
+fn a_caller_who_has_left_has_its_speech_ended_and_nothing_but_its_words_is_heard() {
+    for is_speaking in [true, false] {
+        let mut bot_side = open();
+        let mut out = Out::new();
+        let created = |id: &str| format!(r#"{{"type":"response.created","response":{{"id":"{id}"}}}}"#);
+        bot_side.decode(Wire::Text(&created("r1")), Moment::START, &mut out).unwrap();
+        assert!(bot_side.ask_last_words(is_speaking, &mut out));
+        for text in [
+            r#"{"type":"response.output_audio.delta","response_id":"r1","item_id":"i","delta":"AAAA"}"#,
+            r#"{"type":"response.output_audio_transcript.done","item_id":"i","transcript":"never"}"#,
+            r#"{"type":"response.function_call_arguments.done","call_id":"c","name":"x","arguments":"{}"}"#,
+            r#"{"type":"conversation.item.input_audio_transcription.completed","item_id":"u","transcript":"bye"}"#,
+            &created("r2"),
+        ] {
+            bot_side.decode(Wire::Text(text), Moment::START, &mut out).unwrap();
+        }
+        bot_side.encode_audio(&[0; 960], Moment::START, &mut out);
+        let said = CallCommand::Speech(SpeechCommand::Line(line(Role::Caller, "u", "bye", LineStage::Final)));
+        assert!(matches!(out.heard(), [Heard::Item(heard)] if *heard == said), "{:?}", out.heard());
+        let cancel = |id: &str| format!(r#"{{"type":"response.cancel","response_id":"{id}"}}"#);
+        let commit = is_speaking.then(|| r#"{"type":"input_audio_buffer.commit"}"#.to_owned());
+        let expected = [Some(cancel("r1")), commit, Some(cancel("r2"))];
+        let told: Vec<_> = out
+            .messages()
+            .map(|(_, wire)| if let Wire::Text(text) = wire { text.to_owned() } else { panic!("{wire:?}") })
+            .collect();
+        assert_eq!(told, expected.into_iter().flatten().collect::<Vec<_>>());
+        assert_eq!(bot_side.poll_timeout(), None);
+    }
+}
+
+#[test]
+fn an_engine_that_writes_nothing_down_is_asked_for_no_last_words() {
+    let settings = EngineSettings { transcription: None, ..EngineSettings::default() };
+    let mut wired = Wired::new(MediaFormat::PCMU_8K, settings);
+    assert!(!wired.bot_side.ask_last_words(true, &mut Out::new()));
+}
+
 /// An end whose session is ready.
 fn open() -> Box<BotSide> {
     let (mut bot_side, _) = laws::ends(&ROW, ROW.default_audio);

@@ -58,6 +58,16 @@ async fn the_checklist_of_seed_001_holds_with_its_own_script_as_the_vendor() {
     assert_eq!(session["format"], json!({"type": "audio/pcm", "rate": 24_000}));
     assert_eq!((&session["code"], &session["problems"]), (&json!(1_000), &json!([])));
     assert!(session["appended_ms"].as_u64().unwrap() >= 4_000, "{session}");
+    // What the caller was saying when it left was written down as well.
+    let callers: Vec<_> = transcript["conversation"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|line| line["role"] == "caller")
+        .map(|line| line["text"].as_str().unwrap().to_owned())
+        .collect();
+    let turns = session["turns"].as_u64().unwrap();
+    assert_eq!(callers, (1..=turns).map(|turn| format!("caller words {turn}")).collect::<Vec<_>>());
     expect_log(&folder, call["ucid"].as_str().unwrap(), &left.transcripts[0].0);
     assert!(gateway.stop().await.success());
 }

@@ -29,6 +29,7 @@ impl EngineBotSide {
         let kind = kind.text("type")?.ok_or(Malformed::Missing("type"))?;
         match ServerEvent::named(kind.as_str()) {
             Some(ServerEvent::AudioDelta) => return self.hear_audio(delta, item, response, out),
+            Some(event) if self.phase == Phase::LastWords => self.hear_last_words(event, text, out)?,
             Some(event) if self.phase != Phase::Over => self.hear_event(event, text, now, out)?,
             Some(_) => {}
             None => out.hear(CallCommand::Unknown(RawMessage::new(text))),
@@ -46,7 +47,7 @@ impl EngineBotSide {
         let (item, response) = (item.text("item_id")?, response.text("response_id")?);
         let item = item.as_ref().map_or("", Text::as_str);
         check_id(item, "item_id")?;
-        if self.phase == Phase::Over {
+        if matches!(self.phase, Phase::LastWords | Phase::Over) {
             return Ok(());
         }
         let payload = delta.base64("delta")?.ok_or(Malformed::Missing("delta"))?;
@@ -78,7 +79,7 @@ impl EngineBotSide {
             ServerEvent::SessionCreated => match self.phase {
                 Phase::Waiting { .. } => self.phase = Phase::Waiting { created: true },
                 Phase::Creating { .. } => self.configure(now, out),
-                Phase::Configuring { .. } | Phase::Open | Phase::Over => {}
+                Phase::Configuring { .. } | Phase::Open | Phase::LastWords | Phase::Over => {}
             },
             ServerEvent::SessionUpdated => {
                 if let Phase::Configuring { .. } = self.phase {
@@ -211,7 +212,12 @@ impl EngineBotSide {
 }
 
 /// Hears a line of the transcript.
-fn line(text: &str, role: Role, stage: LineStage, out: &mut Out<CallCommand>) -> Result<(), Malformed> {
+pub(super) fn line(
+    text: &str,
+    role: Role,
+    stage: LineStage,
+    out: &mut Out<CallCommand>,
+) -> Result<(), Malformed> {
     let message: LineMessage<'_> = read(text, "transcript")?;
     let item = message.item_id.as_ref().map_or("", Text::as_str);
     check_id(item, "item_id")?;
@@ -232,7 +238,7 @@ fn is_call(item: &Item<'_>) -> bool {
     item.kind.as_ref().is_some_and(|kind| kind.as_str() == "function_call")
 }
 
-fn response(text: &str) -> Result<Response<'_>, Malformed> {
+pub(super) fn response(text: &str) -> Result<Response<'_>, Malformed> {
     read::<ResponseMessage<'_>>(text, "response")?.response.ok_or(Malformed::Missing("response"))
 }
 

@@ -3,6 +3,7 @@
 
 mod hear;
 mod keys;
+mod last_words;
 mod own_ear;
 pub(super) mod progress;
 mod session;
@@ -50,6 +51,8 @@ enum Phase {
     Configuring { until: Moment },
     /// Both talk.
     Open,
+    /// The caller has left; what it said is being written down.
+    LastWords,
     /// The call is over, or the engine has given up.
     Over,
 }
@@ -87,7 +90,11 @@ impl EngineBotSide {
             Phase::Waiting { created: false } => {
                 self.phase = Phase::Creating { until: now + SESSION_TIMEOUT }
             }
-            Phase::Creating { .. } | Phase::Configuring { .. } | Phase::Open | Phase::Over => {}
+            Phase::Creating { .. }
+            | Phase::Configuring { .. }
+            | Phase::Open
+            | Phase::LastWords
+            | Phase::Over => {}
         }
     }
 
@@ -124,7 +131,7 @@ impl EngineBotSide {
 
     /// Our own ear found an edge of the caller's speech; an engine that finds them itself needs none.
     fn caller_edge(&mut self, edge: &SpeechEdge, now: Moment, out: &mut Out<CallCommand>) {
-        if self.phase == Phase::Over || self.engine_finds_turns() {
+        if matches!(self.phase, Phase::LastWords | Phase::Over) || self.engine_finds_turns() {
             return;
         }
         match edge {
@@ -160,7 +167,7 @@ impl EngineBotSide {
                     self.held.extend_from_slice(audio);
                 }
             }
-            Phase::Over => {}
+            Phase::LastWords | Phase::Over => {}
         }
     }
 
@@ -334,7 +341,7 @@ impl Dialect for EngineBotSide {
                 let retry = if let Retry::At(at) = self.retry { Some(at) } else { None };
                 [retry, self.keys.poll_timeout(), self.progress.question_due()].into_iter().flatten().min()
             }
-            Phase::Waiting { .. } | Phase::Over => None,
+            Phase::Waiting { .. } | Phase::LastWords | Phase::Over => None,
         }
     }
 
@@ -353,7 +360,11 @@ impl Dialect for EngineBotSide {
                     self.say_keys(&keys, now, out);
                 }
             }
-            Phase::Creating { .. } | Phase::Configuring { .. } | Phase::Waiting { .. } | Phase::Over => {}
+            Phase::Creating { .. }
+            | Phase::Configuring { .. }
+            | Phase::Waiting { .. }
+            | Phase::LastWords
+            | Phase::Over => {}
         }
     }
 
@@ -370,6 +381,10 @@ impl Dialect for EngineBotSide {
         if matches!(self.phase, Phase::Waiting { .. } | Phase::Creating { .. } | Phase::Configuring { .. }) {
             self.history = history.to_vec();
         }
+    }
+
+    fn ask_last_words(&mut self, is_speaking: bool, out: &mut Out<CallCommand>) -> bool {
+        self.begin_last_words(is_speaking, out)
     }
 }
 
