@@ -25,8 +25,8 @@ pub(super) struct Dialogue {
     pub(super) conversation: Conversation,
     /// Items whose audio came and is not over, in order.
     playing: VecDeque<Box<str>>,
-    /// When the last audio of the first of them left, while nothing more of it waits.
-    dry_since: Option<Moment>,
+    /// How much of the first of them has come, and since when nothing of that waits.
+    dry: Option<(Duration, Moment)>,
     /// The caller's voice, by our own ear.
     caller: Voices,
     /// What the bot wants to be done when its last word was heard.
@@ -58,7 +58,7 @@ impl Dialogue {
         Self {
             conversation: Conversation::new(origin),
             playing: VecDeque::new(),
-            dry_since: None,
+            dry: None,
             caller: Voices::default(),
             farewell: None,
             running: Vec::new(),
@@ -264,15 +264,19 @@ impl Call {
             }
             dialogue.conversation.bot_began(item, now);
             if heard < pushed {
-                dialogue.dry_since = None;
+                dialogue.dry = None;
                 break;
             }
-            let dry_since = *dialogue.dry_since.get_or_insert(now + frame);
+            // Of a bot that speaks no faster than it is heard nothing waits; as long as more comes it is not over.
+            let (_, dry_since) = *dialogue.dry.insert(match dialogue.dry {
+                Some((all, since)) if all == pushed => (all, since),
+                _ => (pushed, now + frame),
+            });
             if is_last && !dialogue.conversation.is_final(item) {
                 break;
             }
             dialogue.conversation.bot_heard(item, dry_since);
-            dialogue.dry_since = None;
+            dialogue.dry = None;
             dialogue.playing.pop_front();
         }
         self.report_utterances();
@@ -290,14 +294,14 @@ impl Call {
         for item in items {
             let Some((heard, pushed)) = self.speaker.heard(&item) else { continue };
             if heard >= pushed && dialogue.conversation.is_final(&item) {
-                dialogue.conversation.bot_heard(&item, dialogue.dry_since.unwrap_or(now));
+                dialogue.conversation.bot_heard(&item, dialogue.dry.map_or(now, |(_, since)| since));
             } else if !dialogue.conversation.is_over(&item) {
                 dialogue.conversation.bot_was_cut(&item, heard, pushed, now);
                 cut.push((item, heard));
             }
         }
         dialogue.playing.clear();
-        dialogue.dry_since = None;
+        dialogue.dry = None;
         cut
     }
 

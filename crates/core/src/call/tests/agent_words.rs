@@ -3,6 +3,7 @@
 use super::agent::{agent, talking, utterances};
 use super::*;
 use crate::agent::AgentTerms;
+use crate::vocabulary::HeardPart;
 
 fn silence(desk: &mut Desk, ms: u64) {
     for _ in 0..ms / 20 {
@@ -88,4 +89,20 @@ fn what_an_engine_had_not_written_down_when_it_was_lost_gets_no_words_of_the_nex
     reconnect(&mut desk);
     desk.bot_says("line caller final x|after it");
     assert_eq!(words(&desk), ["", "after it"]);
+}
+
+#[test]
+fn what_an_engine_says_no_faster_than_it_is_heard_lasts_as_long_as_it_was_heard() {
+    let mut desk = talking(AgentTerms::default());
+    desk.bot_says("item a");
+    for _ in 0..50 {
+        desk.bot_sends(&[0x10; 160]);
+        silence(&mut desk, 20);
+    }
+    desk.bot_says("line bot final a|good day");
+    silence(&mut desk, 500);
+    let [said] = utterances(&desk).try_into().unwrap();
+    assert_eq!(said.heard, HeardPart::All);
+    let lasted = (said.end - said.start).as_millis();
+    assert!((980..=1_040).contains(&lasted), "{lasted} ms");
 }
