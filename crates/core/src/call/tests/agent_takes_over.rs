@@ -1,19 +1,13 @@
 //! An agent gets a call that another bot had, or gives one away.
 
 use super::agent::{agent, talking};
+use super::agent_tools::silence;
 use super::*;
 use crate::agent::{Abilities, AgentTerms};
 use crate::vocabulary::{Transfer, TransferTo};
 
 fn next(settings: BotSettings) -> Input<'static> {
     Input::NextBot(Box::new(NextBot { settings, stream_id: StreamId::new(1, 2) }))
-}
-
-fn silence(desk: &mut Desk, ms: u64) {
-    for _ in 0..ms / 20 {
-        desk.phone_speaks(0xFF);
-        desk.pass(FRAME);
-    }
 }
 
 /// A call that another bot had for ten seconds before an agent got it.

@@ -1,16 +1,10 @@
 //! Whose words are whose: turns that are written down late, or in another order.
 
 use super::agent::{agent, talking, utterances};
+use super::agent_tools::silence;
 use super::*;
 use crate::agent::AgentTerms;
 use crate::vocabulary::HeardPart;
-
-fn silence(desk: &mut Desk, ms: u64) {
-    for _ in 0..ms / 20 {
-        desk.phone_speaks(0xFF);
-        desk.pass(FRAME);
-    }
-}
 
 /// The caller speaks for so long, which the engine notices.
 fn turn(desk: &mut Desk, item: &str, ms: u64) {

@@ -1,6 +1,7 @@
 //! A caller hangs up before its last words were written down.
 
 use super::agent::{agent, talking, utterances};
+use super::agent_tools::silence;
 use super::*;
 use crate::agent::AgentTerms;
 use crate::vocabulary::Role;
@@ -10,10 +11,7 @@ fn said(desk: &mut Desk, is_over: bool) {
     desk.bot_says("caller started u1");
     desk.talk(Duration::from_millis(1_000));
     if is_over {
-        for _ in 0..25 {
-            desk.phone_speaks(0xFF);
-            desk.pass(FRAME);
-        }
+        silence(desk, 500);
         desk.bot_says("caller stopped");
     }
 }
