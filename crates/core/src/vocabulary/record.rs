@@ -179,7 +179,7 @@ counters! {
     malformed_messages,
     /// Commands that were refused.
     refused_commands,
-    /// Bytes of a vendor's audio that came far ahead of real time and were not heard.
+    /// Bytes of the phone's audio that came far ahead of real time and were not heard.
     phone_flood_bytes,
     /// Audio messages to the bot or the vendor dropped because that end read too slowly.
     outbox_dropped,
