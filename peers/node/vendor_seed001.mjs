@@ -107,7 +107,7 @@ function call(ucid) {
   });
 }
 
-const ucids = args.ucids ? JSON.parse(args.ucids) : Array.from({ length: Number(args.calls) }, (_, i) => `TEST-${Date.now()}-${i}`);
+const ucids = args.ucids ? JSON.parse(args.ucids) : Array.from({ length: Number(args.calls) }, (_, i) => `TEST-${Date.now()}-${process.pid}-${i}`);
 const verdicts = await Promise.all(ucids.map(call));
 console.log(`VERDICT ${JSON.stringify({ calls: verdicts })}`);
 process.exit(0);
