@@ -14,7 +14,7 @@ BINARY := target/release/patchcord
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 ifdef NEXTEST
   TEST_OWN := $(CARGO) nextest run $(LOCKED) --workspace --no-fail-fast -E 'not test(/^foreign::/)'
-  TEST_FOREIGN := $(CARGO) nextest run $(LOCKED) --workspace --no-fail-fast -j 6 -E 'test(/^foreign::/)'
+  TEST_FOREIGN := $(CARGO) nextest run $(LOCKED) --workspace --no-fail-fast -j 4 -E 'test(/^foreign::/)'
 else
   TEST_OWN := $(CARGO) test $(LOCKED) --workspace --lib --bins --tests --no-fail-fast -- --skip foreign::
   TEST_FOREIGN := $(CARGO) test $(LOCKED) --workspace --tests --no-fail-fast -- --test-threads 1 foreign::
