@@ -12,6 +12,7 @@ import datetime
 import hashlib
 import hmac
 import json
+import sys
 import pathlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -68,8 +69,11 @@ def store_class(options):
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(body)
-            print("GOT " + json.dumps({"method": self.command, "path": urlsplit(self.path).path, "status": status,
-                                       "bytes": len(body) if length is None else length, "bad": list(bad)}), flush=True)
+            told = json.dumps({"method": self.command, "path": urlsplit(self.path).path, "status": status,
+                               "bytes": len(body) if length is None else length, "bad": list(bad)})
+            # In one piece: another thread may tell something at the same moment.
+            sys.stdout.write(f"GOT {told}\n")
+            sys.stdout.flush()
 
         def serve(self):
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

@@ -50,7 +50,7 @@ impl Gateway {
         let file = folder.join("patchcord.toml");
         let more: String = more.iter().map(|socket| format!(", \"{socket}\"")).collect();
         let listen = format!("listen = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"{more}]\n");
-        std::fs::write(&file, format!("{OWN}{listen}{settings}")).unwrap();
+        std::fs::write(&file, format!("{OWN}{}{listen}{settings}", rtp_ports_line())).unwrap();
         let arguments = ["serve", "--json", "--config", "patchcord.toml"];
         let mut program = Program::start_with("gateway", binary(), arguments, folder, environment);
         let places = program.json_after("", START_MAX).await;
@@ -167,14 +167,24 @@ pub fn binary() -> PathBuf {
     std::env::var_os("PATCHCORD_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_patchcord").into(), PathBuf::from)
 }
 
+/// The ports for RTP of whichever test runs in this place: what a phone of another one still sends meets nobody here.
+fn rtp_ports_line() -> String {
+    let place = std::env::var("NEXTEST_TEST_GLOBAL_SLOT").ok().and_then(|place| place.parse::<u16>().ok());
+    let each = (RTP_PORTS.end() - RTP_PORTS.start()) / PLACES;
+    let first = RTP_PORTS.start() + place.unwrap_or_default() % PLACES * each;
+    format!("rtp_ports = \"{first}-{}\"\n", first + each - 1)
+}
+
 /// Free ports, and RTP beyond the ports that the foreign phones take.
 const OWN: &str = "\
 [server]\ndrain = \"3s\"\n\
 [log]\nformat = \"human\"\n\
 [http]\nlisten = \"127.0.0.1:0\"\n\
-[sip]\nrtp_ports = \"30000-39999\"\n";
+[sip]\n";
 
 const RTP_PORTS: RangeInclusive<u16> = 30_000..=39_999;
+/// How many tests beside each other have ports of their own.
+const PLACES: u16 = 4;
 const START_MAX: Duration = Duration::from_secs(20);
 const STOP_MAX: Duration = Duration::from_secs(20);
 const RECORD_MAX: Duration = Duration::from_secs(10);
