@@ -393,6 +393,8 @@ impl Call {
                 speaker::Sound::Audio(audio) if self.phone.is_listening() => {
                     self.tape.heard(format, audio, now)
                 }
+                // How long the quiet lasts is known when something leaves again.
+                speaker::Sound::Nothing => {}
                 _ => self.tape.nothing_heard(frame),
             }
             match &mut self.phone {

@@ -5,7 +5,8 @@ use super::*;
 
 const START: &str = r#"{"event":"start","ucid":"unique-call-id-123","type":"text"}"#;
 
-fn samples(value: i16) -> String {
+/// 10 ms of an ozonetel vendor.
+pub(super) fn samples(value: i16) -> String {
     let list = vec![value.to_string(); 80].join(",");
     format!(
         r#"{{"event":"media","type":"media","ucid":"unique-call-id-123","data":{{"samples":[{list}],"bitsPerSample":16,"sampleRate":8000,"channelCount":1,"numberOfFrames":80,"type":"data"}}}}"#

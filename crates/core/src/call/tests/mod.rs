@@ -125,15 +125,7 @@ impl Desk {
 
     /// A vendor that speaks `dialect`, and a bot.
     fn vendor(dialect: &'static str, bot: BotSettings) -> Self {
-        let row = registry::find(dialect).unwrap();
-        let clock = WallClock::new(1_700_000_000_000, Moment::START);
-        let settings = PhoneSideSettings { audio: row.default_audio, seed: 1, clock, mapping: None };
-        let phone = PhoneSettings::Vendor {
-            dialect: row.name,
-            side: (row.phone_side)(&settings),
-            audio: row.default_audio,
-        };
-        Self::new(phone, bot, Fallback::Sorry)
+        Self::new(vendor_phone(dialect), bot, Fallback::Sorry)
     }
 
     fn new(phone: PhoneSettings, bot: BotSettings, fallback: Fallback) -> Self {
@@ -343,6 +335,13 @@ impl Taped {
             TapePiece::Dropped => self.dropped += 1,
         }
     }
+}
+
+fn vendor_phone(dialect: &'static str) -> PhoneSettings {
+    let row = registry::find(dialect).unwrap();
+    let clock = WallClock::new(1_700_000_000_000, Moment::START);
+    let settings = PhoneSideSettings { audio: row.default_audio, seed: 1, clock, mapping: None };
+    PhoneSettings::Vendor { dialect: row.name, side: (row.phone_side)(&settings), audio: row.default_audio }
 }
 
 fn settings_moment() -> Moment {

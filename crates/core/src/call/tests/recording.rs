@@ -204,6 +204,24 @@ fn a_voicemail_is_the_caller_alone_beside_the_recording_of_the_call() {
 }
 
 #[test]
+fn an_echo_that_comes_a_little_late_once_stands_on_the_tape_without_a_seam() {
+    let echo = built_in(Box::new(super::bots::Echo));
+    let mut desk = Desk::recorded(vendor_phone("ozonetel"), echo, Fallback::Sorry, Vec::new(), AT_ANSWER);
+    desk.vendor_says(r#"{"event":"start","ucid":"unique-call-id-123","type":"text"}"#);
+    for at in 0..100 {
+        desk.vendor_says(&super::legs::samples(if at % 2 == 0 { 3_000 } else { 6_000 }));
+        // Nothing is left for the frame that is due meanwhile.
+        desk.pass(Duration::from_millis(if at == 40 { 25 } else { 10 }));
+    }
+    desk.vendor_says(r#"{"event":"stop","ucid":"another","type":"text"}"#);
+    let heard = channel(&desk.taped.call, 1);
+    let frames: Vec<_> = heard.chunk_by(|one, next| one == next).collect();
+    // The silence before the echo, what it began with, and what the end cut off.
+    let whole = &frames[2..frames.len() - 1];
+    assert!(whole.len() >= 95 && whole.iter().all(|frame| frame.len() == 80), "{whole:?}");
+}
+
+#[test]
 fn keys_that_sound_in_the_audio_are_erased_where_that_is_wanted() {
     let tone = |mask_digits: bool| {
         let mut desk = recorded(built_in(Box::new(Echo)), RecordingPlan { mask_digits, ..AT_ANSWER });

@@ -86,7 +86,8 @@ impl Stage {
 
     /// The recording of that part, its two channels apart.
     async fn channels(&self, part: &str) -> [String; 2] {
-        let is_part = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().contains(part);
+        let part_in_name = format!("-{part}-");
+        let is_part = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().contains(&part_in_name);
         let found = || recordings(self.folder.path(), "wav").into_iter().find(&is_part);
         let file = ask::until(Duration::from_secs(20), found).await.unwrap_or_else(|| panic!("no {part}"));
         split(&file, &self.folder).await
