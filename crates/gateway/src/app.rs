@@ -224,7 +224,11 @@ impl Sockets {
         let mut listeners = Vec::with_capacity(config.listeners.len());
         let mut places = Places { http: None, sip: Vec::new(), listeners: Vec::new() };
         for (index, settings) in config.listeners.iter().enumerate() {
-            let (listener, place) = bind(settings.listen, &format!("listeners[{index}].listen")).await?;
+            let key = match parts {
+                Parts::Listeners => "--listen".to_owned(),
+                _ => format!("listeners[{index}].listen"),
+            };
+            let (listener, place) = bind(settings.listen, &key).await?;
             places.listeners.push(place);
             listeners.push((listener, settings.clone()));
         }
@@ -246,7 +250,9 @@ async fn bind(address: SocketAddr, key: &str) -> Result<(TcpListener, SocketAddr
     let failed = |error: io::Error| {
         let problem = match error.kind() {
             io::ErrorKind::AddrInUse => {
-                format!("{address} is in use by another program: choose another port")
+                format!(
+                    "{address} is in use already: stop what listens there, perhaps another Patchcord, or choose another port"
+                )
             }
             _ => format!("cannot listen on {address}: {error}"),
         };

@@ -34,6 +34,15 @@ impl Call {
         }
     }
 
+    /// The phone sends or wants other audio from here on. A phone that we call and that has agreed on none yet agrees
+    /// with its progress or its answer.
+    pub(super) fn change_media(&mut self, media: PhoneMedia, now: Moment) {
+        let has_agreed = matches!(&self.phone, PhoneLeg::Rtp(leg) if leg.has_agreed());
+        if has_agreed || !matches!(self.state, State::Dialling(_)) {
+            self.agree_on_media(media, now);
+        }
+    }
+
     /// Looks for keys in the audio of a phone that has no other way to send them, for a bot that wants them.
     pub(super) fn choose_digits(&mut self) {
         let in_band = match &self.phone {

@@ -241,7 +241,7 @@ impl Call {
             Input::PhoneProgress(media) => self.phone_progresses(media, now),
             Input::PhoneAnswered(media) => self.phone_answers(media, now),
             Input::PhoneFailed(refusal) => self.phone_failed(refusal, now),
-            Input::PhoneMedia(media) => self.agree_on_media(media, now),
+            Input::PhoneMedia(media) => self.change_media(media, now),
             Input::PhoneDigit(press) => {
                 // A phone that sends keys by INFO may let them sound as well: once is enough.
                 self.listener.detect_digits(false);

@@ -57,7 +57,7 @@ mod tests {
             (486, Reason::Busy, 17),
             (600, Reason::Busy, 17),
             (603, Reason::Declined, 21),
-            (408, Reason::Unanswered, 102),
+            (408, Reason::Unanswered, 18),
             (480, Reason::Unanswered, 18),
             (487, Reason::Unanswered, 19),
             (403, Reason::NotConnected, 21),

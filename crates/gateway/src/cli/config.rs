@@ -64,11 +64,15 @@ fn summary(loaded: &Loaded) -> String {
         loaded.file.as_ref().map_or("no file: the defaults".to_owned(), |file| file.display().to_string());
     let Loaded { config, .. } = loaded;
     format!(
-        "{source}: good. {} numbers, {} bots beside the built-in ones, {} listeners",
-        config.numbers.len(),
-        config.bots.len(),
-        config.listeners.len()
+        "{source}: good. {}, {} beside the built-in ones, {}",
+        counted(config.numbers.len(), "number"),
+        counted(config.bots.len(), "bot"),
+        counted(config.listeners.len(), "listener")
     )
+}
+
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn shown_as_json(loaded: &Loaded) -> serde_json::Value {

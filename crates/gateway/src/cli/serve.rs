@@ -192,7 +192,9 @@ fn banner(config: &Config, places: &Places) {
         }
     }
     talk(&format!("  calls  {}", config.server.data_dir.join("calls.jsonl").display()));
-    talk("  next   patchcord call echo   (another terminal)   patchcord dialects   Ctrl-C stops");
+    talk(&format!(
+        "  next   patchcord call sip:echo@{dial}   (another terminal)   patchcord dialects   Ctrl-C stops"
+    ));
 }
 
 fn places_as_json(places: &Places) -> serde_json::Value {

@@ -87,20 +87,23 @@ impl Asker {
         }
     }
 
-    /// Whoever has one IPv6 address has 2^64 of them.
     fn of_network(self) -> Self {
-        let network = |address| match address {
-            IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments();
-                IpAddr::from([a, b, c, d, 0, 0, 0, 0])
-            }
-            IpAddr::V4(_) => address,
-        };
         match self {
             Self::Key(name) => Self::Key(name),
-            Self::Address(address) => Self::Address(network(address)),
-            Self::Stranger(address) => Self::Stranger(network(address)),
+            Self::Address(address) => Self::Address(network_of(address)),
+            Self::Stranger(address) => Self::Stranger(network_of(address)),
         }
+    }
+}
+
+/// Whoever has one IPv6 address has 2^64 of them: the first; an IPv4 address as it is.
+pub fn network_of(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(v6) if !v6.is_loopback() => {
+            let [a, b, c, d, ..] = v6.segments();
+            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
+        }
+        address => address,
     }
 }
 

@@ -9,6 +9,7 @@ mod body;
 mod bots;
 mod callbacks;
 mod calls;
+mod connections;
 mod dashboard;
 mod events;
 mod explorer;

@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -14,18 +13,19 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
+use super::connections::Connections;
 use super::tls_door::TlsDoor;
 use crate::net::ServerStream;
 use crate::tasks::Tasks;
 
 /// Serves `router` on `listener` until the tasks are told to stop; with TLS where `door` says so.
 pub async fn serve(listener: TcpListener, router: Router, door: Option<TlsDoor>, tasks: Tasks) {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let connections = Connections::default();
     let stop = tasks.stop().clone();
     loop {
         let accepted = tokio::select! {
@@ -39,12 +39,12 @@ pub async fn serve(listener: TcpListener, router: Router, door: Option<TlsDoor>,
                 continue;
             }
         };
-        // Without a permit the connection is closed at once: answering it would need one.
-        let Ok(permit) = permits.clone().try_acquire_owned() else { continue };
+        // What is not let in is closed at once: answering it would need a connection.
+        let Some(admitted) = connections.admit(peer.ip()) else { continue };
         let (router, stop) = (router.clone(), stop.clone());
         let acceptor = door.as_ref().and_then(TlsDoor::acceptor);
         tasks.spawn("http", async move {
-            let _permit = permit;
+            let _admitted = admitted;
             let served = async {
                 match open(stream, acceptor).await {
                     Ok(stream) => serve_connection(stream, peer, router).await,
@@ -61,6 +61,8 @@ pub async fn serve(listener: TcpListener, router: Router, door: Option<TlsDoor>,
 
 async fn open(stream: TcpStream, acceptor: Option<TlsAcceptor>) -> io::Result<ServerStream> {
     let _ = stream.set_nodelay(true);
+    // The kernel ends a connection whose other end takes nothing, or is gone.
+    let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(UNREAD_TIMEOUT));
     let Some(acceptor) = acceptor else { return Ok(ServerStream::plain(stream)) };
     let handshake = ServerStream::tls(stream, &acceptor);
     tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
@@ -99,11 +101,11 @@ async fn pause_after(error: &io::Error) {
     }
 }
 
-/// Connections of one port that speak HTTP at a time; WebSockets after their upgrade are calls and do not count.
-const CONNECTIONS_MAX: usize = 1_024;
-
 /// How long a client may take to send its header.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a client may leave unread, or unacknowledged, what is sent to it (RFC 5482).
+const UNREAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a client may take for the TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);

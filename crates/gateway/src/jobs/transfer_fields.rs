@@ -1,13 +1,15 @@
 //! What became of a call's transfers, in the words of seed 000: its callbacks, its API and the store have them.
 
-use patchcord_core::vocabulary::{LegReport, LegStatus, Moment, TransferReport, WallClock, q850_text};
+use patchcord_core::vocabulary::{
+    LegReport, LegStatus, Moment, TransferReport, TransferStatus, WallClock, q850_text,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// The transfers of one call as they stand; fields without a value are left out.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TransferFields {
-    /// All destinations of all transfers, comma-separated.
+    /// The destinations of all transfers, comma-separated; of one that is decided, those that were called.
     pub transfer_to: String,
     /// How the last transfer stands.
     pub transfer_status: String,
@@ -71,11 +73,11 @@ impl TransferFields {
     /// The transfers of a call at the moment `now`; `None` when it had none.
     pub fn of(transfers: &[TransferReport], clock: WallClock, now: Moment) -> Option<Self> {
         let last = transfers.last()?;
-        let destinations = transfers.iter().flat_map(|transfer| transfer.destinations.iter());
+        let destinations = transfers.iter().flat_map(attempted);
         let winner = last.answered_by.and_then(|index| last.legs.get(index));
         let seconds = |from: Moment| (last.ended_at.unwrap_or(now) - from).as_secs();
         Some(Self {
-            transfer_to: destinations.map(|to| &**to).collect::<Vec<_>>().join(","),
+            transfer_to: destinations.collect::<Vec<_>>().join(","),
             transfer_status: last.status.word().to_owned(),
             transfer_answered_by: winner.map(|leg| leg.destination.to_string()),
             transfer_answered_at: last.answered_at.map(|at| clock.iso8601(at)),
@@ -118,6 +120,13 @@ impl LegFields {
     }
 }
 
+/// The destinations of a transfer; once it is decided, without those that were never called.
+fn attempted(transfer: &TransferReport) -> impl Iterator<Item = &str> {
+    let is_open = transfer.status == TransferStatus::Initiating || transfer.legs.is_empty();
+    let called = |to: &str| transfer.legs.iter().any(|leg| &*leg.destination == to);
+    transfer.destinations.iter().map(|to| &**to).filter(move |to| is_open || called(to))
+}
+
 fn carrier_id(leg: &LegReport) -> Option<String> {
     (!leg.leg_id.is_empty()).then(|| leg.leg_id.to_string())
 }
@@ -125,7 +134,7 @@ fn carrier_id(leg: &LegReport) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use patchcord_core::vocabulary::{DialOrder, TransferStatus};
+    use patchcord_core::vocabulary::DialOrder;
     use serde_json::json;
 
     const CLOCK: WallClock = WallClock::new(1_707_204_900_000, Moment::START);
@@ -181,6 +190,18 @@ mod tests {
                 }],
             })
         );
+    }
+
+    #[test]
+    fn who_was_never_called_is_not_told_once_a_transfer_is_decided() {
+        let tried = |status, legs: &[&str]| {
+            let legs = legs.iter().map(|to| leg(to, LegStatus::Canceled)).collect();
+            let transfer = TransferReport { order: DialOrder::OneByOne, status, ..transfer(legs) };
+            TransferFields::of(&[transfer], CLOCK, at(500)).unwrap().transfer_to
+        };
+        assert_eq!(tried(TransferStatus::Initiating, &["101"]), "101,102,103");
+        assert_eq!(tried(TransferStatus::CallerAbandoned, &["101", "102"]), "101,102");
+        assert_eq!(tried(TransferStatus::Failed, &[]), "101,102,103");
     }
 
     #[test]

@@ -39,7 +39,7 @@ function timed(name: string, at_ms: number | undefined): Fact | undefined {
 }
 
 const verdicts: Readonly<Record<string, string>> = {
-  ok: "Both heard each other",
+  ok: "Sound both ways",
   no_media: "No sound at all",
   caller_missing: "Nothing came from the caller",
   caller_silent: "The caller was silent",

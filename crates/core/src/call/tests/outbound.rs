@@ -61,7 +61,7 @@ fn every_refusal_of_the_far_end_has_its_one_end() {
         (600, None, (CallOutcome::Busy, 17, HungUpBy::Caller, "caller/busy")),
         (603, None, (CallOutcome::Busy, 21, HungUpBy::Caller, "caller/declined")),
         (480, None, (CallOutcome::NoAnswer, 18, HungUpBy::System, "caller/unanswered")),
-        (408, None, (CallOutcome::NoAnswer, 102, HungUpBy::System, "caller/unanswered")),
+        (408, None, (CallOutcome::NoAnswer, 18, HungUpBy::System, "caller/unanswered")),
         (480, Some(19), (CallOutcome::NoAnswer, 19, HungUpBy::System, "caller/unanswered")),
         (404, None, (CallOutcome::Failed, 1, HungUpBy::System, "upstream/not_connected")),
         (403, None, (CallOutcome::Failed, 21, HungUpBy::System, "upstream/not_connected")),

@@ -27,7 +27,7 @@ use crate::media::MediaFormat;
 /// The row of the list of dialects.
 pub const ROW: DialectRow = DialectRow {
     name: "incoming-call",
-    summary: "incoming_call / answer / cdr (seeds 002 and 003): binary 16-bit audio at 8 kHz, answer gate",
+    summary: "incoming_call / answer / cdr: binary 16-bit audio at 8 kHz, answer gate",
     default_audio: WireAudio { format: FORMAT, frame: FRAME },
     message_audio: None,
     audio_for_phone: None,
@@ -37,7 +37,7 @@ pub const ROW: DialectRow = DialectRow {
         MessageRow { to_bot: true, name: "(binary)", meaning: "audio of the caller" },
         MessageRow { to_bot: true, name: "dtmf", meaning: "the caller pressed a key" },
         MessageRow { to_bot: true, name: "hangup", meaning: "the call is over" },
-        MessageRow { to_bot: true, name: "cdr", meaning: "what the call was (seed 002)" },
+        MessageRow { to_bot: true, name: "cdr", meaning: "what the call was" },
         MessageRow { to_bot: false, name: "answer", meaning: "answer the call" },
         MessageRow { to_bot: false, name: "(binary)", meaning: "audio for the caller" },
         MessageRow { to_bot: false, name: "dtmf", meaning: "send the caller a key" },

@@ -26,7 +26,7 @@ use crate::media::{Converter, MediaFormat};
 /// The row of the list of dialects.
 pub const ROW: DialectRow = DialectRow {
     name: "ozonetel",
-    summary: "Ozonetel / KooKoo streaming (seed 001): JSON with lists of 16-bit samples, 8 kHz, 10 ms",
+    summary: "Ozonetel / KooKoo streaming: JSON with lists of 16-bit samples, 8 kHz, 10 ms",
     default_audio: WireAudio { format: FORMAT, frame: PACKET },
     message_audio: Some(PACKET),
     audio_for_phone: None,

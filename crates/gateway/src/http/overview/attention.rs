@@ -74,7 +74,7 @@ fn trunk(status: &TrunkStatus) -> Option<Attention> {
     })
 }
 
-/// Bots at which a notable part of the hour's calls failed.
+/// Bots at which a notable part of the hour's calls failed: some of many, or half of however few.
 fn bots(hour: &[BotTally]) -> Vec<Attention> {
     let mut names: Vec<&str> =
         hour.iter().map(|tally| tally.bot.as_str()).filter(|bot| !bot.is_empty()).collect();
@@ -87,7 +87,8 @@ fn bots(hour: &[BotTally]) -> Vec<Attention> {
             own.filter_map(|tally| tally.cause.as_ref().map(|(class, reason)| (class, reason, tally)));
         let failures: Vec<_> = failures.filter(|(class, ..)| *class == BOT_CLASS).collect();
         let failed: u64 = failures.iter().map(|(.., tally)| tally.calls).sum();
-        let is_notable = failed >= FAILURES_NOTABLE && failed * 100 >= calls * FAILED_PERCENT_NOTABLE;
+        let of_many = failed >= FAILURES_NOTABLE && failed * 100 >= calls * FAILED_PERCENT_NOTABLE;
+        let is_notable = of_many || failed * 2 >= calls;
         let (_, reason, _) = failures.iter().max_by_key(|(.., tally)| tally.calls).filter(|_| is_notable)?;
         Some(Attention {
             severity: PROBLEM,
@@ -155,7 +156,7 @@ fn crowded(calls_up: usize) -> Option<Attention> {
 
 const PROBLEM: &str = "problem";
 const WARNING: &str = "warning";
-/// Failures of a bot in an hour that are worth a word.
+/// Failures of a bot in an hour that are worth a word though most of its calls are well.
 const FAILURES_NOTABLE: u64 = 3;
 /// And their share of its calls, in per cent.
 const FAILED_PERCENT_NOTABLE: u64 = 20;
@@ -178,9 +179,15 @@ mod tests {
 
     #[test]
     fn a_bot_is_worth_a_word_when_many_of_its_calls_failed_by_its_fault() {
-        assert!(bots(&hour(&[("sales", "bot", 2), ("sales", "completed", 1)])).is_empty());
+        assert!(bots(&hour(&[("sales", "bot", 2), ("sales", "completed", 8)])).is_empty());
         assert!(bots(&hour(&[("sales", "bot", 10), ("sales", "completed", 90)])).is_empty());
         assert!(bots(&hour(&[("sales", "us", 50), ("", "bot", 50)])).is_empty());
+        assert!(bots(&hour(&[("sales", "completed", 1)])).is_empty());
+        assert_eq!(
+            bots(&hour(&[("sales", "bot", 1), ("sales", "completed", 1)])).len(),
+            1,
+            "every other one"
+        );
         let found = bots(&hour(&[("sales", "bot", 3), ("sales", "completed", 9), ("echo", "completed", 9)]));
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].detail, "3 of 12 calls of the last hour failed at this bot, most by bot_reason.");

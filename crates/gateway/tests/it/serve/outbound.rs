@@ -81,7 +81,7 @@ async fn each_refusal_of_the_carrier_is_one_end_with_its_causes() {
         ("91600", "busy", 17),
         ("91603", "busy", 21),
         ("91480", "no-answer", 18),
-        ("91408", "no-answer", 102),
+        ("91408", "no-answer", 18),
         ("91404", "failed", 1),
         ("91403", "failed", 21),
         ("91503", "failed", 41),
