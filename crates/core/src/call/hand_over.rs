@@ -110,6 +110,8 @@ impl Call {
         self.speaker.abandon_marks();
         self.report_marks(now);
         self.tell_bot(&CallEvent::Ended(EndedStream::Handed), now);
+        // Those with which a bot of this process has answered its last ones.
+        self.speaker.abandon_marks();
         self.forget_marks();
         self.let_bot_go(1000);
         let NextBot { settings, stream_id } = next;

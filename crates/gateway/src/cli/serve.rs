@@ -69,7 +69,7 @@ pub(super) fn run_app(
             Ok(app) => app,
             Err(StartError::Listen { key, problem }) => {
                 talk(&format!("{}: {}", paint(&key, Ink::Bold), paint(&problem, Ink::Red)));
-                talk(&format!("set {key} in patchcord.toml, or {}", variable(&key)));
+                talk(&another_place(&key));
                 return Exit::Unreachable;
             }
             Err(error) => return cannot_start(&error.to_string()),
@@ -136,12 +136,16 @@ fn cannot_start(why: &str) -> Exit {
     Exit::Failed
 }
 
-/// The environment variable of a key; keys inside lists have none.
-fn variable(key: &str) -> String {
-    if key.contains('[') {
-        return "choose another address there".to_owned();
+/// Where another address is chosen: at an argument, or at a key; keys inside lists have no environment variable.
+fn another_place(key: &str) -> String {
+    if key.starts_with("--") {
+        format!("give {key} another address")
+    } else if key.contains('[') {
+        format!("set {key} in patchcord.toml to another address")
+    } else {
+        let variable = format!("PATCHCORD_{}", key.to_uppercase().replace('.', "__"));
+        format!("set {key} in patchcord.toml, or {variable}")
     }
-    format!("PATCHCORD_{}", key.to_uppercase().replace('.', "__"))
 }
 
 /// The signals that ask for the end.
@@ -210,3 +214,21 @@ const MAIN_THREADS: usize = 2;
 
 /// The banner has ten lines at most.
 const LISTENERS_SHOWN: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_cannot_listen_is_told_where_another_address_is_chosen() {
+        assert_eq!(
+            another_place("http.listen"),
+            "set http.listen in patchcord.toml, or PATCHCORD_HTTP__LISTEN"
+        );
+        assert_eq!(
+            another_place("listeners[1].listen"),
+            "set listeners[1].listen in patchcord.toml to another address"
+        );
+        assert_eq!(another_place("--listen"), "give --listen another address");
+    }
+}
