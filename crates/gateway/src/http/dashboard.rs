@@ -34,7 +34,7 @@ pub fn router() -> Router<Api> {
     let page = get(front_page);
     let pages = PAGES.iter().fold(Router::new(), |router, address| router.route(address, page.clone()));
     FILES.iter().filter(|file| file.address != INDEX).fold(pages, |router, file| {
-        router.route(file.address, get(async move |headers: HeaderMap| file.answer(&headers)))
+        router.route(file.address, get(async move |headers: HeaderMap| file.answer(&headers, None)))
     })
 }
 
@@ -42,8 +42,12 @@ pub fn router() -> Router<Api> {
 async fn front_page(api: axum::extract::State<Api>, headers: HeaderMap) -> Response {
     let is_browser = words(&headers, ACCEPT).any(|kind| kind == "text/html");
     let page = FILES.iter().find(|file| file.address == INDEX).filter(|_| is_browser);
-    let mut response =
-        page.map_or_else(|| watch::front_page(&api.exchange, page_hint()), |page| page.answer(&headers));
+    // The page's player follows the address that a recording in a bucket is answered with.
+    let bucket = api.exchange.config().recording.place.bucket.as_ref().map(|bucket| bucket.endpoint.origin());
+    let mut response = match page {
+        Some(page) => page.answer(&headers, bucket.as_deref()),
+        None => watch::front_page(&api.exchange, page_hint()),
+    };
     response.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
     response
 }
@@ -58,7 +62,7 @@ fn page_hint() -> &'static str {
 }
 
 impl BuiltFile {
-    fn answer(&self, headers: &HeaderMap) -> Response {
+    fn answer(&self, headers: &HeaderMap, bucket: Option<&str>) -> Response {
         // What has its content's hash in its name never changes.
         let keep = if self.address.starts_with("/assets/") {
             "public, max-age=31536000, immutable"
@@ -76,7 +80,7 @@ impl BuiltFile {
         ];
         let mut answer =
             HeaderMap::from_iter(told.map(|(name, value)| (name, HeaderValue::from_static(value))));
-        if let Ok(policy) = HeaderValue::from_str(&policy(headers)) {
+        if let Ok(policy) = HeaderValue::from_str(&policy(headers, bucket)) {
             answer.insert(CONTENT_SECURITY_POLICY, policy);
         }
         if words(headers, IF_NONE_MATCH).any(|tag| tag.trim_start_matches("W/") == self.tag || tag == "*") {
@@ -117,16 +121,17 @@ fn words(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What the page may do: its own files, its own server, its own sounds. Browsers differ in whether `'self'` means
-/// WebSockets too, so that these are named by the host that was asked for.
-fn policy(headers: &HeaderMap) -> String {
+/// What the page may do: its own files, its own server, its own sounds and those of `bucket`. Browsers differ in whether
+/// `'self'` means WebSockets too, so that these are named by the host that was asked for.
+fn policy(headers: &HeaderMap, bucket: Option<&str>) -> String {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let is_plain =
         |host: &&str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:-[]".contains(&byte));
     let sockets = host.filter(is_plain).map_or_else(String::new, |host| format!(" ws://{host} wss://{host}"));
+    let bucket = bucket.map_or_else(String::new, |origin| format!(" {origin}"));
     format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'{sockets}; img-src 'self' data:; \
-         media-src 'self' blob:; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+         media-src 'self' blob:{bucket}; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
 }
 
@@ -163,7 +168,7 @@ mod tests {
             ("identity", None),
             ("deflate", None),
         ] {
-            let answer = FILE.answer(&asked(&[("accept-encoding", taken)]));
+            let answer = FILE.answer(&asked(&[("accept-encoding", taken)]), None);
             let sent = answer.headers().get(CONTENT_ENCODING).map(|coding| coding.to_str().unwrap());
             assert_eq!((answer.status(), sent), (StatusCode::OK, coding), "{taken}");
         }
@@ -173,23 +178,30 @@ mod tests {
     fn a_file_that_is_known_is_not_sent_again() {
         for tag in ["\"00ff\"", "\"other\", W/\"00ff\"", "*"] {
             assert_eq!(
-                FILE.answer(&asked(&[("if-none-match", tag)])).status(),
+                FILE.answer(&asked(&[("if-none-match", tag)]), None).status(),
                 StatusCode::NOT_MODIFIED,
                 "{tag}"
             );
         }
-        let answer = FILE.answer(&asked(&[("if-none-match", "\"other\"")]));
+        let answer = FILE.answer(&asked(&[("if-none-match", "\"other\"")]), None);
         assert_eq!(answer.status(), StatusCode::OK);
         assert_eq!(answer.headers()[CACHE_CONTROL], "public, max-age=31536000, immutable");
     }
 
     #[test]
+    fn a_recording_in_a_bucket_may_be_played() {
+        let bucket = Some("https://s3.example.com");
+        assert!(policy(&asked(&[]), bucket).contains("media-src 'self' blob: https://s3.example.com;"));
+        assert!(policy(&asked(&[]), None).contains("media-src 'self' blob:;"));
+    }
+
+    #[test]
     fn the_policy_names_the_host_that_was_asked_for_and_nothing_that_somebody_could_slip_in() {
-        let text = policy(&asked(&[("host", "127.0.0.1:8080")]));
+        let text = policy(&asked(&[("host", "127.0.0.1:8080")]), None);
         assert!(text.contains("connect-src 'self' ws://127.0.0.1:8080 wss://127.0.0.1:8080;"), "{text}");
         assert!(!text.contains("unsafe") && text.starts_with("default-src 'none';"));
         for host in ["a; script-src *", "a b", "'unsafe-inline'", "*"] {
-            let text = policy(&asked(&[("host", host)]));
+            let text = policy(&asked(&[("host", host)]), None);
             assert!(text.contains("connect-src 'self';"), "{host}: {text}");
         }
     }
