@@ -22,6 +22,10 @@ pub(super) struct Speaker {
     frame: Duration,
     converter: Option<Converter>,
     converted: Vec<u8>,
+    /// The end of what was pushed is still in the converter's filter.
+    holds_tail: bool,
+    /// When the tail of a real-time source follows, if nothing else does.
+    tail_due: Option<Moment>,
     playout: Playout,
     /// What the bot's audio belongs to from here on, where it says so.
     item: Option<Box<str>>,
@@ -59,6 +63,8 @@ impl Speaker {
             frame,
             converter: Converter::new(bot, leg).ok(),
             converted: Vec::new(),
+            holds_tail: false,
+            tail_due: None,
             playout: Playout::new(leg, PLAYOUT_MAX),
             item: None,
             item_steps: 0,
@@ -96,6 +102,7 @@ impl Speaker {
     pub(super) fn set_bot(&mut self, bot: MediaFormat) {
         (self.bot, self.item) = (bot, None);
         self.converter = Converter::new(bot, self.leg).ok();
+        self.forget_tail();
         self.source = SourceGauge::default();
     }
 
@@ -138,6 +145,7 @@ impl Speaker {
         let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
         // However the bot spoke: the pauses of a clip are its own.
         self.source = SourceGauge::default();
+        self.let_tail_out();
         if let Ok(mut converter) = Converter::new(CLIP_FORMAT, self.leg) {
             let mut clip = Vec::new();
             converter.convert(&bytes, &mut clip);
@@ -151,6 +159,7 @@ impl Speaker {
 
     /// Takes a tone of our own, in the phone's format.
     pub(super) fn push_tone(&mut self, tone: &[u8], now: Moment) {
+        self.let_tail_out();
         self.pace.arrived(now, self.playout.depth(), SourceSpeed::Bursts);
         self.drained_since = None;
         self.playout.push(tone, None);
@@ -212,6 +221,7 @@ impl Speaker {
         if let Some(converter) = &mut self.converter {
             converter.reset();
         }
+        self.forget_tail();
     }
 
     /// The bot has said its last word: also what the converter holds is played.
@@ -247,6 +257,10 @@ impl Speaker {
 
     /// The frame that is due at `now`, if one is.
     pub(super) fn take_sound(&mut self, now: Moment) -> Option<Sound<'_>> {
+        if self.tail_due.is_some_and(|due| due <= now) {
+            self.let_tail_out();
+            self.pace.wake(now);
+        }
         if !self.pace.take_due(now) {
             return None;
         }
@@ -257,6 +271,7 @@ impl Speaker {
             });
         }
         self.win_time_back(now);
+        self.follow_with_tail(now);
         let waiting = self.playout.waiting();
         let pulled = self.playout.pull(&mut self.sound);
         self.gauge.pulled(&self.sound, pulled, waiting, now);
@@ -300,7 +315,7 @@ impl Speaker {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Moment> {
-        self.pace.poll_timeout()
+        [self.pace.poll_timeout(), self.tail_due].into_iter().flatten().min()
     }
 
     /// The last edge up to `now` of what the caller hears that was not taken yet, also where nothing leaves.
@@ -338,7 +353,7 @@ impl Speaker {
     fn arrived(&mut self, audio: Duration, now: Moment) {
         self.pace.arrived(now, self.playout.depth(), self.source.speed(now));
         self.source.pushed(audio);
-        self.drained_since = None;
+        (self.drained_since, self.tail_due) = (None, None);
     }
 
     /// Puts audio of the bot into the playout, in the phone's format.
@@ -347,18 +362,48 @@ impl Speaker {
             Some(converter) if !converter.is_untouched() => {
                 self.converted.clear();
                 converter.convert(audio, &mut self.converted);
+                self.holds_tail |= !audio.is_empty() && converter.delay_samples() > 0;
                 self.playout.push(&self.converted, self.item.as_deref())
             }
             _ => self.playout.push(audio, self.item.as_deref()),
         }
     }
 
-    /// Puts what the converter still holds into the playout.
+    /// Puts what the converter still holds into the playout; the stream is over.
     fn finish_converter(&mut self) {
         if let Some(converter) = &mut self.converter {
+            converter.take_half_sample();
+        }
+        self.let_tail_out();
+    }
+
+    /// Puts the end of what was pushed into the playout. It is the filter's delay, and adds nothing to an item's length.
+    fn let_tail_out(&mut self) {
+        if let Some(converter) = self.converter.as_mut().filter(|_| self.holds_tail) {
+            // The stream may go on: without the first half of a sample all that follows would be noise.
+            let half = converter.take_half_sample();
             self.converted.clear();
             converter.finish(&mut self.converted);
-            self.playout.push(&self.converted, self.item.as_deref());
+            converter.convert(half.as_slice(), &mut self.converted);
+            self.playout.push(&self.converted, None);
+        }
+        self.forget_tail();
+    }
+
+    fn forget_tail(&mut self) {
+        (self.holds_tail, self.tail_due) = (false, None);
+    }
+
+    /// Less waits than is about to leave: the end of it follows at once, not whenever the bot speaks again.
+    fn follow_with_tail(&mut self, now: Moment) {
+        if !self.holds_tail || !self.playout.runs_short(self.sound.len()) {
+            return;
+        }
+        if self.pace.is_on_demand() && self.source.speed(now) == SourceSpeed::RealTime {
+            // The next piece is on its way; a padded frame before it would keep it waiting.
+            self.tail_due.get_or_insert(now + TAIL_PATIENCE);
+        } else {
+            self.let_tail_out();
         }
     }
 
@@ -415,6 +460,8 @@ pub const PLAYOUT_MAX: Duration = Duration::from_secs(300);
 const MOVED_PIECE: Duration = Duration::from_millis(10);
 /// Bytes of the conversion buffer that are kept after a burst.
 const CONVERTED_BYTES_KEPT_MAX: usize = 16_384;
+/// How late the next piece of a real-time source may come before the last one is taken for the end.
+const TAIL_PATIENCE: Duration = Duration::from_millis(40);
 /// What a real-time source may be behind before time is won back.
 const DEPTH_TOLERATED: Duration = Duration::from_millis(80);
 /// Where it is brought back to.

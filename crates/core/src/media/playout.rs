@@ -230,6 +230,12 @@ impl Playout {
         Pulled { audio_bytes, padded: silence.len() }
     }
 
+    /// Whether the next [`Playout::pull`] of so many bytes will end in silence, rather than be held back for more.
+    pub fn runs_short(&self, frame: usize) -> bool {
+        let is_held = self.idle && !self.ended && self.held_at != Some(self.counts.pushed);
+        self.queue.len() < frame && !is_held
+    }
+
     /// The next mark that is over, in the order they were set.
     pub fn poll_mark(&mut self) -> Option<MarkDone> {
         let next = self.marks.front()?;
