@@ -170,6 +170,7 @@ export interface LiveCall {
   readonly direction: "inbound" | "outbound";
   readonly from: string;
   readonly to: string;
+  readonly telephony_call_id?: string;
   readonly bot?: string;
   readonly phone_dialect: string;
   readonly bot_dialect: string;

@@ -2,9 +2,11 @@ import { describe, expect, it } from "vitest";
 import {
   agoText,
   bytesText,
+  callerText,
   durationText,
   durationWords,
   latencyText,
+  partiesText,
   shareText,
   shortId,
   wordsOf,
@@ -47,6 +49,9 @@ describe("lengths and numbers", () => {
     expect([bytesText(12), bytesText(14_200), bytesText(3e6)]).toEqual(["12 B", "14.2 kB", "3.0 MB"]);
   });
   it("makes words of codes and short forms of ids", () => {
+    expect(partiesText({ from: "98", to: "18", telephony_call_id: "u1" })).toBe("98 → 18");
+    expect(partiesText({ from: "", to: "", telephony_call_id: "u1" })).toBe("u1");
+    expect([callerText({ from: "98" }), callerText({ from: "" })]).toEqual(["98", "unknown"]);
     expect([wordsOf("in-progress"), wordsOf("caller_hung_up")]).toEqual(["In progress", "Caller hung up"]);
     expect(shortId("call_1707204900000_a1b2c3a1b2c3")).toBe("a1b2c3a1");
   });

@@ -101,6 +101,17 @@ export function shortId(id: string): string {
   return last.length > 8 ? last.slice(0, 8) : last;
 }
 
+/** What a call is known by: its caller, or the phone leg's own id where a vendor names no numbers. */
+export const callerText = (call: { readonly from: string; readonly telephony_call_id?: string }): string =>
+  call.from || call.telephony_call_id || "unknown";
+
+/** Who calls whom. */
+export const partiesText = (call: {
+  readonly from: string;
+  readonly to: string;
+  readonly telephony_call_id?: string;
+}): string => (call.to ? `${call.from || "unknown"} → ${call.to}` : callerText(call));
+
 /** `1 call`, `2 calls`. */
 export const counted = (number: number, one: string, many = `${one}s`): string =>
   `${numberText(number)} ${number === 1 ? one : many}`;

@@ -12,6 +12,8 @@ use boon::{CompileError, Compiler, SchemaIndex, Schemas, UrlLoader, ValidationEr
 use serde_json::{Map, Value, json};
 
 use super::agent::ObjectSchema;
+use super::contradictions;
+use super::extraction_answer::complete;
 use super::problem::Refusal;
 use super::section::Setting;
 use super::tree::Node;
@@ -47,6 +49,12 @@ impl ExtractionSchema {
         }
         // What the operator wrote is what an error speaks of.
         compile(&schema)?;
+        if let Some(what) = contradictions::find(&schema) {
+            return Err(Refusal::new(
+                format!("the schema cannot be: {what}"),
+                "say what a value may be there",
+            ));
+        }
         close(&mut schema, Missing::EveryField);
         let compiled = compile(&schema)?;
         Ok(Self { strict: Arc::new(schema), compiled: Arc::new(compiled) })
@@ -65,18 +73,24 @@ impl ExtractionSchema {
         &self.strict
     }
 
+    /// Whether services take it as strict: every object in it has its properties listed, every array its items.
+    pub fn is_strict(&self) -> bool {
+        is_listed(&self.strict)
+    }
+
     /// The names of the fields.
     pub fn fields(&self) -> impl Iterator<Item = &str> {
         let properties = self.strict.get("properties").and_then(Value::as_object);
         properties.into_iter().flat_map(|properties| properties.keys().map(String::as_str))
     }
 
-    /// Takes an answer that fits.
+    /// Takes an answer that fits; what it lacks is `null`, and what was not asked for is dropped.
     ///
     /// # Errors
     /// [`Misfit`], which holds nothing of the answer.
-    pub fn admit(&self, answer: Value) -> Result<Map<String, Value>, Misfit> {
+    pub fn admit(&self, mut answer: Value) -> Result<Map<String, Value>, Misfit> {
         let (schemas, index) = &*self.compiled;
+        complete(&self.strict, &self.strict, &mut answer, DEPTH_MAX);
         if let Err(error) = schemas.validate(&answer, *index) {
             return Err(Misfit { field: self.culprit(&error) });
         }
@@ -185,6 +199,25 @@ fn close(schema: &mut Value, missing: Missing) {
     }
 }
 
+/// Whether nothing in a schema is an object with any properties or an array of anything.
+fn is_listed(schema: &Value) -> bool {
+    match schema {
+        Value::Object(object) => {
+            let names = |kind: &str| {
+                object.get("type").is_some_and(|kinds| {
+                    *kinds == kind
+                        || kinds.as_array().is_some_and(|several| several.iter().any(|one| one == kind))
+                })
+            };
+            let is_open = (names("object") && !object.contains_key("properties"))
+                || (names("array") && !object.contains_key("items"));
+            !is_open && object.values().all(is_listed)
+        }
+        Value::Array(list) => list.iter().all(is_listed),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+    }
+}
+
 fn allow_null(schema: &mut Value) {
     let Some(object) = schema.as_object_mut() else { return };
     let branches = object.get("anyOf").and_then(Value::as_array);
@@ -216,6 +249,8 @@ fn allow_null(schema: &mut Value) {
 
 /// The words of a schema that say more of a value than which it may be.
 const COMPOSED: [&str; 7] = ["anyOf", "oneOf", "allOf", "$ref", "const", "not", "if"];
+/// How deep an answer is looked into for what it lacks.
+const DEPTH_MAX: u32 = 32;
 /// Fields that are taken from a transcript.
 const FIELDS_MAX: usize = 200;
 /// What the compiler calls the schema.
@@ -276,10 +311,9 @@ mod tests {
         for (field, value, culprit) in [
             ("budget", json!("secret-7"), Some("budget")),
             ("fuel", json!("secret-7"), Some("fuel")),
-            ("visit", json!({"day": "secret-7"}), Some("visit")),
+            ("visit", json!({"hour": 1}), Some("visit")),
             ("models", json!([{"name": 1, "secret-7": 2}]), Some("models")),
-            ("first", json!({"secret-7": 1}), Some("first")),
-            ("secret-7", json!(1), None),
+            ("first", json!(["secret-7"]), Some("first")),
         ] {
             let mut wrong = right.clone();
             wrong[field] = value;
@@ -287,8 +321,24 @@ mod tests {
             assert_eq!(misfit.field.as_deref(), culprit, "{field}");
             assert!(!format!("{misfit:?}").contains("secret-7"));
         }
-        assert_eq!(dealer.admit(json!({"name": "x"})).unwrap_err().field, None);
         assert_eq!(dealer.admit(json!([])).unwrap_err().field, None);
+        let sparse = dealer.admit(json!({"name": "x", "visit": {"day": "Monday"}, "secret-7": 1})).unwrap();
+        assert_eq!(
+            sparse.len(),
+            dealer.fields().count(),
+            "what was not said is null, what was not asked for is none"
+        );
+        assert_eq!((&sparse["fuel"], &sparse["visit"]["hour"]), (&Value::Null, &Value::Null));
+    }
+
+    #[test]
+    fn a_map_or_a_list_of_anything_is_asked_for_without_the_strict_form() {
+        let of = |property: &str| {
+            schema(&format!(r#"{{"type": "object", "properties": {{"a": {property}}}}}"#)).is_strict()
+        };
+        assert!(of(r#"{"type": "array", "items": {"type": "string"}}"#) && schema(DEALER).is_strict());
+        assert!(!of(r#"{"type": "array"}"#));
+        assert!(!of(r#"{"type": ["object", "null"], "additionalProperties": {"type": "string"}}"#));
     }
 
     #[test]
@@ -302,6 +352,7 @@ mod tests {
             (of(r#"{"type": "strnig"}"#), "/properties/a/type"),
             (of(r#"{"type": "string", "pattern": "("}"#), "cannot be"),
             (of(r#"{"minimum": "x"}"#), "cannot be"),
+            (of(r#"{"minimum": 2, "maximum": 1}"#), "/properties/a has minimum 2 above maximum 1"),
             (of(r##"{"$ref": "#/$defs/b"}"##), "cannot be"),
             (of(r#"{"$ref": "file:///etc/passwd"}"#), "another document"),
             (of(r#"{"$ref": "http://a.example/b"}"#), "another document"),

@@ -41,6 +41,9 @@ pub struct LiveCall {
     /// Who is called, as received.
     #[schema(example = "18001234567")]
     to: String,
+    /// The phone leg's own id: the SIP Call-ID, or the vendor's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    telephony_call_id: Option<String>,
     /// The bot's name in the configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "sales")]
@@ -98,6 +101,7 @@ impl LiveCall {
             recording: snapshot.recording != RecordingState::default(),
             transfers: call.transfers.len(),
             call_id: call.call_id,
+            telephony_call_id: Some(call.phone_leg_id).filter(|id| !id.is_empty()),
             from: call.from,
             to: call.to,
             phone_dialect: call.phone_dialect,

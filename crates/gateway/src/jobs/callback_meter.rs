@@ -53,7 +53,7 @@ mod tests {
     fn every_attempt_is_counted_under_its_own_word() {
         let meter = CallbackMeter::default();
         let attempts = [
-            Attempt::Delivered,
+            Attempt::Delivered { status: 204 },
             Attempt::Gone,
             Attempt::Refused { status: 500, after: None },
             Attempt::Unanswered(Obstacle::Forbidden),

@@ -13,7 +13,10 @@ use crate::net::{EgressError, HttpError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attempt {
     /// The receiver has it.
-    Delivered,
+    Delivered {
+        /// The HTTP status, 200 to 299.
+        status: u16,
+    },
     /// The receiver wants nothing any more (410).
     Gone,
     /// The receiver answered something else, and may have named a time to come back.
@@ -67,7 +70,7 @@ impl RetryProfile {
     /// What follows the attempt number `attempts`, counted from 1.
     pub fn next(self, attempts: u32, attempt: Attempt) -> Next {
         let asked = match attempt {
-            Attempt::Delivered => return Next::Delivered,
+            Attempt::Delivered { .. } => return Next::Delivered,
             Attempt::Gone | Attempt::Unanswered(Obstacle::Forbidden) => return Next::Dead,
             Attempt::Refused { after, .. } => after.unwrap_or_default().min(RETRY_AFTER_MAX),
             Attempt::Unanswered(_) => Duration::ZERO,
@@ -81,7 +84,7 @@ impl Attempt {
     /// The word in metrics and lists.
     pub const fn word(self) -> &'static str {
         match self {
-            Self::Delivered => "delivered",
+            Self::Delivered { .. } => "delivered",
             Self::Gone => "gone",
             Self::Refused { .. } => "refused",
             Self::Unanswered(obstacle) => obstacle.word(),
@@ -92,8 +95,8 @@ impl Attempt {
     pub const fn status(self) -> Option<u16> {
         match self {
             Self::Gone => Some(410),
-            Self::Refused { status, .. } => Some(status),
-            Self::Delivered | Self::Unanswered(_) => None,
+            Self::Delivered { status } | Self::Refused { status, .. } => Some(status),
+            Self::Unanswered(_) => None,
         }
     }
 
@@ -221,6 +224,6 @@ mod tests {
     fn who_is_gone_or_may_not_be_reached_is_not_tried_again() {
         assert_eq!(RetryProfile::Days.next(1, Attempt::Gone), Next::Dead);
         assert_eq!(RetryProfile::Days.next(1, Attempt::Unanswered(Obstacle::Forbidden)), Next::Dead);
-        assert_eq!(RetryProfile::Days.next(3, Attempt::Delivered), Next::Delivered);
+        assert_eq!(RetryProfile::Days.next(3, Attempt::Delivered { status: 200 }), Next::Delivered);
     }
 }

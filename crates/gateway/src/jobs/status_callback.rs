@@ -60,7 +60,7 @@ impl Courier {
         let outcome = AttemptOutcome {
             state,
             status: attempt.status(),
-            error: (attempt != Attempt::Delivered).then(|| attempt.word().into()),
+            error: (next != Next::Delivered).then(|| attempt.word().into()),
         };
         let now = unix_ms();
         let next_at =
@@ -209,7 +209,7 @@ fn webhooks(config: &Config) -> impl Iterator<Item = &Webhook> {
 
 fn answered(status: StatusCode, headers: &HeaderMap) -> Attempt {
     match status {
-        status if status.is_success() => Attempt::Delivered,
+        status if status.is_success() => Attempt::Delivered { status: status.as_u16() },
         StatusCode::GONE => Attempt::Gone,
         // A redirect is followed nowhere (guarantee 19): it is one more way not to take it.
         status => Attempt::Refused { status: status.as_u16(), after: retry_after(headers) },
@@ -233,7 +233,8 @@ mod tests {
     fn only_two_hundreds_are_deliveries_and_only_410_is_final() {
         let none = HeaderMap::new();
         for good in [200, 201, 202, 204] {
-            assert_eq!(answered(StatusCode::from_u16(good).unwrap(), &none), Attempt::Delivered);
+            let taken = Attempt::Delivered { status: good };
+            assert_eq!(answered(StatusCode::from_u16(good).unwrap(), &none), taken);
         }
         assert_eq!(answered(StatusCode::GONE, &none), Attempt::Gone);
         for bad in [301, 302, 307, 400, 401, 404, 429, 500, 503] {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::setback::Setback;
-use crate::config::ExtractionSchema;
+use crate::config::{ExtractionSchema, unfenced};
 use crate::jobs::retry::retry_after;
 use crate::net::HttpAnswer;
 
@@ -28,7 +28,7 @@ pub(super) fn read(answer: &HttpAnswer, schema: &ExtractionSchema) -> Result<Map
         return Err(Setback::CutOff);
     }
     let text = message.content.ok_or(Setback::NoCompletion)?;
-    let fields: Value = serde_json::from_str(&text).map_err(|_| Setback::NotJson)?;
+    let fields: Value = serde_json::from_str(unfenced(&text)).map_err(|_| Setback::NotJson)?;
     schema.admit(fields).map_err(|misfit| Setback::Misfit(misfit.field))
 }
 
@@ -87,6 +87,16 @@ mod tests {
     }
 
     #[test]
+    fn a_service_without_structured_output_may_fence_its_answer_and_leave_out_what_was_not_said() {
+        for content in
+            ["```json\n{\"name\": \"Gulshan\"}\n```", "{\"name\": \"Gulshan\", \"mood\": \"good\"}"]
+        {
+            let fields = answered(200, completion(&json!({ "content": content }), "stop")).unwrap();
+            assert_eq!(Value::from(fields), json!({ "name": "Gulshan", "budget": null }), "{content}");
+        }
+    }
+
+    #[test]
     fn everything_else_has_its_name_and_holds_nothing_of_the_answer() {
         let said = |content: &str| json!({ "content": content });
         let whole = r#"{"name": "secret-7", "budget": 1}"#;
@@ -99,8 +109,7 @@ mod tests {
             (completion(&said(whole), "length"), Setback::CutOff),
             (completion(&said(whole), "content_filter"), Setback::CutOff),
             (completion(&said("secret-7"), "stop"), Setback::NotJson),
-            (completion(&said(&format!("```json\n{whole}\n```")), "stop"), Setback::NotJson),
-            (completion(&said(r#"{"name": "secret-7"}"#), "stop"), Setback::Misfit(None)),
+            (completion(&said(r#"["secret-7"]"#), "stop"), Setback::Misfit(None)),
             (
                 completion(&said(r#"{"name": "x", "budget": "secret-7"}"#), "stop"),
                 Setback::Misfit(Some("budget".to_owned())),

@@ -30,7 +30,7 @@ pub(super) fn question(
         ],
         "response_format": {
             "type": "json_schema",
-            "json_schema": { "name": "call_fields", "strict": true, "schema": schema.strict() },
+            "json_schema": { "name": "call_fields", "strict": schema.is_strict(), "schema": schema.strict() },
         },
     });
     let body = question.to_string();
