@@ -259,6 +259,7 @@ impl Speaker {
     pub(super) fn take_sound(&mut self, now: Moment) -> Option<Sound<'_>> {
         if self.tail_due.is_some_and(|due| due <= now) {
             self.let_tail_out();
+            self.playout.end_of_utterance();
             self.pace.wake(now);
         }
         if !self.pace.take_due(now) {
