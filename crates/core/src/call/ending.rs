@@ -23,7 +23,8 @@ impl Call {
             return self.words_are_over(now);
         }
         self.let_bot_go(1011);
-        if self.reconnects(now) {
+        // Whoever never took part would leave the caller in silence as long again.
+        if reason != Reason::BotNoHandshake && self.reconnects(now) {
             return;
         }
         if self.is_handing_over() {

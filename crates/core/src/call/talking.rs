@@ -76,7 +76,7 @@ impl Call {
         if self.bot.place == BotPlace::Remote {
             self.counters.bot_messages_out += send(&out, Leg::Bot, &mut self.outputs);
         }
-        let close = out.close_code();
+        let (close, is_unready) = (out.close_code(), out.is_unready());
         let heard = out.take_heard();
         for item in &heard {
             match item {
@@ -87,7 +87,9 @@ impl Call {
         out.return_heard(heard);
         out.clear();
         self.bot.out = out;
-        if let Some(code) = close {
+        if is_unready && self.bot.link == BotLink::Open {
+            self.bot_failed(Reason::BotNoHandshake, now);
+        } else if let Some(code) = close {
             // A dialect that gives its bot up does not wait for the answer to its close.
             self.bot_closed(SocketEnd::Closed(code), now);
         }

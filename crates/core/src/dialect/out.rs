@@ -47,6 +47,7 @@ pub struct Out<T> {
     wire: Vec<u8>,
     written: Vec<Written>,
     close: Option<u16>,
+    is_unready: bool,
     audio: Vec<u8>,
     heard: Vec<Heard<T>>,
     /// A buffer for the dialect's own passing needs, such as base64.
@@ -60,6 +61,7 @@ impl<T> Out<T> {
             wire: Vec::new(),
             written: Vec::new(),
             close: None,
+            is_unready: false,
             audio: Vec::new(),
             heard: Vec::new(),
             scratch: Vec::new(),
@@ -76,7 +78,7 @@ impl<T> Out<T> {
         }
         self.written.clear();
         self.heard.clear();
-        self.close = None;
+        (self.close, self.is_unready) = (None, false);
     }
 
     /// Writes one text message; `write` must append UTF-8.
@@ -92,6 +94,11 @@ impl<T> Out<T> {
     /// Asks to close the connection with a WebSocket close code, after all that was written.
     pub fn close(&mut self, code: u16) {
         self.close = Some(code);
+    }
+
+    /// Asks to close the connection because the other end never took part in it.
+    pub fn close_unready(&mut self, code: u16) {
+        (self.close, self.is_unready) = (Some(code), true);
     }
 
     /// Hears an event or a command.
@@ -142,6 +149,11 @@ impl<T> Out<T> {
     /// The close code asked for, if any.
     pub fn close_code(&self) -> Option<u16> {
         self.close
+    }
+
+    /// Whether that is so because the other end never took part.
+    pub fn is_unready(&self) -> bool {
+        self.is_unready
     }
 
     /// What was heard, oldest first.

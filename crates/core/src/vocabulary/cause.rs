@@ -121,7 +121,7 @@ pub enum Reason {
     BotForbidden,
     /// No secure connection to the bot.
     BotTls,
-    /// The bot never finished the WebSocket handshake.
+    /// The bot never finished the WebSocket handshake, or an engine said nothing behind it.
     BotNoHandshake,
     /// The bot let the call ring too long.
     BotNoAnswer,

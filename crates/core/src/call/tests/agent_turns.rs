@@ -153,3 +153,28 @@ fn a_new_session_with_an_engine_without_turns_knows_that_the_caller_speaks() {
         [COMMIT, ASK]
     );
 }
+
+#[test]
+fn an_engine_that_says_nothing_at_all_gives_the_caller_the_fallback_and_a_session_without_words_is_no_fault()
+{
+    for says_created in [false, true] {
+        let mut desk = Desk::sip(agent(), Fallback::Sorry);
+        desk.input(Input::BotConnected);
+        if says_created {
+            desk.bot_says(r#"{"type":"session.created","session":{}}"#);
+        }
+        let from = desk.now;
+        silence(&mut desk, 4_600);
+        let first =
+            desk.heard_since(from).into_iter().find(|(_, audio)| audio.iter().any(|byte| *byte != 0xFF));
+        if says_created {
+            assert_eq!((first, desk.call.state()), (None, StateName::Talking));
+            continue;
+        }
+        let after = (first.expect("the apology").0 - from).as_millis();
+        assert!((4_000..=4_100).contains(&after), "{after}");
+        silence(&mut desk, 5_000);
+        assert_eq!(cause_of(&desk).reason(), Reason::BotNoHandshake);
+        assert!(!desk.saw(&Seen::ReachNextBot(BotWish::SameAgain)));
+    }
+}

@@ -332,6 +332,10 @@ fn what_the_caller_says_before_the_session_is_bounded() {
     }
     assert_eq!(out.messages().count(), 0);
     bot_side.handle_timeout(Moment::from_millis(2_000), &mut out);
+    assert_eq!(
+        bot_side.decode(Wire::Text(r#"{"type":"hello"}"#), Moment::from_millis(2_000), &mut out),
+        Ok(())
+    );
     bot_side.handle_timeout(Moment::from_millis(4_000), &mut out);
     let held =
         out.messages().last().map(|(_, wire)| if let Wire::Text(text) = wire { text.len() } else { 0 });

@@ -27,6 +27,7 @@ impl EngineBotSide {
         pick(text, &SERVER_MESSAGE, &mut found)?;
         let [kind, delta, item, response] = found;
         let kind = kind.text("type")?.ok_or(Malformed::Missing("type"))?;
+        self.has_answered = true;
         match ServerEvent::named(kind.as_str()) {
             Some(ServerEvent::AudioDelta) => return self.hear_audio(delta, item, response, out),
             Some(event) if self.phase == Phase::LastWords => self.hear_last_words(event, text, out)?,

@@ -29,6 +29,8 @@ pub struct EngineBotSide {
     settings: Arc<EngineSettings>,
     format: MediaFormat,
     phase: Phase,
+    /// The engine has said something, whatever it was.
+    has_answered: bool,
     /// What was said before this session; told before anything else.
     history: Vec<TranscriptLine>,
     /// Audio of the caller that came before the session was ready, at most [`HELD_AUDIO_MAX`] of it.
@@ -75,6 +77,7 @@ impl EngineBotSide {
             settings: settings.engine.clone().unwrap_or_default(),
             format: settings.audio.format,
             phase: Phase::Waiting { created: false },
+            has_answered: false,
             history: Vec::new(),
             held: Vec::new(),
             progress: Progress::default(),
@@ -347,8 +350,13 @@ impl Dialect for EngineBotSide {
 
     fn handle_timeout(&mut self, now: Moment, out: &mut Out<CallCommand>) {
         match self.phase {
-            // Engines that merely resemble the first one do not all say that they are ready.
+            // Engines that merely resemble the first one do not all say that they are ready; one that says nothing
+            // at all is none.
             Phase::Creating { until } if until <= now => self.configure(now, out),
+            Phase::Configuring { until } if until <= now && !self.has_answered => {
+                self.give_up(out);
+                out.close_unready(CLOSE_GIVEN_UP);
+            }
             Phase::Configuring { until } if until <= now => self.open(out),
             Phase::Open => {
                 if matches!(self.retry, Retry::At(at) if at <= now) {
