@@ -109,7 +109,7 @@ pub struct ToolResult {
 pub struct Utterance {
     /// Who.
     pub role: Role,
-    /// The item of the bot's wire; of a second session the name ends with `#2`, and so on.
+    /// The item of the bot's wire; the second one of an id ends with `~2`, one of a second session with `#2`, and so on.
     pub item: Box<str>,
     /// The words.
     pub text: Box<str>,

@@ -10,8 +10,12 @@ use crate::vocabulary::{HeardPart, Role};
 
 /// An agent of the dialect itself whose engine is told not to look for turns.
 fn agent() -> BotSettings {
+    engine(EngineSettings { turn_detection: TurnDetection::Off, ..EngineSettings::default() })
+}
+
+/// An agent of the dialect itself.
+pub(super) fn engine(engine: EngineSettings) -> BotSettings {
     let row = find("openai-realtime").unwrap();
-    let engine = EngineSettings { turn_detection: TurnDetection::Off, ..EngineSettings::default() };
     let audio = WireAudio { format: MediaFormat::PCMU_8K, frame: FRAME };
     let mut bot = remote("openai-realtime");
     let settings = BotSideSettings {
@@ -27,7 +31,7 @@ fn agent() -> BotSettings {
     bot
 }
 
-fn session_begins(desk: &mut Desk) {
+pub(super) fn session_begins(desk: &mut Desk) {
     desk.bot_says(r#"{"type":"session.created","session":{}}"#);
     desk.bot_says(r#"{"type":"session.updated","session":{}}"#);
 }

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod agent;
+mod agent_ids;
 mod agent_laws;
 mod agent_takes_over;
 mod agent_tools;

@@ -19,6 +19,7 @@ pub enum ServerEvent {
     SessionUpdated,
     SpeechStarted,
     SpeechStopped,
+    TurnCommitted,
     ResponseCreated,
     ResponseDone,
     AudioDelta,
@@ -42,6 +43,7 @@ impl ServerEvent {
             "session.updated" => Self::SessionUpdated,
             "input_audio_buffer.speech_started" => Self::SpeechStarted,
             "input_audio_buffer.speech_stopped" => Self::SpeechStopped,
+            "input_audio_buffer.committed" => Self::TurnCommitted,
             "response.created" => Self::ResponseCreated,
             "response.done" => Self::ResponseDone,
             "response.output_audio.delta" | "response.audio.delta" => Self::AudioDelta,
@@ -71,6 +73,8 @@ impl ServerEvent {
 pub struct LineMessage<'a> {
     #[serde(borrow)]
     pub item_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub response_id: Option<Text<'a>>,
     #[serde(borrow)]
     pub delta: Option<Text<'a>>,
     #[serde(borrow)]
@@ -161,7 +165,6 @@ const UNNEEDED: &[&str] = &[
     "conversation.item.retrieved",
     "conversation.item.truncated",
     "input_audio_buffer.cleared",
-    "input_audio_buffer.committed",
     "input_audio_buffer.dtmf_event_received",
     "input_audio_buffer.timeout_triggered",
     "output_audio_buffer.cleared",

@@ -1,5 +1,6 @@
 //! What an engine says: audio, transcripts, tools, the edges of the caller's speech, and what went wrong.
 
+use super::item_names::name;
 use super::progress::Piece;
 use super::session::SESSION_EVENT;
 use super::{EngineBotSide, Phase, Retry};
@@ -52,7 +53,10 @@ impl EngineBotSide {
             return Ok(());
         }
         let payload = delta.base64("delta")?.ok_or(Malformed::Missing("delta"))?;
-        let piece = self.progress.judge(item, response.as_ref().map_or("", Text::as_str));
+        let response = response.as_ref().map_or("", Text::as_str);
+        check_id(response, "response_id")?;
+        let item = (item, self.progress.names.bot(item, response));
+        let piece = self.progress.judge(item, response);
         if piece == Piece::Late {
             return Ok(());
         }
@@ -60,8 +64,8 @@ impl EngineBotSide {
         out.hear_audio_of(
             |to| payload.decode(to).map_err(|_| Malformed::Base64("delta")),
             || {
-                let named = piece == Piece::NewItem && !item.is_empty();
-                named.then(|| CallCommand::Speech(SpeechCommand::Item(item.into())))
+                let named = piece == Piece::NewItem && !item.0.is_empty();
+                named.then(|| CallCommand::Speech(SpeechCommand::Item(name(item.0, item.1))))
             },
         )?;
         self.progress.heard(item, out.audio_bytes() - before);
@@ -93,6 +97,14 @@ impl EngineBotSide {
                 out.hear(CallCommand::Speech(SpeechCommand::Caller(SpeechEdge::Stopped)));
                 self.ask_if_owed(now, out);
             }
+            ServerEvent::TurnCommitted => {
+                let item = read::<LineMessage<'_>>(text, "item_id")?.item_id;
+                let item = item.as_ref().map_or("", Text::as_str);
+                check_id(item, "item_id")?;
+                if !item.is_empty() {
+                    self.progress.names.caller_committed(item);
+                }
+            }
             ServerEvent::ResponseCreated => {
                 let response = response(text)?;
                 let id = response.id.as_ref().map_or("", Text::as_str);
@@ -105,12 +117,12 @@ impl EngineBotSide {
                 }
             }
             ServerEvent::ResponseDone => self.response_done(&response(text)?, now, out)?,
-            ServerEvent::BotDelta => line(text, Role::Bot, LineStage::Delta, out)?,
-            ServerEvent::BotDone => line(text, Role::Bot, LineStage::Final, out)?,
-            ServerEvent::CallerDelta => line(text, Role::Caller, LineStage::Delta, out)?,
+            ServerEvent::BotDelta => self.line(text, Role::Bot, LineStage::Delta, out)?,
+            ServerEvent::BotDone => self.line(text, Role::Bot, LineStage::Final, out)?,
+            ServerEvent::CallerDelta => self.line(text, Role::Caller, LineStage::Delta, out)?,
             // Of a transcription that failed it is known that something was said.
             ServerEvent::CallerDone | ServerEvent::CallerFailed => {
-                line(text, Role::Caller, LineStage::Final, out)?
+                self.line(text, Role::Caller, LineStage::Final, out)?
             }
             ServerEvent::ToolArguments => {
                 let message: ToolMessage<'_> = read(text, "arguments")?;
@@ -133,7 +145,7 @@ impl EngineBotSide {
         // A barge-in counts whatever becomes of its name.
         let item = read::<LineMessage<'_>>(text, "item_id").ok().and_then(|message| message.item_id);
         let item = item.filter(|item| !item.as_str().is_empty() && item.as_str().len() <= ID_BYTES_MAX);
-        let item = item.map(|item| item.as_str().into());
+        let item = item.map(|item| self.progress.names.caller_began(item.as_str()));
         out.hear(CallCommand::Speech(SpeechCommand::Caller(SpeechEdge::Started { item })));
         if self.engine_interrupts() {
             self.progress.cut();
@@ -210,29 +222,37 @@ impl EngineBotSide {
         }
         Err(Malformed::Refused(code))
     }
-}
 
-/// Hears a line of the transcript.
-pub(super) fn line(
-    text: &str,
-    role: Role,
-    stage: LineStage,
-    out: &mut Out<CallCommand>,
-) -> Result<(), Malformed> {
-    let message: LineMessage<'_> = read(text, "transcript")?;
-    let item = message.item_id.as_ref().map_or("", Text::as_str);
-    check_id(item, "item_id")?;
-    let said = match stage {
-        LineStage::Delta => message.delta.as_ref(),
-        LineStage::Final => message.transcript.as_ref().or(message.text.as_ref()),
-    };
-    let said = said.map_or("", Text::as_str);
-    if stage == LineStage::Delta && said.is_empty() {
-        return Ok(());
+    /// Hears a line of the transcript.
+    pub(super) fn line(
+        &mut self,
+        text: &str,
+        role: Role,
+        stage: LineStage,
+        out: &mut Out<CallCommand>,
+    ) -> Result<(), Malformed> {
+        let message: LineMessage<'_> = read(text, "transcript")?;
+        let item = message.item_id.as_ref().map_or("", Text::as_str);
+        let response = message.response_id.as_ref().map_or("", Text::as_str);
+        check_id(item, "item_id")?;
+        check_id(response, "response_id")?;
+        let said = match stage {
+            LineStage::Delta => message.delta.as_ref(),
+            LineStage::Final => message.transcript.as_ref().or(message.text.as_ref()),
+        };
+        let said = said.map_or("", Text::as_str);
+        if stage == LineStage::Delta && said.is_empty() {
+            return Ok(());
+        }
+        let item = match role {
+            _ if item.is_empty() => item.into(),
+            Role::Bot => name(item, self.progress.names.bot(item, response)),
+            Role::Caller => self.progress.names.caller_line(item, stage),
+        };
+        let line = TranscriptLine { role, item, text: said.into(), stage };
+        out.hear(CallCommand::Speech(SpeechCommand::Line(line)));
+        Ok(())
     }
-    let line = TranscriptLine { role, item: item.into(), text: said.into(), stage };
-    out.hear(CallCommand::Speech(SpeechCommand::Line(line)));
-    Ok(())
 }
 
 fn is_call(item: &Item<'_>) -> bool {

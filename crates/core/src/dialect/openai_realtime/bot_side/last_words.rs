@@ -1,6 +1,6 @@
 //! After the caller has left: what it said is written down; nothing else of the engine counts.
 
-use super::hear::{line, response};
+use super::hear::response;
 use super::{EngineBotSide, Phase, commit_turn};
 use crate::dialect::json::Text;
 use crate::dialect::openai_realtime::wire::ServerEvent;
@@ -31,9 +31,9 @@ impl EngineBotSide {
         out: &mut Out<CallCommand>,
     ) -> Result<(), Malformed> {
         match event {
-            ServerEvent::CallerDelta => line(text, Role::Caller, LineStage::Delta, out),
+            ServerEvent::CallerDelta => self.line(text, Role::Caller, LineStage::Delta, out),
             ServerEvent::CallerDone | ServerEvent::CallerFailed => {
-                line(text, Role::Caller, LineStage::Final, out)
+                self.line(text, Role::Caller, LineStage::Final, out)
             }
             ServerEvent::ResponseCreated => {
                 // The engine had heard the end of the turn, and answers nobody.

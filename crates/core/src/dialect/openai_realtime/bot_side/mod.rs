@@ -2,6 +2,7 @@
 //! caller says and heard.
 
 mod hear;
+pub(super) mod item_names;
 mod keys;
 mod last_words;
 mod own_ear;
@@ -207,7 +208,7 @@ impl EngineBotSide {
         }
         // Whoever detects the caller's speech has cancelled by itself; else the response is still being made.
         self.cancel_response(out);
-        let Some(sent_ms) = self.progress.cut_item(item, self.format) else { return };
+        let Some((item, sent_ms)) = self.progress.cut_item(item, self.format) else { return };
         let heard_ms = u64::try_from(heard.as_millis()).unwrap_or(u64::MAX);
         out.text(WireClass::Control, |to| {
             to.extend_from_slice(br#"{"type":"conversation.item.truncate","item_id":"#);

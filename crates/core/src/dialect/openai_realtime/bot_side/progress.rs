@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::item_names::{ItemNames, is_named};
 use crate::media::MediaFormat;
 use crate::vocabulary::Moment;
 
@@ -11,6 +12,8 @@ pub struct Progress {
     active: Option<ActiveResponse>,
     /// The response that was cut short last; what is still on its way is not for the caller.
     last_cut: Box<str>,
+    /// What items are called.
+    pub names: ItemNames,
     /// Items with audio, newest last.
     items: VecDeque<HeardItem>,
     /// Calls that wait for their result.
@@ -65,8 +68,16 @@ struct ActiveResponse {
 #[derive(Debug)]
 struct HeardItem {
     id: Box<str>,
+    /// Which one of its id.
+    copy: u32,
     bytes: u64,
     cut: bool,
+}
+
+impl HeardItem {
+    fn is(&self, (id, copy): (&str, u32)) -> bool {
+        self.copy == copy && *self.id == *id
+    }
 }
 
 /// What to do with a piece of audio.
@@ -83,6 +94,12 @@ pub enum Piece {
 impl Progress {
     /// The engine begins a response; it answers all that was said before.
     pub fn response_created(&mut self, id: &str) {
+        if self.active.as_ref().is_none_or(|active| *active.id != *id) {
+            self.names.response_created(id);
+            // An engine may give the id of one that was cut to the next one.
+            self.last_cut =
+                if *self.last_cut == *id { Box::default() } else { std::mem::take(&mut self.last_cut) };
+        }
         self.active = Some(ActiveResponse { id: id.into(), cut: false });
         self.owes = Owes::Nothing;
         self.wanted_words = None;
@@ -116,33 +133,34 @@ impl Progress {
         Some(&active.id)
     }
 
-    /// What becomes of audio of `item` in `response`.
-    pub fn judge(&mut self, item: &str, response: &str) -> Piece {
+    /// What becomes of audio of that one of the items of the id, in `response`.
+    pub fn judge(&self, item: (&str, u32), response: &str) -> Piece {
         let late_response = !response.is_empty() && *response == *self.last_cut;
         if late_response || self.active.as_ref().is_some_and(|active| active.cut && response.is_empty()) {
             return Piece::Late;
         }
         if let Some(last) = self.items.back()
-            && *last.id == *item
+            && last.is(item)
         {
             return if last.cut { Piece::Late } else { Piece::SameItem };
         }
-        if self.items.iter().any(|known| *known.id == *item && known.cut) {
+        if self.items.iter().any(|known| known.is(item) && known.cut) {
             return Piece::Late;
         }
         Piece::NewItem
     }
 
-    /// So much audio of `item` came.
-    pub fn heard(&mut self, item: &str, bytes: usize) {
-        if let Some(last) = self.items.back_mut().filter(|last| *last.id == *item) {
+    /// So much audio of an item came.
+    pub fn heard(&mut self, item: (&str, u32), bytes: usize) {
+        if let Some(last) = self.items.back_mut().filter(|last| last.is(item)) {
             last.bytes += bytes as u64;
             return;
         }
         // An item that comes back after another keeps its count.
-        let before = self.items.iter().position(|known| *known.id == *item);
+        let before = self.items.iter().position(|known| known.is(item));
         let mut known = before.and_then(|at| self.items.remove(at)).unwrap_or_else(|| HeardItem {
-            id: item.into(),
+            id: item.0.into(),
+            copy: item.1,
             bytes: 0,
             cut: false,
         });
@@ -153,13 +171,14 @@ impl Progress {
         }
     }
 
-    /// Nothing of `item` is wanted any more; says how many milliseconds of it came, if it is known and was not cut
-    /// before.
-    pub fn cut_item(&mut self, item: &str, format: MediaFormat) -> Option<u64> {
-        let known = self.items.iter_mut().find(|known| *known.id == *item && !known.cut)?;
+    /// Nothing of the item of that name is wanted any more; says its id and how many milliseconds of it came, if it is
+    /// known and was not cut before.
+    pub fn cut_item(&mut self, name: &str, format: MediaFormat) -> Option<(&str, u64)> {
+        let is_it = |known: &&mut HeardItem| is_named(name, &known.id, known.copy) && !known.cut;
+        let known = self.items.iter_mut().find(is_it)?;
         known.cut = true;
         let played = format.duration_of_samples(known.bytes / format.bytes_per_sample() as u64);
-        u64::try_from(played.as_millis()).ok()
+        Some((&known.id, u64::try_from(played.as_millis()).ok()?))
     }
 
     /// The engine calls a tool; `false` if that was told before, or too many wait.
