@@ -222,6 +222,10 @@ impl Call {
             return;
         }
         self.give_up_next_bot();
+        if let Some(edge) = self.speaker.take_voice_edge_at(now) {
+            // Nothing leaves for a vendor while the bot is quiet: only here is it found that it has been.
+            self.heard_edge(edge);
+        }
         let cause = Cause::new(reason);
         self.give_up_transfer(cause, now);
         // What was played to its end may still wait at the vendor: it is not to be dropped there.

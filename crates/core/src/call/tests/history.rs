@@ -75,3 +75,20 @@ fn a_call_of_which_nothing_came_has_no_history() {
     desk.input(Input::PhoneClosed(SocketEnd::Closed(1000)));
     assert!(!desk.seen.iter().any(|(_, seen)| matches!(seen, Seen::Report(CallFact::Timeline(_)))));
 }
+
+#[test]
+fn speech_behind_which_nothing_was_sent_to_a_vendor_was_heard_to_its_own_end() {
+    let mut desk = Desk::vendor("ozonetel", remote("ivr-solutions"));
+    desk.vendor_says(r#"{"event":"start","ucid":"u","did":"1","type":"text"}"#);
+    desk.input(Input::BotConnected);
+    desk.bot_says(&loud(2));
+    desk.pass(Duration::from_secs(5));
+    desk.vendor_says(r#"{"event":"stop","ucid":"u","did":"1","type":"text"}"#);
+    desk.input(Input::PhoneClosed(SocketEnd::Closed(1000)));
+    let spans: Vec<_> = history(&desk)
+        .entries
+        .into_iter()
+        .filter_map(|entry| if let Happening::Heard { for_ms } = entry.what { Some(for_ms) } else { None })
+        .collect();
+    assert!(matches!(spans[..], [1_950..=2_050]), "{spans:?}");
+}
