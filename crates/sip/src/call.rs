@@ -171,6 +171,8 @@ pub enum LegEvent {
     Failed {
         /// The status.
         code: u16,
+        /// Whether a response with it came; else it stands for what happened.
+        received: bool,
         /// The reason phrase.
         reason: String,
         /// The Q.850 cause of the Reason header.

@@ -36,6 +36,12 @@ impl DialRefusal {
         Self { reason, far_end: Some(FarEnd { q850, sip_status: Some(status) }) }
     }
 
+    /// The phone's network said nothing more until our patience was over.
+    pub const fn of_silence() -> Self {
+        let far_end = FarEnd { q850: q850_of_status(408), sip_status: None };
+        Self { reason: Reason::Unanswered, far_end: Some(far_end) }
+    }
+
     /// Nobody was asked, or nobody answered at all.
     pub const fn of_reason(reason: Reason) -> Self {
         Self { reason, far_end: None }

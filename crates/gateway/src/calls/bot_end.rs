@@ -32,6 +32,8 @@ pub enum BotEnd {
     Dialling(Dialling, Arc<Bot>),
     /// Connected.
     Open(Box<WsLink>, Arc<Bot>),
+    /// It was connected; both ends have closed.
+    Closed(Arc<Bot>),
     /// Over, or never reached.
     Gone,
 }
@@ -116,7 +118,14 @@ impl BotEnd {
     /// The next thing that happened.
     pub fn poll(&mut self, cx: &mut Context<'_>, now: Moment) -> Poll<BotNews> {
         match self {
-            Self::Open(link, _) => link.poll_read(cx, now).map(BotNews::Received),
+            Self::Open(link, bot) => {
+                let received = link.poll_read(cx, now).map(BotNews::Received);
+                // A bot whose part is over waits for the end of its connection, however long the call goes on.
+                if received.is_pending() && link.is_closing() && link.poll_closed(cx, now).is_ready() {
+                    *self = Self::Closed(bot.clone());
+                }
+                received
+            }
             Self::Asking(asking) => match asking.as_mut().poll(cx) {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(Ok((found, end))) => {
@@ -142,13 +151,15 @@ impl BotEnd {
                     Poll::Ready(BotNews::Failed(error.reason))
                 }
             },
-            Self::BuiltIn | Self::Unasked(_) | Self::Waiting(_) | Self::Gone => Poll::Pending,
+            Self::BuiltIn | Self::Unasked(_) | Self::Waiting(_) | Self::Closed(_) | Self::Gone => {
+                Poll::Pending
+            }
         }
     }
 
-    /// The remote bot that is connected.
+    /// The remote bot that is or was connected.
     pub fn bot(&self) -> Option<&Bot> {
-        if let Self::Open(_, bot) = self { Some(bot) } else { None }
+        if let Self::Open(_, bot) | Self::Closed(bot) = self { Some(bot) } else { None }
     }
 
     /// When the link wants to be looked at.
@@ -161,7 +172,7 @@ impl BotEnd {
         match self {
             Self::Open(link, _) => link.close(code),
             Self::Unasked(_) | Self::Asking(_) | Self::Waiting(_) | Self::Dialling(..) => *self = Self::Gone,
-            Self::BuiltIn | Self::Gone => {}
+            Self::BuiltIn | Self::Closed(_) | Self::Gone => {}
         }
     }
 
@@ -206,6 +217,7 @@ impl fmt::Debug for BotEnd {
             Self::Waiting(_) => "Waiting",
             Self::Dialling(..) => "Dialling",
             Self::Open(..) => "Open",
+            Self::Closed(_) => "Closed",
             Self::Gone => "Gone",
         })
     }

@@ -175,7 +175,12 @@ impl CallTask {
 
     /// Gives the call what happened and carries out what it says.
     fn handle(&mut self, cx: &mut Context<'_>, now: Moment, input: Input<'_>) {
+        let is_dialled = matches!(input, Input::PhoneLegId(_));
         self.call.handle(now, input);
+        if is_dialled {
+            let (from, to, leg_id) = self.call.parties();
+            self.ends.page.parties(from, to, leg_id, now);
+        }
         if self.nameless && self.call.state() != StateName::Inviting {
             self.nameless = false;
             let (from, to, leg_id) = self.call.parties();

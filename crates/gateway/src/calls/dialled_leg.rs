@@ -262,8 +262,7 @@ impl DialledLeg {
                 let status = refusal.far_end.and_then(|far_end| far_end.sip_status);
                 let trunk = target.trunk.as_ref().map(|trunk| &*trunk.name);
                 debug!(trunk, status, "the phone was not reached");
-                // The agent's own 408: nobody ever said anything.
-                let is_silence = status == Some(408) && !heard;
+                let is_silence = status.is_none() && !heard;
                 let unreachable = DialRefusal::of_reason(Reason::CarrierUnreachable);
                 self.consider(if is_silence { unreachable } else { refusal });
                 if status.is_some_and(|status| status >= 600) {

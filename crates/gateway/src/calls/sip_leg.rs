@@ -253,6 +253,9 @@ impl SipLeg {
             LegEvent::Answered { sdp } => {
                 Some(self.agree(sdp, LegNews::Answered).unwrap_or_else(LegNews::Unusable))
             }
+            LegEvent::Failed { code: 408, received: false, .. } => {
+                Some(LegNews::Failed(DialRefusal::of_silence()))
+            }
             LegEvent::Failed { code, q850, .. } => Some(LegNews::Failed(DialRefusal::of_status(code, q850))),
             LegEvent::Ended { by, reason, .. } => {
                 let why = match by {

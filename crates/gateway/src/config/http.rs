@@ -38,6 +38,11 @@ pub struct HttpTlsFiles {
 }
 
 impl Http {
+    /// Where links lead: to `public_url`, or to where the server listens.
+    pub fn outside_url(&self) -> Option<WebUrl> {
+        self.public_url.clone().or_else(|| self.local_url())
+    }
+
     /// Where a server with these settings is reached from this machine, if that is known before its start.
     pub fn local_url(&self) -> Option<WebUrl> {
         let listen = self.listen;

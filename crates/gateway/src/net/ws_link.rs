@@ -176,6 +176,11 @@ impl WsLink {
         }
     }
 
+    /// Whether one end has closed it, or it broke: nothing but the rest of the closing handshake follows.
+    pub fn is_closing(&self) -> bool {
+        self.reading == Reading::Ended || !matches!(self.writing, Writing::Idle | Writing::Unflushed)
+    }
+
     /// Brings the closing handshake forward: ready when both ends have closed or the connection is gone.
     pub fn poll_closed(&mut self, cx: &mut Context<'_>, now: Moment) -> Poll<()> {
         self.resume(now);

@@ -50,7 +50,7 @@ impl CallLinks {
         let valid = config.recording.links_valid.max(under_way);
         let has = (call.bot_recording.is_some(), call.full_recording.is_some());
         let expires_s = (now_ms / 1_000).saturating_add(valid.as_secs());
-        self.links.to_recordings(&call.call_id, has, config.http.public_url.as_ref(), expires_s)
+        self.links.to_recordings(&call.call_id, has, config.http.outside_url().as_ref(), expires_s)
     }
 }
 
@@ -148,6 +148,18 @@ const SIGNATURE_BYTES: usize = 32;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn links_lead_to_the_public_address_or_to_where_the_server_listens() {
+        let of = |text: &str| {
+            crate::config::Config::parse(text).unwrap().http.outside_url().map(|url| url.to_string())
+        };
+        assert_eq!(of("").as_deref(), Some("http://127.0.0.1:8080/"));
+        assert_eq!(of("[http]\nlisten = \"127.0.0.1:9000\"\n").as_deref(), Some("http://127.0.0.1:9000/"));
+        let public = "[http]\npublic_url = \"https://voice.example.com\"\n[[http.keys]]\nname = \"a\"\n\
+                      key = \"0123456789abcdef0123456789\"\nrole = \"admin\"\n";
+        assert_eq!(of(public).as_deref(), Some("https://voice.example.com/"));
+    }
 
     #[test]
     fn a_link_is_good_for_its_path_until_its_time() {

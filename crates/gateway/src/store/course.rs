@@ -169,9 +169,12 @@ fn response_ms(record: &str) -> Option<u64> {
     line.quality.bot_response_ms.map(|times| times.p50.max(0.0) as u64)
 }
 
-/// The first event of a call tells who is who, so it waits until that is known, or something else is told.
+/// The first event of a call tells who is who, so it waits until that is known, or something else is told. The leg of a
+/// phone that we call has its own id only when it is dialled, another one at each carrier.
 fn know_parties(call: &mut StoredCall, parties: Option<&StoredParties>, told: &mut Told) {
     if call.parties_known {
+        let leg_id = parties.map(|parties| &*parties.phone_leg_id).filter(|id| !id.is_empty());
+        call.phone_leg_id = leg_id.map_or_else(|| std::mem::take(&mut call.phone_leg_id), str::to_owned);
         return;
     }
     if let Some(parties) = parties {
@@ -236,6 +239,17 @@ mod tests {
             leaves_files: false,
         };
         StoredCall::begun(&new, "here")
+    }
+
+    #[test]
+    fn the_id_of_a_dialled_leg_is_kept_when_it_is_known_and_nothing_else_is_told() {
+        let nameless = StoredParties { phone_leg_id: "".into(), ..parties() };
+        let mut call = new_call(Some(nameless.clone()), CallbackAddress::Known(None));
+        for (leg_id, kept) in [("first", "first"), ("second", "second"), ("", "second")] {
+            let fact = Fact::Parties(StoredParties { phone_leg_id: leg_id.into(), ..parties() });
+            assert_eq!(names(&apply(&mut call, &fact, 2_000)), [""; 0]);
+            assert_eq!(call.phone_leg_id, kept);
+        }
     }
 
     fn ended(outcome: CallOutcome) -> Fact {

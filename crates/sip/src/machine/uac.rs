@@ -186,7 +186,7 @@ impl Machine {
             crate::message::StartLine::Request { .. } => String::new(),
         };
         let q850 = response.headers.first("Reason").and_then(parse_q850);
-        self.fail_call(now, id, code, reason, q850);
+        self.fail_call(now, id, (code, true), reason, q850);
     }
 
     /// The peer finds our session interval too short: the same INVITE again, once, with its minimum (RFC 4028
@@ -229,16 +229,24 @@ impl Machine {
             // Refresh or not, whoever does not answer is gone.
             return self.on_reoffer_failure(now, id, 408);
         }
-        self.fail_call(now, id, 408, "Request Timeout".to_owned(), None);
+        self.fail_call(now, id, (408, false), "Request Timeout".to_owned(), None);
     }
 
-    fn fail_call(&mut self, now: Instant, id: LegId, code: u16, reason: String, q850: Option<u8>) {
+    /// The call was not answered: with that status, which came, or stands for none that came.
+    fn fail_call(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        (code, received): (u16, bool),
+        reason: String,
+        q850: Option<u8>,
+    ) {
         if let Some(Phase::Calling(calling)) = self.legs.get(&id).map(|l| &l.phase) {
             // Cancelled while it was challenged: nobody is told of a challenge.
             let is_cancel = calling.cancel != Cancel::No && matches!(code, 401 | 407);
             let code = if is_cancel { 487 } else { code };
             self.remove_leg(now, id);
-            self.emit_terminal(id, LegEvent::Failed { code, reason, q850 });
+            self.emit_terminal(id, LegEvent::Failed { code, received, reason, q850 });
         }
     }
 
@@ -290,7 +298,12 @@ impl Machine {
     fn leave_cancelled(&mut self, now: Instant, id: LegId, reason: Option<String>) {
         self.emit_terminal(
             id,
-            LegEvent::Failed { code: 487, reason: "Request Terminated".to_owned(), q850: None },
+            LegEvent::Failed {
+                code: 487,
+                received: false,
+                reason: "Request Terminated".to_owned(),
+                q850: None,
+            },
         );
         if let Some(leg) = self.legs.get_mut(&id) {
             leg.phase = Phase::Leaving(super::leg::Leaving { reason, bye: None });

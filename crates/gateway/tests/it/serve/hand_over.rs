@@ -52,6 +52,12 @@ impl Bot {
         timeout(PATIENCE, heard).await.expect("the bot did not hear it in time")
     }
 
+    /// Everything until the gateway has closed the connection.
+    pub(super) async fn gone(&mut self) {
+        let gone = async { while let Some(Ok(_)) = self.socket.next().await {} };
+        timeout(PATIENCE, gone).await.expect("the connection stays open");
+    }
+
     pub(super) async fn event(&mut self, name: &str) -> Value {
         let named = |message: &Message| read(message).is_some_and(|value| value["event"] == name);
         read(&self.hear(named).await).unwrap()

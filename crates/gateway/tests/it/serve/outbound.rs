@@ -59,8 +59,9 @@ async fn a_call_rings_is_answered_meets_its_bot_and_leaves_one_completed_record(
     );
     let sip_id = course.invitation.call_id.clone();
     course.leg.hang_up(None).await.unwrap();
-    let records = gateway.stop().await;
+    let (records, calls) = gateway.stop_and_see().await;
     let [record] = records.as_slice() else { panic!("{records:?}") };
+    assert_eq!(calls[0].phone_leg_id, sip_id);
     assert_eq!(cause(record), "completed/caller_hung_up");
     assert_eq!(ends(record), ("completed", 16, None));
     assert_eq!(record["call_id"], call_id.as_str());
@@ -171,6 +172,34 @@ async fn the_next_trunk_is_tried_where_the_first_fails_and_not_where_the_phone_s
     assert_eq!((first.calls(), second.calls()), (3, 2));
     first.stop().await;
     second.stop().await;
+}
+
+#[tokio::test]
+async fn a_carrier_whose_first_word_is_408_has_said_that_nobody_answers() {
+    let (blunt, trunk) = silent_trunk("44*").await;
+    let gateway = Gateway::start(&trunk).await;
+    gateway.exchange().place_call(order("441")).await.unwrap();
+    let refuse = async {
+        let mut datagram = vec![0; 4_096];
+        loop {
+            let (length, from) = blunt.recv_from(&mut datagram).await.unwrap();
+            let request = String::from_utf8_lossy(&datagram[..length]).into_owned();
+            if !request.starts_with("INVITE") {
+                break;
+            }
+            let kept = ["Via:", "From:", "To:", "Call-ID:", "CSeq:"];
+            let lines = request.lines().filter(|line| kept.iter().any(|name| line.starts_with(name)));
+            let lines = lines
+                .map(|line| if line.starts_with("To:") { format!("{line};tag=b") } else { line.to_owned() });
+            let head = lines.collect::<Vec<_>>().join("\r\n");
+            let answer = format!("SIP/2.0 408 Request Timeout\r\n{head}\r\nContent-Length: 0\r\n\r\n");
+            blunt.send_to(answer.as_bytes(), from).await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), refuse).await.expect("the refusal is acknowledged");
+    let records = gateway.stop().await;
+    assert_eq!(cause(&records[0]), "caller/unanswered");
+    assert_eq!(ends(&records[0]), ("no-answer", 18, Some(408)));
 }
 
 #[tokio::test]

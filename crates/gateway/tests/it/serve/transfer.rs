@@ -81,6 +81,7 @@ async fn caller_and_agent_hear_each_other_and_the_agents_end_is_the_calls_with_e
     assert!(ringing.iter().filter(sounds).count() > 10, "the caller hears that it rings");
     assert!(agent.answer().await);
     hear_each_other(&mut stage.phone, &agent).await;
+    stage.bot.gone().await;
     let leg_id = agent.invitation.call_id.clone();
     agent.leg.hang_up(None).await.unwrap();
     stage.phone.event(|event| matches!(event, LegEvent::Ended { by: EndedBy::Remote, .. })).await;
