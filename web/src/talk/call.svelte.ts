@@ -132,6 +132,9 @@ export class TalkCall {
   #reset(): void {
     this.#dialled += 1;
     this.#hasHungUp = false;
+    // A call before this one may still be waiting for the server's goodbye.
+    this.#socket = undefined;
+    this.#closing = undefined;
     this.stage = "opening";
     this.trouble = undefined;
     this.callId = undefined;
@@ -168,11 +171,14 @@ export class TalkCall {
       for (const text of this.#platform.begin({ from: "browser", to: bot ?? "talk" })) this.#send(text);
     };
     socket.onmessage = ({ data }: MessageEvent<unknown>) => {
+      if (socket !== this.#socket) return;
       const said = typeof data === "string" ? read(data) : undefined;
       if (data instanceof ArrayBuffer) this.#hear({ kind: "audio", bytes: new Uint8Array(data) });
       else if (said) this.#hear(said);
     };
-    socket.onclose = ({ code }) => void this.#closed(code, query);
+    socket.onclose = ({ code }) => {
+      if (socket === this.#socket) void this.#closed(code, query);
+    };
   }
 
   #hear(said: Said): void {
@@ -234,7 +240,7 @@ export class TalkCall {
     }
   }
 
-  /** Says goodbye and waits a little for the server's. */
+  /** Says goodbye: the call is over, and the server has a little time for its own, until all is written down. */
   #leave(): void {
     const socket = this.#socket;
     if (!socket || this.#closing !== undefined) return;
@@ -245,6 +251,7 @@ export class TalkCall {
       return;
     }
     this.#send(this.#platform.stop());
+    void this.#over();
     this.#closing = setTimeout(() => socket.close(1000), GOODBYE_MS);
   }
 
@@ -252,19 +259,24 @@ export class TalkCall {
     clearTimeout(this.#closing);
     this.#closing = undefined;
     this.#socket = undefined;
-    const wasUp = this.stage === "talking";
-    this.stage = "ended";
-    this.endedAt = Date.now();
-    const line = this.#line;
-    this.#line = undefined;
-    await line?.close();
-    if (wasUp) {
+    const hasTalked = this.stage === "talking" || this.stage === "ended";
+    await this.#over();
+    if (hasTalked) {
       this.#say("call", `Closed with ${code}: ${closeText(code)}`);
       await this.#tellEnd();
     } else if (!this.#hasHungUp) {
       this.trouble = await whyNot(query);
       this.#say("error", this.trouble);
     }
+  }
+
+  /** Nothing is said or heard any more, and the microphone is given back. */
+  async #over(): Promise<void> {
+    if (this.stage !== "ended") this.endedAt = Date.now();
+    this.stage = "ended";
+    const line = this.#line;
+    this.#line = undefined;
+    await line?.close();
   }
 
   /** What the call's record says of its end. */

@@ -133,3 +133,46 @@ describe("a call that opens", () => {
     expect(contexts[0]?.close).toHaveBeenCalledOnce();
   });
 });
+
+describe("a call that is hung up", () => {
+  async function talking(call: Call) {
+    const dialling = call.dial(wish);
+    const heard = line();
+    audio.line.resolve(heard);
+    audio.source.resolve(source());
+    await dialling;
+    const socket = sockets.at(-1);
+    if (!socket) throw new Error("nothing was dialled");
+    socket.readyState = FakeSocket.OPEN;
+    socket.onopen?.();
+    return { heard, socket };
+  }
+
+  test("is over at once, gives the microphone back, and the server may close when it likes", async () => {
+    const call = new TalkCall();
+    const { heard, socket } = await talking(call);
+    call.hangUp();
+    expect([call.stage, socket.readyState]).toEqual(["ended", FakeSocket.OPEN]);
+    expect(heard.close).toHaveBeenCalledOnce();
+    expect(socket.send).toHaveBeenLastCalledWith(expect.stringContaining('"stop"'));
+    const endedAt = call.endedAt;
+    socket.onclose?.({ code: 1000 });
+    await vi.waitFor(() => expect(call.entries.at(-1)?.text).toContain("Closed with 1000"));
+    expect([call.stage, call.endedAt, call.trouble]).toEqual(["ended", endedAt, undefined]);
+  });
+
+  test("leaves the next one alone", async () => {
+    const call = new TalkCall();
+    const { socket: first } = await talking(call);
+    call.hangUp();
+    audio.line = new Later();
+    audio.source = new Later();
+    const { heard, socket } = await talking(call);
+    first.onclose?.({ code: 1000 });
+    expect(call.stage).toBe("talking");
+    expect(heard.close).not.toHaveBeenCalled();
+    call.hangUp();
+    expect(call.stage).toBe("ended");
+    expect(socket.send).toHaveBeenLastCalledWith(expect.stringContaining('"stop"'));
+  });
+});
