@@ -122,7 +122,10 @@ const reasons: Readonly<Record<string, Told>> = {
     says: "No secure connection to the bot",
     means: "Its certificate is wrong, has expired, or is not trusted.",
   },
-  no_handshake: { says: "The bot did not finish the handshake", means: "It took longer than 5 seconds, or an engine said nothing for 4." },
+  no_handshake: {
+    says: "The bot did not finish the handshake",
+    means: "It took longer than 5 seconds, or an engine said nothing for 4.",
+  },
   no_answer: {
     says: "The bot let it ring too long",
     means: "Bots of this dialect answer themselves: it did not.",
