@@ -121,7 +121,7 @@ fn spoken(utterance: &Utterance) -> Duration {
 /// How much audio of an utterance its listener heard.
 pub fn heard(utterance: &Utterance) -> Duration {
     match utterance.heard {
-        HeardPart::All => spoken(utterance),
+        HeardPart::All => utterance.played.unwrap_or_else(|| spoken(utterance)),
         HeardPart::First { audio, .. } => audio,
         HeardPart::Nothing => Duration::ZERO,
     }
@@ -146,6 +146,7 @@ mod tests {
             start: ms(span.0),
             end: ms(span.1),
             heard,
+            played: None,
             response: response.map(ms),
         }
     }
@@ -190,6 +191,9 @@ mod tests {
         let figures = Analytics::of(&talk);
         assert_eq!((figures.caller_turns, figures.bot_turns, figures.pairs.len()), (1, 1, 1));
         assert_eq!((figures.interruptions_by_caller, figures.bot_talk), (1, ms(300)));
+        let holes =
+            Utterance { played: Some(ms(800)), ..utterance(Role::Bot, (0, 2_000), HeardPart::All, None) };
+        assert_eq!(Analytics::of(&[holes]).bot_talk, ms(800));
     }
 
     #[test]

@@ -41,8 +41,8 @@ struct Entry {
 enum Fate {
     /// It is being said, or will be.
     Open,
-    /// All of it was heard.
-    Heard,
+    /// All of it was heard: so much audio.
+    Heard(Duration),
     /// It was cut off.
     Cut(Cut),
 }
@@ -130,9 +130,9 @@ impl Conversation {
         }
     }
 
-    /// All audio of the bot's `item` was heard.
-    pub fn bot_heard(&mut self, item: &str, at: Moment) {
-        self.bot_is_over(item, Fate::Heard, at);
+    /// All `audio` of the bot's `item` was heard, and nothing in its holes.
+    pub fn bot_heard(&mut self, item: &str, audio: Duration, at: Moment) {
+        self.bot_is_over(item, Fate::Heard(audio), at);
     }
 
     /// The bot's `item` was cut off: of what was pushed so much was heard.
@@ -208,7 +208,7 @@ impl Conversation {
             }
             if let (Role::Bot, Fate::Open) = (entry.role, entry.fate) {
                 entry.fate = match heard(&entry.item) {
-                    Some((heard, pushed)) if heard >= pushed => Fate::Heard,
+                    Some((heard, pushed)) if heard >= pushed => Fate::Heard(heard),
                     Some((heard, pushed)) => Fate::Cut(entry.cut(heard, pushed)),
                     None => Fate::Cut(entry.cut(Duration::ZERO, Duration::ZERO)),
                 };
@@ -384,7 +384,7 @@ impl Entry {
         match (self.role, self.fate) {
             (Role::Caller, _) => Some(ended + CALLERS_WORDS_PATIENCE),
             (Role::Bot, Fate::Open) => None,
-            (Role::Bot, Fate::Heard | Fate::Cut(_)) => Some(ended + BOTS_WORDS_PATIENCE),
+            (Role::Bot, Fate::Heard(_) | Fate::Cut(_)) => Some(ended + BOTS_WORDS_PATIENCE),
         }
     }
 
@@ -396,13 +396,14 @@ impl Entry {
 
     fn utterance(self, origin: Moment) -> Utterance {
         let heard = match (self.role, self.fate) {
-            (Role::Caller, _) | (Role::Bot, Fate::Heard | Fate::Open) => HeardPart::All,
+            (Role::Caller, _) | (Role::Bot, Fate::Heard(_) | Fate::Open) => HeardPart::All,
             (Role::Bot, Fate::Cut(cut)) if cut.heard.is_zero() => HeardPart::Nothing,
             (Role::Bot, Fate::Cut(Cut { heard, pushed, text_bytes })) => {
                 let known = text_bytes.unwrap_or_else(|| words_within(&self.text, heard, pushed));
                 HeardPart::First { audio: heard, text_bytes: floor_boundary(&self.text, known) }
             }
         };
+        let played = if let Fate::Heard(audio) = self.fate { Some(audio) } else { None };
         let end = self.ended.or(self.began).unwrap_or(origin);
         Utterance {
             role: self.role,
@@ -411,6 +412,7 @@ impl Entry {
             start: self.began.unwrap_or(end) - origin,
             end: end - origin,
             heard,
+            played,
             response: self.response,
         }
     }

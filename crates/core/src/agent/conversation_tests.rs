@@ -36,9 +36,10 @@ fn a_turn_and_its_answer_are_told_when_they_are_over_and_their_words_are_known()
     talk.line(&line(Role::Bot, "b", "Good day", LineStage::Final), at(1_300));
     let [caller] = told(&mut talk).try_into().unwrap();
     assert_eq!((caller.start, caller.end, &*caller.text, &*caller.item), (ms(100), ms(900), "hello", "a"));
-    talk.bot_heard("b", at(2_000));
+    talk.bot_heard("b", ms(700), at(2_000));
     let [bot] = told(&mut talk).try_into().unwrap();
     assert_eq!((bot.start, bot.end, bot.heard), (ms(1_200), ms(2_000), HeardPart::All));
+    assert_eq!(bot.played, Some(ms(700)), "it paused");
     assert_eq!((&*bot.text, bot.response), ("Good day", Some(ms(300))));
     talk.line(&line(Role::Bot, "b", "again", LineStage::Final), at(2_100));
     talk.bot_was_cut("b", ms(1), ms(2), at(2_100));
@@ -112,7 +113,7 @@ fn a_bot_that_is_cut_off_has_the_words_that_were_whole_by_then() {
 fn words_that_never_come_are_waited_for_no_longer_than_a_moment() {
     let mut talk = conversation();
     talk.bot_began("b", at(0));
-    talk.bot_heard("b", at(1_000));
+    talk.bot_heard("b", ms(1_000), at(1_000));
     assert_eq!(talk.poll_timeout(), Some(at(3_000)));
     talk.handle_timeout(at(3_000));
     assert_eq!(told(&mut talk)[0].heard, HeardPart::All);
@@ -189,7 +190,7 @@ proptest! {
                     talk.line(&line(role, &item.to_string(), &text, stage), at(now));
                 }
                 Step::BotBegan(item) => talk.bot_began(&item.to_string(), at(now)),
-                Step::BotHeard(item) => talk.bot_heard(&item.to_string(), at(now)),
+                Step::BotHeard(item) => talk.bot_heard(&item.to_string(), ms(20), at(now)),
                 Step::Cut(item, heard, pushed) => {
                     talk.bot_was_cut(&item.to_string(), ms(heard), ms(pushed), at(now));
                 }

@@ -275,7 +275,7 @@ impl Call {
             if is_last && !dialogue.conversation.is_final(item) {
                 break;
             }
-            dialogue.conversation.bot_heard(item, dry_since);
+            dialogue.conversation.bot_heard(item, heard, dry_since);
             dialogue.dry = None;
             dialogue.playing.pop_front();
         }
@@ -294,7 +294,8 @@ impl Call {
         for item in items {
             let Some((heard, pushed)) = self.speaker.heard(&item) else { continue };
             if heard >= pushed && dialogue.conversation.is_final(&item) {
-                dialogue.conversation.bot_heard(&item, dialogue.dry.map_or(now, |(_, since)| since));
+                let since = dialogue.dry.map_or(now, |(_, since)| since);
+                dialogue.conversation.bot_heard(&item, heard, since);
             } else if !dialogue.conversation.is_over(&item) {
                 dialogue.conversation.bot_was_cut(&item, heard, pushed, now);
                 cut.push((item, heard));

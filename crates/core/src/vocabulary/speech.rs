@@ -119,6 +119,9 @@ pub struct Utterance {
     pub end: Duration,
     /// How much of it the other one heard.
     pub heard: HeardPart,
+    /// Of [`HeardPart::All`] how much audio that was, where that is known: less than from start to end where the bot
+    /// paused for what it said.
+    pub played: Option<Duration>,
     /// From the end of the caller's speech to the beginning of this answer of the bot.
     pub response: Option<Duration>,
 }
@@ -157,7 +160,7 @@ debug_without_words! {
     TranscriptLine { role, stage; item, text }
     ToolCall { name; id, arguments }
     ToolResult { ; id, output }
-    Utterance { role, start, end, heard, response; item, text }
+    Utterance { role, start, end, heard, played, response; item, text }
 }
 
 #[cfg(test)]

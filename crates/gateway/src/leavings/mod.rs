@@ -151,6 +151,7 @@ mod tests {
             start: ms(span.0),
             end: ms(span.1),
             heard,
+            played: None,
             response,
         };
         let partly = HeardPart::First { audio: ms(700), text_bytes: "The price".len() };

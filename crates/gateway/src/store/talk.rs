@@ -315,6 +315,8 @@ struct Body {
     end_ms: u64,
     heard: Heard,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    played_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     response_ms: Option<u64>,
 }
 
@@ -350,12 +352,13 @@ impl Body {
                 HeardPart::Nothing => Heard::Nothing,
                 HeardPart::First { audio, text_bytes } => Heard::First { audio_ms: ms(audio), text_bytes },
             },
+            played_ms: utterance.played.map(ms),
             response_ms: utterance.response.map(ms),
         }
     }
 
     fn utterance(self) -> Utterance {
-        let Self { role, item, text, start_ms, end_ms, heard, response_ms } = self;
+        let Self { role, item, text, start_ms, end_ms, heard, played_ms, response_ms } = self;
         Utterance {
             role: match role {
                 Who::Caller => Role::Caller,
@@ -372,6 +375,7 @@ impl Body {
                     HeardPart::First { audio: Duration::from_millis(audio_ms), text_bytes }
                 }
             },
+            played: played_ms.map(Duration::from_millis),
             response: response_ms.map(Duration::from_millis),
         }
     }

@@ -127,6 +127,7 @@ pub async fn says(store: &Store, call_id: &str, position: u32, text: &str) {
         start: Duration::ZERO,
         end: Duration::from_secs(1),
         heard: HeardPart::All,
+        played: None,
         response: None,
     };
     let said = Beside::Utterance(PlacedUtterance { position, utterance });

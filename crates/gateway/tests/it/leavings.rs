@@ -56,6 +56,7 @@ impl House {
                 start: begins,
                 end: begins + Duration::from_millis(800),
                 heard: HeardPart::All,
+                played: None,
                 response: (position == 2).then(|| Duration::from_millis(200)),
             };
             let placed = PlacedUtterance { position: position as u32, utterance };

@@ -4,6 +4,7 @@ use super::agent::{agent, talking, utterances};
 use super::agent_tools::silence;
 use super::*;
 use crate::agent::AgentTerms;
+use crate::agent::analytics::{Analytics, heard};
 use crate::vocabulary::HeardPart;
 
 /// The caller speaks for so long, which the engine notices.
@@ -99,4 +100,31 @@ fn what_an_engine_says_no_faster_than_it_is_heard_lasts_as_long_as_it_was_heard(
     assert_eq!(said.heard, HeardPart::All);
     let lasted = (said.end - said.start).as_millis();
     assert!((980..=1_040).contains(&lasted), "{lasted} ms");
+}
+
+#[test]
+fn holes_in_what_an_engine_says_are_not_counted_as_heard() {
+    for says_more in [false, true] {
+        let mut desk = talking(AgentTerms::default());
+        desk.bot_says("item a");
+        desk.bot_sends(&[0x10; 8_000]);
+        silence(&mut desk, 4_000);
+        desk.bot_sends(&[0x10; 16_000]);
+        desk.bot_says("line bot final a|one two three");
+        silence(&mut desk, 2_500);
+        if says_more {
+            desk.bot_says("item b");
+            desk.bot_sends(&[0x10; 8_000]);
+            desk.bot_says("line bot final b|four");
+        }
+        silence(&mut desk, 1_500);
+        let all = utterances(&desk);
+        let said = &all[0];
+        assert_eq!(said.heard, HeardPart::All);
+        let lasted = (said.end - said.start).as_millis();
+        assert!((5_980..=6_040).contains(&lasted), "{lasted} ms");
+        let sum = if says_more { 4_000 } else { 3_000 };
+        assert_eq!(heard(said).as_millis(), 3_000);
+        assert_eq!(Analytics::of(&all).bot_talk.as_millis(), sum);
+    }
 }

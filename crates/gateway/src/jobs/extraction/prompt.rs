@@ -100,6 +100,7 @@ mod tests {
             start: Duration::ZERO,
             end: Duration::from_secs(1),
             heard,
+            played: None,
             response: None,
         }
     }

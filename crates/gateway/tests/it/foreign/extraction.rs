@@ -214,6 +214,7 @@ async fn talk(open: &Open, call_id: &str, bot: &str) {
             start: Duration::from_secs(position.into()),
             end: Duration::from_secs(u64::from(position) + 1),
             heard: HeardPart::All,
+            played: None,
             response: None,
         };
         open.store.add(

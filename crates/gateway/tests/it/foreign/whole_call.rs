@@ -124,6 +124,7 @@ impl Talk {
             start: Duration::from_millis(start),
             end: Duration::from_millis(end),
             heard,
+            played: None,
             response: wait.map(Duration::from_millis),
         });
     }

@@ -170,6 +170,7 @@ async fn calls_are_found_by_what_was_said_and_by_what_nobody_heard(ground: Groun
         start: Duration::from_millis(100),
         end: Duration::from_millis(900),
         heard,
+        played: None,
         response: None,
     };
     for (number, utterance) in [

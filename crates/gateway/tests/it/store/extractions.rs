@@ -35,6 +35,7 @@ async fn says(open: &Open, call_id: &str, role: Role, position: u32, at_ms: u64)
         start: std::time::Duration::ZERO,
         end: std::time::Duration::from_secs(1),
         heard: HeardPart::All,
+        played: None,
         response: None,
     };
     let said = Beside::Utterance(PlacedUtterance { position, utterance });

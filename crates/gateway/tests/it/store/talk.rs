@@ -28,6 +28,7 @@ fn utterance(role: Role, text: &str, heard: HeardPart) -> Utterance {
         start: Duration::from_millis(1_200),
         end: Duration::from_millis(2_345),
         heard,
+        played: (heard == HeardPart::All).then(|| Duration::from_millis(410)),
         response: (role == Role::Bot).then(|| Duration::from_millis(420)),
     }
 }
