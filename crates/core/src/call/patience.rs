@@ -54,7 +54,7 @@ impl Call {
         if due(self.thinking_due())
             && let Some(terms) = self.bot.agent.clone()
         {
-            self.speaker.push_clip(&terms.thinking, now);
+            self.speaker.push_backdrop(&terms.thinking, now);
             let length = Duration::from_millis(terms.thinking.len() as u64 / 8);
             self.dialogue().patience.thinking_until = Some(now + length);
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::media::{Converter, MarkOutcome as Outcome, MediaFormat, Playout, Pushed, SilenceGate};
+use crate::media::{Converter, MarkOutcome as Outcome, MediaFormat, Playout, Pulled, Pushed, SilenceGate};
 use crate::rtp::EventFrame;
 use crate::vocabulary::{
     CallEvent, CommandRefusal, Counters, DialDigits, MarkOutcome, Moment, PlayoutFigures,
@@ -39,6 +39,8 @@ pub(super) struct Speaker {
     /// The frame that leaves.
     sound: Vec<u8>,
     drained_since: Option<Moment>,
+    /// What waits is a sound that stands for work, not speech.
+    is_backdrop: bool,
     /// What was counted in formats that the phone had earlier.
     earlier: Counters,
     gauge: PlayoutGauge,
@@ -74,6 +76,7 @@ impl Speaker {
             source: SourceGauge::default(),
             sound: vec![0; leg.bytes_in(frame)],
             drained_since: None,
+            is_backdrop: false,
             earlier: Counters::default(),
             gauge: PlayoutGauge::new(leg),
         }
@@ -152,9 +155,16 @@ impl Speaker {
             converter.finish(&mut clip);
             self.pace.arrived(now, self.playout.depth(), SourceSpeed::Bursts);
             self.drained_since = None;
+            self.is_backdrop = false;
             self.playout.push(&clip, None);
             self.playout.end_of_utterance();
         }
+    }
+
+    /// Takes a clip like [`Speaker::push_clip`] that is heard while somebody waits, and is nobody's answer.
+    pub(super) fn push_backdrop(&mut self, samples: &[i16], now: Moment) {
+        self.push_clip(samples, now);
+        self.is_backdrop = true;
     }
 
     /// Takes a tone of our own, in the phone's format.
@@ -162,6 +172,7 @@ impl Speaker {
         self.let_tail_out();
         self.pace.arrived(now, self.playout.depth(), SourceSpeed::Bursts);
         self.drained_since = None;
+        self.is_backdrop = false;
         self.playout.push(tone, None);
     }
 
@@ -275,7 +286,8 @@ impl Speaker {
         self.follow_with_tail(now);
         let waiting = self.playout.waiting();
         let pulled = self.playout.pull(&mut self.sound);
-        self.gauge.pulled(&self.sound, pulled, waiting, now);
+        let speech = if self.is_backdrop { Pulled { audio_bytes: 0, padded: 0 } } else { pulled };
+        self.gauge.pulled(&self.sound, speech, waiting, now);
         if pulled.audio_bytes > 0 && pulled.padded > 0 {
             self.pace.fell_short(now);
         }
@@ -354,7 +366,7 @@ impl Speaker {
     fn arrived(&mut self, audio: Duration, now: Moment) {
         self.pace.arrived(now, self.playout.depth(), self.source.speed(now));
         self.source.pushed(audio);
-        (self.drained_since, self.tail_due) = (None, None);
+        (self.drained_since, self.tail_due, self.is_backdrop) = (None, None, false);
     }
 
     /// Puts audio of the bot into the playout, in the phone's format.

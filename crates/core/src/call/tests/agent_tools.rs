@@ -1,6 +1,6 @@
 //! What an agent's tools do with a call, and how patient it is.
 
-use super::agent::talking;
+use super::agent::{talking, utterances};
 use super::*;
 use crate::agent::{Abilities, AgentTerms, RemoteTool};
 use crate::vocabulary::{DialOrder, ToolResult, TransferTo};
@@ -195,6 +195,52 @@ fn a_tool_of_the_shell_is_run_its_result_told_and_a_sound_is_heard_while_it_take
     assert!(after.iter().all(|(_, audio)| audio[80] == 0x10), "the sound stops when the bot speaks");
     desk.input(Input::ToolDone(Box::new(ToolResult { id: "c1".into(), output: "again".into() })));
     assert_eq!(told(&desk, "c1").len(), 1);
+}
+
+#[test]
+fn an_answer_after_the_sound_of_thinking_is_measured_to_its_own_first_word() {
+    // Between words there is silence, by which speech is told from noise.
+    let words = |bytes: usize| -> Vec<u8> {
+        (0..bytes).map(|at| if at % 2_000 < 1_600 { 0x10 } else { 0xFF }).collect()
+    };
+    // The tool takes less, and more, than the sound lasts.
+    for took in [1_200, 2_200] {
+        let mut desk = talking(terms());
+        desk.bot_says("item hello");
+        desk.bot_sends(&words(4_000));
+        desk.bot_says("line bot final hello|good day");
+        silence(&mut desk, 1_000);
+        desk.bot_says("caller started u");
+        desk.talk(Duration::from_millis(500));
+        let ceased = desk.now;
+        silence(&mut desk, 400);
+        desk.bot_says("caller stopped");
+        desk.bot_says("line caller final u|do you have it");
+        desk.bot_says("tool c1 stock {}");
+        let from = desk.now;
+        silence(&mut desk, took);
+        let sounds = desk.heard_since(from).iter().filter(|(_, audio)| audio[0] != 0xFF).count();
+        assert!(sounds > 20, "the sound is heard");
+        let result = Box::new(ToolResult { id: "c1".into(), output: "two".into() });
+        desk.input(Input::ToolDone(result));
+        silence(&mut desk, 300);
+        let answered = desk.now;
+        desk.bot_says("item answer");
+        desk.bot_sends(&words(8_000));
+        desk.bot_says("line bot final answer|there are two");
+        silence(&mut desk, 2_000);
+        desk.input(Input::PhoneGone(Reason::CallerHungUp));
+        let measured = answered - ceased;
+        let all = utterances(&desk);
+        let told: Vec<_> = all.iter().filter_map(|one| one.response).collect();
+        let [told] = told.as_slice() else { panic!("{took}: {all:?}") };
+        let near = |one: Duration| one.abs_diff(measured) <= Duration::from_millis(40);
+        assert!(near(*told), "{told:?} for {measured:?}");
+        assert_eq!(&*all.iter().find(|one| one.response.is_some()).unwrap().item, "answer");
+        let times = &desk.ended().quality.response;
+        assert_eq!(times.count, 1);
+        assert!(near(times.mean), "{:?} for {measured:?}", times.mean);
+    }
 }
 
 #[test]
