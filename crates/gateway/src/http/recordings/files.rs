@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream::try_unfold;
+use patchcord_core::vocabulary::iso8601;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use utoipa::IntoResponses;
 
@@ -106,8 +107,7 @@ async fn serve(
         }
     })?;
     if let Some(deletion) = &note.deletion {
-        let detail =
-            format!("the recording was deleted at {} ms since 1970: {}", deletion.at_ms, deletion.why);
+        let detail = format!("the recording was deleted at {}: {}", iso8601(deletion.at_ms), deletion.why);
         return Err(Problem::new(StatusCode::GONE, "recording_deleted", detail));
     }
     if note.place == Place::Bucket {
