@@ -90,6 +90,11 @@ impl ExtractionSchema {
     /// [`Misfit`], which holds nothing of the answer.
     pub fn admit(&self, mut answer: Value) -> Result<Map<String, Value>, Misfit> {
         let (schemas, index) = &*self.compiled;
+        // An object of other things is another answer, and none in which nothing was said.
+        let said = answer.as_object().filter(|fields| !fields.is_empty());
+        if said.is_some_and(|fields| !self.fields().any(|name| fields.contains_key(name))) {
+            return Err(Misfit { field: None });
+        }
         complete(&self.strict, &self.strict, &mut answer, DEPTH_MAX);
         if let Err(error) = schemas.validate(&answer, *index) {
             return Err(Misfit { field: self.culprit(&error) });
@@ -322,6 +327,8 @@ mod tests {
             assert!(!format!("{misfit:?}").contains("secret-7"));
         }
         assert_eq!(dealer.admit(json!([])).unwrap_err().field, None);
+        assert_eq!(dealer.admit(json!({"secret-7": 1})).unwrap_err().field, None, "another answer");
+        assert!(dealer.admit(json!({})).unwrap().values().all(Value::is_null), "nothing was said");
         let sparse = dealer.admit(json!({"name": "x", "visit": {"day": "Monday"}, "secret-7": 1})).unwrap();
         assert_eq!(
             sparse.len(),
