@@ -404,7 +404,8 @@ impl Stream {
         let ticks = u64::from(gap);
         self.ticks_heard += ticks;
         // What is missing lasted as long as its packets, at most; the rest of the gap is a key or a pause.
-        let lost = self.last.map_or(ticks, |(_, each)| ticks.min(missing.saturating_mul(each)));
+        let each = self.last.map_or(ticks, |(_, each)| each);
+        let lost = ticks.min(missing.saturating_mul(each));
         if lost > 0 {
             // Behind a key the next packet knows nothing of what was lost before it.
             let next = if ticks == lost { next } else { &[] };
