@@ -38,7 +38,7 @@ pub struct LegReport {
     pub q850: Option<u8>,
     /// When it was dialled.
     pub started_at: Moment,
-    /// When it answered.
+    /// When it answered; where it is asked to accept, when it did.
     pub answered_at: Option<Moment>,
     /// When it was over.
     pub ended_at: Option<Moment>,

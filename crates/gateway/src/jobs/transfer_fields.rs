@@ -47,7 +47,7 @@ pub struct LegFields {
     pub legs_total: usize,
     /// The number or extension.
     pub destination: String,
-    /// Whether it answered, even if another one was faster.
+    /// Whether it answered; with `[transfers] confirm`, whether it accepted.
     pub answered: bool,
     /// `ringing`, `answered`, `completed`, `canceled`, `busy`, `rejected`, `no_answer`, `timeout` or `failed`.
     pub status: String,

@@ -404,8 +404,12 @@ fn whoever_answers_hears_the_question_and_wins_only_by_pressing_one() {
     desk.leg(1, LegNews::Digit(press("1")));
     assert_eq!(desk.call.state(), StateName::Bridged);
     assert!(desk.saw(&Seen::HangUpLeg(LegNo(0), 26)) && desk.saw(&Seen::CancelLeg(LegNo(2))));
+    let accepted = desk.now;
     desk.leg(1, LegNews::Gone(16));
-    assert_eq!(desk.ended().transfers[0].answered_by, Some(1));
+    let report = &desk.ended().transfers[0];
+    assert_eq!((report.answered_by, report.answered_at), (Some(1), Some(accepted)));
+    let answered: Vec<_> = report.legs.iter().map(|leg| leg.answered_at).collect();
+    assert_eq!(answered, [None, Some(accepted), None], "a leg is answered when it is accepted");
 }
 
 #[test]
@@ -421,7 +425,11 @@ fn an_answer_that_nobody_accepts_is_none_and_the_race_goes_on() {
     assert_eq!(desk.dialled().len(), 2);
     desk.input(Input::PhoneGone(Reason::CallerHungUp));
     let report = &desk.ended().transfers[0];
-    assert_eq!(report.legs[0].status, LegStatus::NoAnswer);
+    assert_eq!((report.legs[0].status, report.legs[0].answered_at), (LegStatus::NoAnswer, None));
+    assert!(
+        desk.reports().iter().all(|report| report.legs[0].answered_at.is_none()),
+        "not while it waits either"
+    );
 }
 
 #[test]

@@ -213,8 +213,6 @@ impl Race {
         match self.legs[at].stage {
             LegStage::Calling { .. } => {
                 self.begin();
-                self.report.legs[at].answered_at = Some(now);
-                self.changed = true;
                 match self.rules.confirm {
                     Some(patience) => {
                         self.legs[at].stage = LegStage::Confirming { until: now + grace + patience };
@@ -363,7 +361,8 @@ impl Race {
         self.stage = RaceStage::Won(at);
         self.release(Some(at), NOT_SELECTED, now);
         self.waiting.clear();
-        self.report.legs[at].status = LegStatus::Answered;
+        // A mailbox that answers and never accepts has answered nobody, so that it has no talk time.
+        (self.report.legs[at].status, self.report.legs[at].answered_at) = (LegStatus::Answered, Some(now));
         // Seed 000's reports call a transfer to an extension handed off, and no more.
         let is_extension = self.legs[at].is_extension;
         self.report.status = if is_extension { TransferStatus::HandedOff } else { TransferStatus::Answered };
