@@ -7,6 +7,8 @@ import { conclude, judge, openBrowser, openPage, options, themes, widths } from 
 
 const { url: base, out, reader, operator } = options(process.argv.slice(2));
 const violations = [];
+// Exactly that: the button of the keyboard shortcuts has the word in its name.
+const keyField = (page) => page.getByLabel("Key", { exact: true });
 const must = (isSo, text) => isSo || violations.push(text);
 const browser = await openBrowser();
 await mkdir(out, { recursive: true });
@@ -15,7 +17,7 @@ for (const theme of themes) {
   for (const width of widths) {
     const { context, page, wrong } = await openPage(browser, { base, theme, width, violations });
     await page.goto(base);
-    await page.getByLabel("Key").waitFor();
+    await keyField(page).waitFor();
     for (const found of await judge(page)) wrong(found);
     await page.screenshot({ path: join(out, `login-${theme}-${width}.png`) });
     await context.close();
@@ -24,7 +26,7 @@ for (const theme of themes) {
 
 const { context, page } = await openPage(browser, { base, violations, allowed: ["status of 401", "401 from POST /session"] });
 async function enter(key) {
-  await page.getByLabel("Key").fill(key);
+  await keyField(page).fill(key);
   await page.keyboard.press("Enter");
 }
 await page.goto(`${base}/#/live`);
@@ -50,7 +52,7 @@ const forged = await context.request.post(`${base}/calls/${calls[0]}/hangup`, { 
 must(forged.status() === 403 && (await forged.json()).code === "foreign_origin", `another origin's order: ${forged.status()}`);
 
 await page.getByRole("button", { name: "Log out" }).click();
-await page.getByLabel("Key").waitFor();
+await keyField(page).waitFor();
 const stale = await context.request.get(`${base}/bots`, { headers: { cookie: `${cookie.name}=${cookie.value}` } });
 must(stale.status() === 401, `the cookie opens after the log-out: ${stale.status()}`);
 
