@@ -90,6 +90,14 @@ impl CallHandle {
         })
     }
 
+    /// Has the call's recording begin, end, pause or go on.
+    ///
+    /// # Errors
+    /// [`OrderError::Over`], [`OrderError::Busy`].
+    pub fn record(&self, order: RecordingOrder) -> Result<(), OrderError> {
+        self.leave(CallOrder::Recording(order))
+    }
+
     /// Has the call end.
     ///
     /// # Errors

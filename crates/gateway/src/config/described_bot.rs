@@ -111,9 +111,14 @@ impl DescribedBot {
         }
         let told = |problems: Vec<MappingProblem>| match problems.into_iter().next() {
             Some(problem) => {
-                let place = format!("line {}, column {}", problem.line, problem.column);
+                // A text of one line needs no line; its beginning is no place.
+                let place = match (problem.line, problem.column) {
+                    (1, 1) => String::new(),
+                    (1, column) => format!("column {column}: "),
+                    (line, column) => format!("line {line}, column {column}: "),
+                };
                 let path = problem.key.split('.').map(shown);
-                wrong(path, format!("{place}: {}", cut(&problem.what, PROBLEM_CHARS_SHOWN_MAX)))
+                wrong(path, format!("{place}{}", cut(&problem.what, PROBLEM_CHARS_SHOWN_MAX)))
             }
             None => wrong(["url"], "the mapping cannot be used"),
         };

@@ -2,6 +2,8 @@
 //! end a line or begin a parameter there.
 
 use super::problem::Problem;
+use crate::config::{Url, UrlKind};
+use crate::net::Trust;
 
 /// A telephone number: digits, `*` and `#`, a `+` in front of them or not.
 ///
@@ -31,6 +33,15 @@ pub fn check_line(pointer: &str, text: String, chars_max: usize) -> Result<Strin
     }
     let detail = format!("expected 1 to {chars_max} characters of one line, without <, > and ;");
     Err(Problem::field("bad_field", pointer, detail))
+}
+
+/// A URL whose host is no address that `trust` forbids; what a name stands for shows when it is dialled.
+///
+/// # Errors
+/// 400 that names the field.
+pub fn check_way<K: UrlKind>(pointer: &str, url: &Url<K>, trust: &Trust) -> Result<(), Problem> {
+    let told = |error| Problem::field("forbidden_address", pointer, format!("{error}"));
+    trust.check_spelling(url.host()).map_err(told)
 }
 
 /// Characters of a telephone number; ITU-T E.164 has 15 digits, access codes come in front.

@@ -19,7 +19,7 @@ pub use extraction::{
 };
 pub use retry::{Attempt, Next, Obstacle, RETRY_AFTER_MAX};
 pub use signature::Signed;
-pub use status_callback::{Courier, UNDER_WAY_MAX, UNDER_WAY_PER_RECEIVER_MAX};
+pub use status_callback::{Courier, UNDER_WAY_MAX, UNDER_WAY_PER_RECEIVER_MAX, callback_trust};
 pub use status_event::{StatusEvent, TransferResult};
 pub use stored_event::body as event_body;
 #[cfg(feature = "otel")]

@@ -97,7 +97,7 @@ impl Courier {
             headers: signed.headers(secret_of(config, delivery, &url)),
             body: Bytes::copy_from_slice(delivery.body.as_bytes()),
         };
-        let trust = trust_in(config, &url);
+        let trust = callback_trust(config, &url);
         let terms =
             HttpTerms { trust: &trust, deadline: Instant::now() + ATTEMPT_TIMEOUT, body_bytes_max: 0 };
         match send_for_head(&self.egress, request, terms).await {
@@ -182,7 +182,7 @@ impl Deliveries {
 }
 
 /// An address of our own file may lead anywhere, every other one where outsiders' may.
-fn trust_in(config: &Config, url: &WebUrl) -> Trust {
+pub fn callback_trust(config: &Config, url: &WebUrl) -> Trust {
     let numbers = config.numbers.iter().filter_map(|number| number.callbacks.as_ref());
     let agents = webhooks(config).map(|webhook| &webhook.url);
     if config.callbacks.url.iter().chain(numbers).chain(agents).any(|own| own == url) {
@@ -249,7 +249,7 @@ mod tests {
                     callbacks = \"http://10.0.0.2/one\"\n[bots.a]\ndialect = \"openai-realtime\"\nmodel = \"m\"\n\
                     url = \"ws://10.0.0.3/\"\nwebhook = \"http://10.0.0.4/result\"\n";
         let config = Config::parse(file).unwrap();
-        let trust = |url: &str| trust_in(&config, &WebUrl::parse(url).unwrap());
+        let trust = |url: &str| callback_trust(&config, &WebUrl::parse(url).unwrap());
         assert_eq!(trust("http://10.0.0.1/all"), Trust::Operator);
         assert_eq!(trust("http://10.0.0.2/one"), Trust::Operator);
         assert_eq!(trust("http://10.0.0.4/result"), Trust::Operator);

@@ -170,6 +170,14 @@ impl Egress {
 }
 
 impl Trust {
+    /// Whether a URL may lead to `host`, as far as its spelling tells: an address is judged, a name when it is dialled.
+    ///
+    /// # Errors
+    /// [`EgressError::Forbidden`].
+    pub fn check_spelling(&self, host: &str) -> Result<(), EgressError> {
+        host.parse().map_or(Ok(()), |address| self.check(address))
+    }
+
     fn check(&self, address: IpAddr) -> Result<(), EgressError> {
         let Self::Outside(policy) = self else { return Ok(()) };
         let kind = AddressKind::of(address);

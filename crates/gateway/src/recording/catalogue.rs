@@ -209,6 +209,11 @@ impl RecordedCall {
         self.of(Part::Whole).or_else(|| self.of(Part::Voicemail))
     }
 
+    /// One file, by its take and the word of its part.
+    pub fn piece(&self, take: &str, part: &str) -> Option<&FileNote> {
+        self.files.iter().find(|note| note.take.to_string() == take && note.part.word() == part)
+    }
+
     /// Whether an agent had the call as well, so that the two files differ.
     pub fn has_agent_part(&self) -> bool {
         self.of(Part::Bot).is_some()

@@ -8,6 +8,8 @@ use std::time::Duration;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
+use super::catalogue::Part;
+use super::repair::parse_name;
 use crate::config::{CurrentConfig, WebUrl};
 use crate::hex::hex;
 use crate::store::StoredCall;
@@ -48,9 +50,9 @@ impl CallLinks {
         // What a callback says is made once, and may be sent after the last wait.
         let under_way: Duration = config.callbacks.profile.waits().iter().sum();
         let valid = config.recording.links_valid.max(under_way);
-        let has = (call.bot_recording.is_some(), call.full_recording.is_some());
+        let files = (call.bot_recording.as_deref(), call.full_recording.as_deref());
         let expires_s = (now_ms / 1_000).saturating_add(valid.as_secs());
-        self.links.to_recordings(&call.call_id, has, config.http.outside_url().as_ref(), expires_s)
+        self.links.to_recordings(&call.call_id, files, config.http.outside_url().as_ref(), expires_s)
     }
 }
 
@@ -73,19 +75,23 @@ impl Links {
     }
 
     /// The links to the recordings of a call, to the bot's part and, where a person had the call as well, to the whole:
-    /// below `public_url`, or paths where there is none. `has` says which there are.
+    /// below `public_url`, or paths where there is none. `files` are their names.
     pub fn to_recordings(
         &self,
         call_id: &str,
-        has: (bool, bool),
+        files: (Option<&str>, Option<&str>),
         public_url: Option<&WebUrl>,
         expires_s: u64,
     ) -> (Option<String>, Option<String>) {
         let root = public_url.map(|url| url.as_uri().to_string()).unwrap_or_default();
         let root = root.trim_end_matches('/');
-        let link =
-            |name: &str| format!("{root}{}", self.sign(&format!("/calls/{call_id}/{name}"), expires_s));
-        (has.0.then(|| link("recording")), has.1.then(|| link("full-recording")))
+        let link = |file: &str, usual: &str| {
+            // A message has a way of its own: the usual one leads to what was recorded of the call, if anything was.
+            let name = message_of(file).map(|take| format!("recordings/{take}/{}", Part::Voicemail.word()));
+            let path = format!("/calls/{call_id}/{}", name.as_deref().unwrap_or(usual));
+            format!("{root}{}", self.sign(&path, expires_s))
+        };
+        (files.0.map(|file| link(file, "recording")), files.1.map(|file| link(file, "full-recording")))
     }
 
     /// Whether the signature of `path` is ours and not too old.
@@ -119,6 +125,12 @@ impl std::fmt::Debug for Links {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Links")
     }
+}
+
+/// Which recording of its call a file is, if it holds a caller's message.
+fn message_of(file: &str) -> Option<u32> {
+    let (_, take, part) = parse_name(file.rsplit('/').next()?)?;
+    (part == Part::Voicemail).then_some(take)
 }
 
 fn open(data_dir: &Path, path: &Path) -> io::Result<Links> {

@@ -23,7 +23,7 @@ pub(super) fn repair(catalogue: &Catalogue, tell: &dyn Fn(Ready)) -> io::Result<
             }
             let whole = path.with_extension("");
             let Some(name) = whole.file_name().and_then(|name| name.to_str()) else { continue };
-            let Some(parsed) = parse(name) else { continue };
+            let Some(parsed) = parse_name(name) else { continue };
             if day.file_name().is_none_or(|folder| folder != day_of(&parsed.0).as_str()) {
                 continue;
             }
@@ -85,7 +85,7 @@ fn repair_file(
 }
 
 /// The call, the take and the part of a name.
-fn parse(name: &str) -> Option<(String, u32, Part)> {
+pub(super) fn parse_name(name: &str) -> Option<(String, u32, Part)> {
     let (name, format) = name.rsplit_once('.')?;
     let mut words = name.split('-');
     let (call_id, take, part) = (words.next()?, words.next()?, words.next()?);

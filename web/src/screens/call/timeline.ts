@@ -66,6 +66,7 @@ export interface Recording {
   readonly at_ms: number;
   readonly take: number;
   readonly part: "call" | "bot" | "voicemail";
+  readonly path: string;
   readonly format: string;
   readonly sample_rate: number;
   readonly channels: number;

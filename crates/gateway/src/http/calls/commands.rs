@@ -17,14 +17,15 @@ use utoipa::ToSchema;
 
 use super::{CallName, find, own_id};
 use crate::calls::{CallHandle, OrderError};
-use crate::config::BotUrl;
+use crate::config::{BotUrl, Config};
 use crate::http::access::Caller;
 use crate::http::api::Api;
 use crate::http::body::RawJson;
 use crate::http::idempotency;
 use crate::http::openapi::CommandProblems;
 use crate::http::problem::Problem;
-use crate::http::wish::{check_line, check_number};
+use crate::http::wish::{check_line, check_number, check_way};
+use crate::net::Trust;
 
 /// What was ordered.
 #[derive(Debug, Serialize, ToSchema)]
@@ -165,6 +166,7 @@ pub async fn send_digits(asked: Asked, body: RawJson) -> Result<Response, Proble
 )]
 pub async fn transfer(asked: Asked, body: RawJson) -> Result<Response, Problem> {
     let to = body.parse::<TransferWish>()?.check()?;
+    check_is_there(&asked.api.exchange.config(), &to)?;
     let transfer = Order::Transfer(Transfer { to, command: "transfer" });
     asked.order("transfer", &body, transfer).await
 }
@@ -187,15 +189,36 @@ impl TransferWish {
                 Ok(TransferTo::NamedBot(check_line("/bot", name, NAME_CHARS_MAX)?.into()))
             }
             (None, None, None, None, Some(url)) => {
-                let url = check_line("/url", url, URL_CHARS_MAX)?;
-                BotUrl::parse(&url).map_err(|refusal| Problem::field("bad_field", "/url", refusal.what))?;
-                Ok(TransferTo::Bot(url.into()))
+                Ok(TransferTo::Bot(check_line("/url", url, URL_CHARS_MAX)?.into()))
             }
             _ => {
                 let detail = "expected exactly one of destination, extension, flow_id, bot, url";
                 Err(Problem::field("bad_field", "", detail))
             }
         }
+    }
+}
+
+/// Whom nobody here knows is told at once; whether a phone is registered or a number may be dialled, by the transfer.
+fn check_is_there(config: &Config, to: &TransferTo) -> Result<(), Problem> {
+    let unknown = |code, pointer, detail| Err(Problem::field(code, pointer, detail));
+    match to {
+        TransferTo::Extension(number) if config.find_extension(number).is_none() => {
+            unknown("unknown_extension", "/extension", "no extension has this number")
+        }
+        TransferTo::Flow(name) if config.flows.find(name).is_none() => {
+            unknown("unknown_flow", "/flow_id", "no flow has this name")
+        }
+        TransferTo::NamedBot(name) if config.find_bot(name).is_none() => {
+            unknown("unknown_bot", "/bot", "no bot has this name")
+        }
+        TransferTo::Bot(url) => match BotUrl::parse(url) {
+            // Where a bot of the configuration is, another one may be.
+            Ok(url) if config.bots.iter().any(|bot| bot.url.has_origin_of(&url)) => Ok(()),
+            Ok(url) => check_way("/url", &url, &Trust::Outside(config.egress.clone())),
+            Err(refusal) => Err(Problem::field("bad_field", "/url", refusal.what)),
+        },
+        _ => Ok(()),
     }
 }
 
@@ -245,7 +268,7 @@ impl Asked {
     }
 
     /// Has the call do it, once for each Idempotency-Key.
-    async fn carry_out<F>(
+    pub(in crate::http) async fn carry_out<F>(
         self,
         name: &str,
         body: &RawJson,

@@ -14,14 +14,16 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::calls::{PlaceCall, PlaceError, PlacedBot};
-use crate::config::{Bot, DescribedBot, RecordingFormat, RecordingWish, WebUrl};
+use crate::config::{Bot, Config, DescribedBot, RecordingFormat, RecordingWish, WebUrl};
 use crate::http::access::Caller;
 use crate::http::api::Api;
 use crate::http::body::{RawJson, escaped};
 use crate::http::idempotency::{self, Done};
 use crate::http::openapi::PlaceProblems;
 use crate::http::problem::Problem;
-use crate::http::wish::{check_line, check_number};
+use crate::http::wish::{check_line, check_number, check_way};
+use crate::jobs::callback_trust;
+use crate::net::Trust;
 
 /// A call to place: whom to call, and who talks, `wsUrl` or `bot`. The keys of a mapping (seed 000 §9) go with `wsUrl`
 /// and make its dialect `custom`.
@@ -75,7 +77,7 @@ pub struct CallWish {
     message_type: Option<String>,
     /// What the caller's audio is sent in.
     #[serde(rename = "inputTemplate")]
-    input_template: Option<String>,
+    input_template: Option<Template>,
     /// The type of messages with the bot's audio.
     #[serde(rename = "outputMessageType")]
     output_message_type: Option<String>,
@@ -84,7 +86,7 @@ pub struct CallWish {
     output_audio_path: Option<String>,
     /// What is sent first.
     #[serde(rename = "sessionStartMessage")]
-    session_start_message: Option<String>,
+    session_start_message: Option<Template>,
     /// The message that is a clear.
     #[serde(rename = "outputClear")]
     output_clear: Option<Answer>,
@@ -102,13 +104,13 @@ pub struct CallWish {
     output_transfer: Option<Answer>,
     /// What a mark is told by.
     #[serde(rename = "inputMark")]
-    input_mark: Option<String>,
+    input_mark: Option<Template>,
     /// What a digit is told by.
     #[serde(rename = "inputDtmf")]
-    input_dtmf: Option<String>,
+    input_dtmf: Option<Template>,
     /// What the end is told by.
     #[serde(rename = "inputStop")]
-    input_stop: Option<String>,
+    input_stop: Option<Template>,
 }
 
 /// A bot's audio.
@@ -143,6 +145,17 @@ pub struct RecordingHow {
     format: Option<String>,
     /// Whether keys that sound in the caller's audio are erased.
     mask_digits: Option<bool>,
+}
+
+/// A message to a bot by mapping: JSON, or its text.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(untagged, expecting = "a message, or its text")]
+pub enum Template {
+    /// Its text.
+    Text(String),
+    /// The message itself.
+    #[schema(value_type = Object)]
+    Message(Map<String, Value>),
 }
 
 /// A message of a bot by mapping.
@@ -216,7 +229,7 @@ pub async fn place(
     headers: HeaderMap,
     body: RawJson,
 ) -> Result<Response, Problem> {
-    let order = body.parse::<CallWish>()?.check()?;
+    let order = body.parse::<CallWish>()?.check(&api.exchange.config())?;
     let exchange = api.exchange.clone();
     let work = async move {
         let call_id = exchange.place_call(order).await.map_err(refused)?;
@@ -228,15 +241,15 @@ pub async fn place(
 }
 
 impl CallWish {
-    fn check(mut self) -> Result<PlaceCall, Problem> {
+    fn check(mut self, config: &Config) -> Result<PlaceCall, Problem> {
         let from = self.from.take().map(|from| check_number("/from", from)).transpose()?;
         let to = check_number("/callTo", std::mem::take(&mut self.call_to))?;
         let callback = match (self.status_callback_url.take(), self.callback_url.take()) {
             (Some(_), Some(_)) => {
                 return Err(wrong("/callback_url", "it means the same as status_callback_url"));
             }
-            (Some(url), None) => Some(check_web_url("/status_callback_url", url)?),
-            (None, Some(url)) => Some(check_web_url("/callback_url", url)?),
+            (Some(url), None) => Some(check_web_url("/status_callback_url", url, config)?),
+            (None, Some(url)) => Some(check_web_url("/callback_url", url, config)?),
             (None, None) => None,
         };
         let ring = seconds("/ring_timeout", self.ring_timeout, RING_SECONDS_MAX)?;
@@ -247,11 +260,11 @@ impl CallWish {
             Some(Connect::Early) => BotJoins::WhileItRings,
         };
         let recording = check_recording(self.recording.take())?;
-        let bot = self.bot()?;
+        let bot = self.bot(config)?;
         Ok(PlaceCall { from, to, bot, custom_params, callback, joins, ring, max_duration, recording })
     }
 
-    fn bot(mut self) -> Result<PlacedBot, Problem> {
+    fn bot(mut self, config: &Config) -> Result<PlacedBot, Problem> {
         let mapping = self.mapping();
         match (self.bot.take(), self.ws_url.take()) {
             (Some(name), None) => {
@@ -266,7 +279,11 @@ impl CallWish {
                     None => Ok(PlacedBot::Named(check_line("/bot", name, BOT_CHARS_MAX)?)),
                 }
             }
-            (None, Some(url)) => self.described(url, mapping).map(|bot| PlacedBot::Described(Box::new(bot))),
+            (None, Some(url)) => {
+                let bot = self.described(url, mapping)?;
+                check_way("/wsUrl", &bot.url, &Trust::Outside(config.egress.clone()))?;
+                Ok(PlacedBot::Described(Box::new(bot)))
+            }
             (Some(_), Some(_)) => Err(wrong("/bot", "expected wsUrl or bot, not both")),
             (None, None) => Err(Problem::field("missing_field", "/wsUrl", "there is neither wsUrl nor bot")),
         }
@@ -300,9 +317,11 @@ impl CallWish {
     fn mapping(&mut self) -> Map<String, Value> {
         let texts = [
             ("messageType", self.message_type.take()),
-            ("inputTemplate", self.input_template.take()),
             ("outputMessageType", self.output_message_type.take()),
             ("outputAudioPath", self.output_audio_path.take()),
+        ];
+        let templates = [
+            ("inputTemplate", self.input_template.take()),
             ("sessionStartMessage", self.session_start_message.take()),
             ("inputMark", self.input_mark.take()),
             ("inputDtmf", self.input_dtmf.take()),
@@ -315,10 +334,11 @@ impl CallWish {
             ("outputDtmf", self.output_dtmf.take()),
             ("outputTransfer", self.output_transfer.take()),
         ];
-        let texts = texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), json!(text?))));
-        let answers =
-            answers.into_iter().filter_map(|(name, answer)| Some((name.to_owned(), json!(answer?))));
-        texts.chain(answers).collect()
+        let texts = texts.map(|(name, text)| (name, text.map(Value::from)));
+        let templates = templates.map(|(name, template)| (name, template.map(|template| json!(template))));
+        let answers = answers.map(|(name, answer)| (name, answer.map(|answer| json!(answer))));
+        let all = texts.into_iter().chain(templates).chain(answers);
+        all.filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     }
 }
 
@@ -337,10 +357,11 @@ fn check_recording(choice: Option<RecordingChoice>) -> Result<Option<RecordingWi
     Ok(Some(RecordingWish { format, consent: None, mask_digits: how.mask_digits }))
 }
 
-fn check_web_url(pointer: &str, url: String) -> Result<Box<str>, Problem> {
-    let url = check_line(pointer, url, URL_CHARS_MAX)?;
-    WebUrl::parse(&url).map_err(|refusal| wrong(pointer, &refusal.what))?;
-    Ok(url.into())
+fn check_web_url(pointer: &str, text: String, config: &Config) -> Result<Box<str>, Problem> {
+    let text = check_line(pointer, text, URL_CHARS_MAX)?;
+    let url = WebUrl::parse(&text).map_err(|refusal| wrong(pointer, &refusal.what))?;
+    check_way(pointer, &url, &callback_trust(config, &url))?;
+    Ok(text.into())
 }
 
 fn check_params(params: BTreeMap<String, Param>) -> Result<BTreeMap<String, String>, Problem> {

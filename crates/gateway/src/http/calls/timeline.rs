@@ -226,7 +226,7 @@ async fn files(api: &Api, call_id: &str) -> Files {
         let files = call.map_or_else(Vec::new, |call| call.files);
         Files {
             levels: curves.read(&id).ok().flatten(),
-            recordings: files.into_iter().map(ShownRecording::of).collect(),
+            recordings: files.into_iter().map(|file| ShownRecording::of(&id, file)).collect(),
             has_wire_log: wire_log::file_of(&data_dir, &id).is_some_and(|path| path.exists()),
         }
     });

@@ -107,7 +107,8 @@ fn bots(hour: &[BotTally]) -> Vec<Attention> {
 fn own_faults(hour: &[BotTally]) -> Option<Attention> {
     let faults =
         hour.iter().filter_map(|tally| tally.cause.as_ref().map(|(class, reason)| (class, reason, tally)));
-    let faults: Vec<_> = faults.filter(|(class, ..)| *class == "us").collect();
+    let is_fault = |class: &str, reason: &str| class == "us" && !ORDERED.contains(&reason);
+    let faults: Vec<_> = faults.filter(|(class, reason, _)| is_fault(class, reason)).collect();
     let (_, reason, _) = faults.iter().max_by_key(|(.., tally)| tally.calls)?;
     let failed: u64 = faults.iter().map(|(.., tally)| tally.calls).sum();
     Some(Attention {
@@ -156,6 +157,8 @@ fn crowded(calls_up: usize) -> Option<Attention> {
 
 const PROBLEM: &str = "problem";
 const WARNING: &str = "warning";
+/// How this server ends calls because somebody wants it so.
+const ORDERED: [&str; 3] = ["max_duration", "agent_spent", "drained"];
 /// Failures of a bot in an hour that are worth a word though most of its calls are well.
 const FAILURES_NOTABLE: u64 = 3;
 /// And their share of its calls, in per cent.
@@ -200,6 +203,9 @@ mod tests {
         assert!(not_extracted(0).is_none() && not_extracted(1).is_some());
         assert!(own_faults(&hour(&[("sales", "bot", 3)])).is_none());
         assert!(own_faults(&hour(&[("sales", "us", 3)])).is_some());
+        let mut ordered = hour(&[("sales", "us", 3)]);
+        ordered[0].cause = Some(("us".to_owned(), "max_duration".to_owned()));
+        assert!(own_faults(&ordered).is_none());
         assert!(crowded(CALLS_MAX / 2).is_none() && crowded(CALLS_MAX - 1).is_some());
     }
 }

@@ -3,16 +3,17 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use bytes::Bytes;
+use axum::response::Response;
 use patchcord_core::call::RecordingOrder;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::super::api::Api;
-use super::super::openapi::KeyProblems;
+use super::super::body::RawJson;
+use super::super::calls::commands::{Accepted, Asked};
+use super::super::openapi::{CommandProblems, KeyProblems};
 use super::super::problem::{Problem, ProblemBody};
-use super::{find_up, unreadable};
-use crate::calls::CallOrder;
+use super::unreadable;
 use crate::recording::{CatalogueError, DeleteError, delete_call};
 
 /// What is wanted of a recording.
@@ -24,7 +25,7 @@ pub struct RecordingWish {
 }
 
 /// What can be wanted of a recording.
-#[derive(Debug, Clone, Copy, Deserialize, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RecordingAction {
     /// Record the call; it begins when a configured consent clip was heard.
@@ -37,15 +38,6 @@ pub enum RecordingAction {
     Resume,
 }
 
-/// What was passed on.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct RecordingOrdered {
-    /// The call.
-    call_id: String,
-    /// What it was told.
-    action: RecordingAction,
-}
-
 /// What was deleted.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RecordingsDeleted {
@@ -56,44 +48,29 @@ pub struct RecordingsDeleted {
 }
 
 /// Start, stop, pause or resume the recording of a call
+///
+/// What the recording is not in a state for changes nothing.
 #[utoipa::path(
     post,
     path = "/calls/{call_id}/recording",
     operation_id = "order_recording",
     tag = "recordings",
-    params(("call_id" = String, Path, description = "The call")),
-    request_body = RecordingWish,
-    responses(
-        (status = 202, description = "The call was told; what it is not in a state for changes nothing", body = RecordingOrdered),
-        (status = 400, description = "The body is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "No call of this id is up", body = ProblemBody,
-            content_type = "application/problem+json"),
-        (status = 503, description = "The call has too much to do", body = ProblemBody,
-            content_type = "application/problem+json"),
-        KeyProblems,
+    params(
+        ("call_id" = String, Path, description = "The call's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same request with the same key is carried out once and answered alike, for 24 hours", pattern = "^[!-~]{1,255}$"),
     ),
+    request_body = RecordingWish,
+    responses((status = 202, description = "The call was told", body = Accepted), CommandProblems),
 )]
-pub async fn order(
-    State(api): State<Api>,
-    Path(call_id): Path<String>,
-    body: Bytes,
-) -> Result<(StatusCode, Json<RecordingOrdered>), Problem> {
-    let RecordingWish { action } = serde_json::from_slice(&body).map_err(|_| {
-        let detail = "send {\"action\": \"start\"}, or stop, pause or resume";
-        Problem::new(StatusCode::BAD_REQUEST, "bad_field", detail)
-    })?;
-    let handle = find_up(&api, &call_id)?;
+pub async fn order(asked: Asked, body: RawJson) -> Result<Response, Problem> {
+    let RecordingWish { action } = body.parse()?;
     let order = match action {
         RecordingAction::Start => RecordingOrder::Start,
         RecordingAction::Stop => RecordingOrder::Stop,
         RecordingAction::Pause => RecordingOrder::Pause,
         RecordingAction::Resume => RecordingOrder::Resume,
     };
-    handle.mailbox.try_send(CallOrder::Recording(order)).map_err(|_| {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "call_busy", "the call has too much to do")
-            .with_retry_after(1)
-    })?;
-    Ok((StatusCode::ACCEPTED, Json(RecordingOrdered { call_id, action })))
+    asked.carry_out("recording", &body, move |handle| async move { handle.record(order) }).await
 }
 
 /// Delete the recordings of a call

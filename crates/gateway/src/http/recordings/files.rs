@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream::try_unfold;
-use patchcord_core::vocabulary::iso8601;
+use patchcord_core::vocabulary::{CallId, iso8601};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use utoipa::IntoResponses;
 
@@ -20,7 +20,7 @@ use super::super::api::Api;
 use super::super::openapi::KeyProblems;
 use super::super::problem::{Problem, ProblemBody};
 use super::range::{Wanted, read};
-use super::{find, find_up, unreadable};
+use super::{find, unreadable};
 use crate::recording::{FileNote, Place, RecordedCall};
 
 /// What keeps a recording from whoever asks for it.
@@ -84,13 +84,43 @@ pub async fn full_recording(
     serve(&api, call_id, &headers, |call| call.whole()).await.unwrap_or_else(IntoResponse::into_response)
 }
 
+/// One of the recordings of a call
+///
+/// The list of the call's recordings says which there are. A signed link needs no key.
+#[utoipa::path(
+    get,
+    path = "/calls/{call_id}/recordings/{take}/{part}",
+    operation_id = "get_recording_piece",
+    tag = "recordings",
+    params(
+        ("call_id" = String, Path, description = "The call"),
+        ("take" = String, Path, description = "Which recording of the call, from 1"),
+        ("part" = String, Path, description = "`call`, `bot` or `voicemail`"),
+    ),
+    responses(
+        (status = 200, description = "The file, `audio/wav` or `audio/ogg`", content_type = "audio/wav", body = [u8]),
+        (status = 206, description = "The range that was asked for", content_type = "audio/wav", body = [u8]),
+        (status = 307, description = "The file is in a bucket; the address is good for some minutes"),
+        FileProblems,
+        KeyProblems,
+    ),
+)]
+pub async fn piece(
+    State(api): State<Api>,
+    Path((call_id, take, part)): Path<(String, String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    let served = serve(&api, call_id, &headers, |call| call.piece(&take, &part)).await;
+    served.unwrap_or_else(IntoResponse::into_response)
+}
+
 async fn serve(
     api: &Api,
     call_id: String,
     headers: &HeaderMap,
-    choose: fn(&RecordedCall) -> Option<&FileNote>,
+    choose: impl Fn(&RecordedCall) -> Option<&FileNote>,
 ) -> Result<Response, Problem> {
-    let is_up = find_up(api, &call_id).is_ok();
+    let is_up = api.exchange.registry.find(&CallId::from_wire(&call_id)).is_some();
     let not_yet = || {
         Problem::new(StatusCode::NOT_FOUND, "not_finished", "the recording is not finished: the call is up")
             .with_retry_after(5)

@@ -7,8 +7,6 @@ mod files;
 mod notes;
 mod range;
 
-use std::sync::Arc;
-
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use utoipa_axum::router::OpenApiRouter;
@@ -28,8 +26,10 @@ pub fn resources(api: &Api) -> OpenApiRouter<Api> {
     let guarded = |role: Role, routes: OpenApiRouter<Api>| {
         routes.route_layer(from_fn_with_state((api.clone(), role), require))
     };
-    let linked =
-        OpenApiRouter::new().routes(routes!(files::recording)).routes(routes!(files::full_recording));
+    let linked = OpenApiRouter::new()
+        .routes(routes!(files::recording))
+        .routes(routes!(files::full_recording))
+        .routes(routes!(files::piece));
     linked
         .route_layer(from_fn_with_state(api.clone(), access::require_link_or_reader))
         .merge(guarded(
@@ -57,13 +57,4 @@ fn unreadable(error: &dyn std::fmt::Display) -> Problem {
     tracing::error!(%error, "a recording cannot be read");
     let detail = "the recording cannot be read at this moment";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "recording_unavailable", detail).with_retry_after(5)
-}
-
-/// The handle of a call that is up.
-fn find_up(api: &Api, call_id: &str) -> Result<crate::calls::CallHandle, Problem> {
-    let registry: &Arc<_> = &api.exchange.registry;
-    let mut handles = registry.handles().into_iter();
-    handles
-        .find(|handle| handle.id.as_str() == call_id)
-        .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "call_not_up", "no call of this id is up"))
 }

@@ -30,6 +30,9 @@ pub struct ShownRecording {
     take: u32,
     /// `call` (all of it), `bot` (until a person had the call) or `voicemail` (the caller alone).
     part: &'static str,
+    /// Where it can be fetched with a key.
+    #[schema(example = "/calls/call_1707204900000_a1b2c3a1b2c3a1b2c3a1b2c3/recordings/1/call")]
+    path: String,
     /// `wav` or `opus`.
     format: String,
     /// Samples per second of each channel.
@@ -87,7 +90,7 @@ pub async fn recordings(
     Path(call_id): Path<String>,
 ) -> Result<Json<RecordingList>, Problem> {
     let call = find(&api, call_id).await?;
-    let data = call.files.into_iter().map(ShownRecording::of).collect();
+    let data = call.files.into_iter().map(|file| ShownRecording::of(&call.call_id, file)).collect();
     Ok(Json(RecordingList { call_id: call.call_id, data }))
 }
 
@@ -130,13 +133,14 @@ impl ShownRecording {
         self.started_ms
     }
 
-    /// What is noted of a file.
-    pub fn of(note: FileNote) -> Self {
+    /// What is noted of a file of the call.
+    pub fn of(call_id: &str, note: FileNote) -> Self {
         let (deleted_at_ms, deleted_why) =
             note.deletion.map(|deletion| (deletion.at_ms, deletion.why)).unzip();
         Self {
             take: note.take,
             part: note.part.word(),
+            path: format!("/calls/{call_id}/recordings/{}/{}", note.take, note.part.word()),
             format: note.format,
             sample_rate: note.sample_rate,
             channels: note.channels,

@@ -275,6 +275,10 @@ async fn a_wrong_order_names_its_field_and_changes_nothing() {
         ("transfer", r#"{"extension":"1>2"}"#, "#/extension"),
         ("transfer", r#"{"flow_id":"a\nb"}"#, "#/flow_id"),
         ("transfer", r#"{"url":"https://h/"}"#, "#/url"),
+        ("transfer", r#"{"url":"ws://192.168.0.1/"}"#, "#/url"),
+        ("transfer", r#"{"extension":"999"}"#, "#/extension"),
+        ("transfer", r#"{"flow_id":"nowhere"}"#, "#/flow_id"),
+        ("transfer", r#"{"bot":"nobody"}"#, "#/bot"),
         ("transfer", r#"{"url":"wss://h/","bot":"echo"}"#, "#"),
         ("transfer", r#"{"bot":"echo","strategy":"sequential"}"#, "#/strategy"),
     ] {

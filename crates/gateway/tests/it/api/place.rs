@@ -118,6 +118,25 @@ async fn the_bot_of_the_request_gets_its_headers_and_custom_params() {
     gateway.stop_at_once().await;
 }
 
+#[tokio::test]
+async fn the_messages_of_a_mapping_are_json_or_its_text() {
+    let gateway = Carrier::start().await.gateway("").await;
+    let address = gateway.http();
+    let mut body: Value = serde_json::from_str(SEED).unwrap();
+    body["inputTemplate"] = json!({ "audio": "{{audio}}" });
+    body["outputAudioPath"] = json!("audio");
+    body["sessionStartMessage"] = json!({ "type": "hello", "call": "{{callId}}" });
+    for start in [body["sessionStartMessage"].clone(), json!(body["sessionStartMessage"].to_string())] {
+        body["sessionStartMessage"] = start;
+        let answer = post(&address, "", &body.to_string()).await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+    }
+    body["sessionStartMessage"] = json!({ "type": "{{hunter2}}" });
+    let answer = post(&address, "", &body.to_string()).await;
+    assert_eq!(answer.json()["errors"][0]["pointer"], "#/sessionStartMessage", "{}", answer.text());
+    gateway.stop_at_once().await;
+}
+
 /// A wrong field each: the pointer that is told, and the value.
 fn wrong_fields() -> Vec<(&'static str, Value)> {
     vec![
@@ -134,6 +153,8 @@ fn wrong_fields() -> Vec<(&'static str, Value)> {
         ("/wsUrl", json!("wss://h/>hunter2")),
         ("/wsUrl", json!("https://hunter2.example/")),
         ("/wsUrl", json!("wss://user:hunter2@h/")),
+        ("/wsUrl", json!("ws://10.0.0.1/hunter2")),
+        ("/wsUrl", json!("wss://[::ffff:169.254.169.254]/hunter2")),
         ("/wsHeaders/Authorization", json!({ "Authorization": "Bearer x\r\nX-Evil: hunter2" })),
         ("/wsHeaders/X-A", json!({ "X-A": "hunter2;b" })),
         ("/wsHeaders/X-A\r\nB", json!({ "X-A\r\nB": "hunter2" })),
@@ -148,6 +169,7 @@ fn wrong_fields() -> Vec<(&'static str, Value)> {
         ("/bot", json!("echo")),
         ("/status_callback_url", json!("ftp://hunter2/")),
         ("/status_callback_url", json!("https://h/\n")),
+        ("/status_callback_url", json!("http://127.0.0.1:22/hunter2")),
         ("/custom_params", json!([1])),
         ("/custom_params/a", json!({ "a": { "hunter2": 1 } })),
         ("/connect", json!("later")),

@@ -63,7 +63,8 @@ fn onsets(channel: &[i16]) -> Vec<usize> {
 async fn order(address: &str, call_id: &str, action: &str) -> Answer {
     let path = format!("/calls/{call_id}/recording");
     let body = json!({ "action": action }).to_string();
-    ask(address, Ask { method: "POST", path: &path, headers: OPERATOR, body: &body }).await
+    let headers = format!("{OPERATOR}Content-Type: application/json\r\n");
+    ask(address, Ask { method: "POST", path: &path, headers: &headers, body: &body }).await
 }
 
 #[tokio::test]
@@ -147,7 +148,7 @@ async fn a_call_is_recorded_on_request_and_has_a_loudness_curve_all_the_same() {
     let call_id = call_up(gateway.exchange());
     for action in ["start", "pause", "resume", "stop"] {
         let answer = order(&address, &call_id, action).await;
-        assert_eq!((answer.status, &answer.json()["action"]), (202, &json!(action)));
+        assert_eq!((answer.status, &answer.json()["status"]), (202, &json!("accepted")));
         phone.talk(50, |_| [0x08; 160]).await;
     }
     let wrong = order(&address, &call_id, "erase").await;
@@ -162,15 +163,69 @@ async fn a_call_is_recorded_on_request_and_has_a_loudness_curve_all_the_same() {
     phone.hang_up().await;
 
     let over = order(&address, "call_1_0", "start").await;
-    assert_eq!(over.problem(), (404, "call_not_up".to_owned()));
+    assert_eq!(over.problem(), (404, "unknown_call".to_owned()));
     let curve =
         |answer: &Answer| answer.status == 200 && answer.json()["caller"].as_array().unwrap().len() > 240;
     let curve = until(&address, &format!("/calls/{call_id}/loudness"), READER, curve).await.json();
+    let over = order(&address, &call_id, "start").await;
+    assert_eq!(over.problem(), (409, "call_over".to_owned()));
     assert_eq!(curve["step_ms"], 20);
     let level = |side: &str, step: usize| curve[side][step].as_u64().unwrap();
     let loud = |side: &str| (60..200).filter(|step| level(side, *step) > 100).count();
     assert!(loud("caller") > 130 && loud("heard") > 130, "{curve}");
     let silent = curve["caller"].as_array().unwrap()[..25].iter().all(|level| level.as_u64() == Some(0));
     assert!(silent, "{curve}");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_beside_a_recording_has_a_path_and_a_link_of_its_own() {
+    let number = "[[numbers]]\nnumber = \"18001234567\"\nflow = \"mailbox\"\nrecording = true\n\
+                  [flows.mailbox]\nsteps = [{ voicemail = { greeting = \"clip:goodbye\", min = \"2s\" } }]\n";
+    let gateway = Gateway::start(&format!("{KEYS}{number}")).await;
+    let address = gateway.http();
+    let mut phone = Phone::call("18001234567", &gateway.sip()).await;
+    // The greeting lasts a second and the tone half of one.
+    phone.talk(280, |frame| if frame % 15 < 10 { [0x21; 160] } else { [0xFF; 160] }).await;
+    let call_id = call_up(gateway.exchange());
+    phone.hang_up().await;
+
+    let list = format!("/calls/{call_id}/recordings");
+    let both = |answer: &Answer| answer.status == 200 && answer.json()["data"].as_array().unwrap().len() == 2;
+    let noted = until(&address, &list, READER, both).await.json();
+    let channels = |answer: &Answer| {
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        hound::WavReader::new(Cursor::new(&answer.body)).unwrap().spec().channels
+    };
+    let mut parts = Vec::new();
+    for file in noted["data"].as_array().unwrap() {
+        let (part, path) = (file["part"].as_str().unwrap(), file["path"].as_str().unwrap());
+        assert_eq!(channels(&get(&address, path, READER).await), if part == "voicemail" { 1 } else { 2 });
+        assert_eq!(get(&address, path, "").await.problem(), (401, "key_required".to_owned()));
+        parts.push(part.to_owned());
+    }
+    parts.sort();
+    assert_eq!(parts, ["call", "voicemail"]);
+    assert_eq!(get(&address, &format!("{list}/9/call"), READER).await.status, 404);
+    assert_eq!(channels(&get(&address, &format!("/calls/{call_id}/recording"), READER).await), 2);
+
+    // What was told of each leads to it for good, whatever was recorded after it.
+    let deadline = Instant::now() + PATIENCE;
+    let told = loop {
+        let events = gateway.exchange().store.events_of(&call_id).await.unwrap();
+        let told = events.into_iter().filter(|event| event.name.word() == "call.recording");
+        let told: Vec<_> = told.collect();
+        if told.len() == 2 {
+            break told;
+        }
+        assert!(Instant::now() < deadline, "{told:?}");
+    };
+    let mut led_to = Vec::new();
+    for event in told {
+        let body: serde_json::Value = serde_json::from_str(&event.body).unwrap();
+        led_to.push(channels(&get(&address, body["recording_url"].as_str().unwrap(), "").await));
+    }
+    led_to.sort_unstable();
+    assert_eq!(led_to, [1, 2]);
     gateway.stop().await;
 }
