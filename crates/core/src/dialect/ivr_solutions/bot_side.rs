@@ -259,12 +259,8 @@ fn hear_command(
         ("mark", _) => mark(text)?,
         ("clear", _) | (_, "audio.clear") => CallCommand::Clear,
         (_, "session.hangup") => CallCommand::HangUp(HangUpWhen::AfterPlayout),
-        (_, "session.dtmf") => commands::digits(text, DTMF_TONE)?,
-        (_, "session.transfer") => commands::transfer(text)?,
-        (_, "session.transfer_ws") => commands::transfer_ws(text)?,
-        (_, "session.flow_transfer") => commands::flow_transfer(text)?,
-        (_, "session.transfer_extension") => commands::transfer_extension(text)?,
-        _ => CallCommand::Unknown(RawMessage::new(text)),
+        (_, kind) => commands::command(kind, text, DTMF_TONE)
+            .unwrap_or_else(|| CallCommand::Unknown(RawMessage::new(text))),
     };
     out.hear(command);
     Ok(())

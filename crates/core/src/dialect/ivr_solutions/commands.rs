@@ -1,6 +1,6 @@
 //! The bot's commands with an argument (seed 000 §6.3 and §7): read into the vocabulary, or refused with a reason.
 //!
-//! A command that misses its argument is malformed; one whose argument cannot be is refused and the bot is told.
+//! A command without its argument, or with one that cannot be, is refused and the bot is told.
 
 use std::time::Duration;
 
@@ -10,8 +10,21 @@ use crate::dialect::envelope::destination::{is_bot_url, phones};
 use crate::dialect::json::Text;
 use crate::vocabulary::{CallCommand, CommandRefusal, DialDigits, DialOrder, Transfer, TransferTo};
 
+/// Reads the command `kind`; `None` if it is none with an argument. Digits sound for `tone` each.
+pub fn command(kind: &str, text: &str, tone: Duration) -> Option<CallCommand> {
+    let (code, command) = match kind {
+        "session.dtmf" => ("invalid_digits", digits(text, tone)),
+        "session.transfer" => ("invalid_destination", transfer(text)),
+        "session.transfer_ws" => ("invalid_url", transfer_ws(text)),
+        "session.flow_transfer" => ("invalid_flow", flow_transfer(text)),
+        "session.transfer_extension" => ("invalid_extension", transfer_extension(text)),
+        _ => return None,
+    };
+    Some(command.unwrap_or_else(|malformed| refuse(kind, code, malformed.to_string())))
+}
+
 /// Reads `session.dtmf`; one bad character refuses the whole.
-pub fn digits(text: &str, tone: Duration) -> Result<CallCommand, Malformed> {
+fn digits(text: &str, tone: Duration) -> Result<CallCommand, Malformed> {
     let dtmf = read(text, "dtmf")?.dtmf.ok_or(Malformed::Missing("dtmf"))?;
     Ok(match DialDigits::parse(dtmf.as_str(), tone) {
         Ok(digits) => CallCommand::Digits(digits),
@@ -20,7 +33,7 @@ pub fn digits(text: &str, tone: Duration) -> Result<CallCommand, Malformed> {
 }
 
 /// Reads `session.transfer` to one phone or several.
-pub fn transfer(text: &str) -> Result<CallCommand, Malformed> {
+fn transfer(text: &str) -> Result<CallCommand, Malformed> {
     const COMMAND: &str = "session.transfer";
     let message = read(text, "destination")?;
     let destinations = message.destination.ok_or(Malformed::Missing("destination"))?.0;
@@ -39,7 +52,7 @@ pub fn transfer(text: &str) -> Result<CallCommand, Malformed> {
 }
 
 /// Reads `session.transfer_ws`; the address is checked for its scheme only, the shell guards the rest.
-pub fn transfer_ws(text: &str) -> Result<CallCommand, Malformed> {
+fn transfer_ws(text: &str) -> Result<CallCommand, Malformed> {
     const COMMAND: &str = "session.transfer_ws";
     let url = read(text, "url")?.url.ok_or(Malformed::Missing("url"))?;
     if !is_bot_url(url.as_str()) {
@@ -49,7 +62,7 @@ pub fn transfer_ws(text: &str) -> Result<CallCommand, Malformed> {
 }
 
 /// Reads `session.flow_transfer`.
-pub fn flow_transfer(text: &str) -> Result<CallCommand, Malformed> {
+fn flow_transfer(text: &str) -> Result<CallCommand, Malformed> {
     const COMMAND: &str = "session.flow_transfer";
     let flow = read(text, "flow_id")?.flow_id.ok_or(Malformed::Missing("flow_id"))?;
     if !is_name(flow.as_str()) {
@@ -59,7 +72,7 @@ pub fn flow_transfer(text: &str) -> Result<CallCommand, Malformed> {
 }
 
 /// Reads `session.transfer_extension`.
-pub fn transfer_extension(text: &str) -> Result<CallCommand, Malformed> {
+fn transfer_extension(text: &str) -> Result<CallCommand, Malformed> {
     const COMMAND: &str = "session.transfer_extension";
     let extension = read(text, "extension")?.extension.ok_or(Malformed::Missing("extension"))?;
     if !is_name(extension.as_str()) {

@@ -222,6 +222,25 @@ fn numbers_to_dial_may_be_written_as_people_write_them() {
 }
 
 #[test]
+fn a_command_without_its_argument_is_refused_in_words() {
+    for (text, code, sentence) in [
+        (r#"{"type":"session.dtmf"}"#, "invalid_digits", "field `dtmf` is missing"),
+        (r#"{"type":"session.transfer"}"#, "invalid_destination", "field `destination` is missing"),
+        (
+            r#"{"type":"session.transfer","destination":{}}"#,
+            "invalid_destination",
+            "field `destination` has a wrong type or value",
+        ),
+        (r#"{"type":"session.transfer_ws","url":null}"#, "invalid_url", "field `url` is missing"),
+        (r#"{"type":"session.flow_transfer"}"#, "invalid_flow", "field `flow_id` is missing"),
+        (r#"{"type":"session.transfer_extension"}"#, "invalid_extension", "field `extension` is missing"),
+    ] {
+        let Ok(CallCommand::Invalid(refusal)) = command(text) else { panic!("{text}") };
+        assert_eq!((refusal.code, refusal.message.as_str()), (code, sentence), "{text}");
+    }
+}
+
+#[test]
 fn broken_messages_say_what_is_broken_and_unknown_ones_are_kept() {
     let long = "x".repeat(super::MARK_NAME_BYTES_MAX + 1);
     let long = format!(r#"{{"event":"mark","mark":{{"name":"{long}"}}}}"#);
@@ -239,8 +258,6 @@ fn broken_messages_say_what_is_broken_and_unknown_ones_are_kept() {
         (r#"{"type":"response.audio.delta"}"#, Malformed::Missing("delta")),
         (r#"{"type":"response.audio.delta","delta":"A"}"#, Malformed::Base64("delta")),
         (r#"{"type":"response.audio.delta","delta":[]}"#, Malformed::Field("delta")),
-        (r#"{"type":"session.dtmf"}"#, Malformed::Missing("dtmf")),
-        (r#"{"type":"session.transfer","destination":{}}"#, Malformed::Field("destination")),
         (r#"{"event":"mark","mark":{}}"#, Malformed::Missing("mark.name")),
         (long.as_str(), Malformed::Field("mark.name")),
     ];
