@@ -24,6 +24,15 @@ for (const theme of themes) {
   }
 }
 
+// What the API is, is told to everybody.
+{
+  const { context, page } = await openPage(browser, { base, violations });
+  await page.goto(`${base}/docs`);
+  await page.locator("summary", { hasText: "Place a call" }).waitFor();
+  must((await page.getByRole("link", { name: "Live", exact: true }).count()) === 0, "a stranger sees the screens");
+  await context.close();
+}
+
 const { context, page } = await openPage(browser, { base, violations, allowed: ["status of 401", "401 from POST /session"] });
 async function enter(key) {
   await keyField(page).fill(key);

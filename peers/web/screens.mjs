@@ -212,6 +212,28 @@ export const screens = [
     },
   },
   {
+    name: "docs",
+    path: () => "/docs?request=place_call",
+    ready: "details[open] form button",
+    async use(page) {
+      await page.getByText("Its fields").first().focus();
+      await page.keyboard.press("Enter");
+      await page.locator("details details[open] dt").first().waitFor();
+      await page.keyboard.press("/");
+      await page.keyboard.type("get health");
+      const health = page.locator("summary", { hasText: "/health" });
+      await health.focus();
+      await page.keyboard.press("Enter");
+      await page.getByRole("button", { name: "Send", exact: true }).focus();
+      await page.keyboard.press("Enter");
+      await expectText(page, "[role=status]", "200");
+      await expectText(page, "details[open] pre[aria-label=Answer]", "{");
+      await page.goto(`${new URL(page.url()).origin}/docs/`);
+      await page.getByRole("heading", { name: "API", exact: true }).waitFor();
+      await page.locator("summary", { hasText: "Place a call" }).waitFor();
+    },
+  },
+  {
     name: "nowhere",
     path: () => "/nowhere/%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E",
     ready: "#page-title",

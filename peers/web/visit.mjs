@@ -57,17 +57,6 @@ async function use(screen, path) {
   await context.close();
 }
 
-// The API's own page, which somebody else wrote: it opens, and the server's policy forbids it nothing.
-async function docs() {
-  for (const theme of themes) {
-    const { context, page, wrong } = await openPage(browser, { base, theme, violations });
-    await page.goto(`${base}/docs/`);
-    await page.locator(".opblock").first().waitFor({ timeout: 10_000 }).catch(() => wrong("the API is not shown"));
-    await page.screenshot({ path: join(out, `docs-${theme}-1440.png`) });
-    await context.close();
-  }
-}
-
 for (const screen of screens.filter(({ name }) => !only || name === only)) {
   const path = await screen.path(base);
   try {
@@ -79,9 +68,6 @@ for (const screen of screens.filter(({ name }) => !only || name === only)) {
   } catch (error) {
     violations.push(`${screen.name}: ${error.message.split("\n")[0]}`);
   }
-}
-if (!only) {
-  await docs();
 }
 const script_kb = Math.round([...script.values()].reduce((sum, bytes) => sum + bytes, 0) / 100) / 10;
 if (script_kb > Number(scriptKb)) violations.push(`${script_kb} kB of JavaScript, more than ${scriptKb}`);

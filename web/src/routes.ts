@@ -12,6 +12,7 @@ export const routes: readonly Route[] = [
   { path: "/numbers", title: "Numbers and trunks", load: () => import("./screens/Numbers.svelte") },
   { path: "/talk", title: "Talk", load: () => import("./screens/Talk.svelte") },
   { path: "/deliveries", title: "Deliveries", load: () => import("./screens/Deliveries.svelte") },
+  { path: "/docs", title: "API", load: () => import("./screens/Docs.svelte"), isOpen: true },
 ];
 
 export interface NavigationItem {
@@ -34,5 +35,6 @@ export const navigation: readonly (readonly NavigationItem[])[] = [
     { path: "/bots", text: "Bots", icon: "bots", key: "b" },
     { path: "/numbers", text: "Numbers and trunks", icon: "numbers", key: "n" },
     { path: "/deliveries", text: "Deliveries", icon: "deliveries", key: "d" },
+    { path: "/docs", text: "API", icon: "docs", key: "a" },
   ],
 ];

@@ -10,6 +10,8 @@ export interface Route {
   readonly title: string;
   /** The screen; it is given the parts of its path as properties, all of them text. */
   readonly load: () => Promise<{ default: Component<never> }>;
+  /** Whether it is shown to somebody who gave no key. */
+  readonly isOpen?: boolean;
 }
 
 /** A route that fits, with the parts of its path. */

@@ -40,14 +40,16 @@ pub fn router() -> Router<Api> {
 
 /// The page for browsers; for everybody else, and without a built page, what to dial and where to look.
 async fn front_page(api: axum::extract::State<Api>, headers: HeaderMap) -> Response {
-    let is_browser = words(&headers, ACCEPT).any(|kind| kind == "text/html");
+    page_or(&api, &headers, || watch::front_page(&api.exchange, page_hint()))
+}
+
+/// The page for browsers, if it was built; `plain` for everybody else.
+pub fn page_or(api: &Api, headers: &HeaderMap, plain: impl FnOnce() -> Response) -> Response {
+    let is_browser = words(headers, ACCEPT).any(|kind| kind == "text/html");
     let page = FILES.iter().find(|file| file.address == INDEX).filter(|_| is_browser);
     // The page's player follows the address that a recording in a bucket is answered with.
     let bucket = api.exchange.config().recording.place.bucket.as_ref().map(|bucket| bucket.endpoint.origin());
-    let mut response = match page {
-        Some(page) => page.answer(&headers, bucket.as_deref()),
-        None => watch::front_page(&api.exchange, page_hint()),
-    };
+    let mut response = page.map_or_else(plain, |page| page.answer(headers, bucket.as_deref()));
     response.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
     response
 }

@@ -1,56 +1,48 @@
-//! `/docs`, the API to look at and to try, and `/openapi.json`; everything comes out of the binary.
+//! `/docs`, the API to look at and to try, and `/openapi.json`.
+//!
+//! A browser gets the dashboard's screen; a program, and a build without the dashboard, every request on a line.
 
-use std::sync::Arc;
+use std::fmt::Write;
 
 use axum::Router;
-use axum::extract::Path;
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
-};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
 use axum::routing::get;
 use bytes::Bytes;
 use utoipa::openapi::OpenApi;
-use utoipa_swagger_ui::Config;
 
 use super::api::Api;
-use super::problem::Problem;
+use super::dashboard;
 
 /// Both addresses.
 pub fn router(document: &OpenApi) -> Router<Api> {
+    let list = Bytes::from(list(document));
     let document = Bytes::from(super::openapi::text(document));
-    // The other layout has a bar with styles of its own, which the policy forbids.
-    let settings = Arc::new(Config::from("/openapi.json").try_it_out_enabled(true).use_base_layout());
-    let file = move |path: &str| explorer_file(path, &settings);
-    let (index, other) = (file.clone(), file);
+    let docs = async move |api: State<Api>, headers: HeaderMap| {
+        let plain = || ([(CONTENT_TYPE, "text/plain; charset=utf-8")], list).into_response();
+        dashboard::page_or(&api, &headers, plain)
+    };
     Router::new()
         .route("/openapi.json", get(async move || ([(CONTENT_TYPE, "application/json")], document)))
-        .route("/docs", get(async || Redirect::permanent("/docs/")))
-        .route("/docs/", get(async move || index("index.html")))
-        .route("/docs/{file}", get(async move |Path(path): Path<String>| other(&path)))
+        .route("/docs", get(docs.clone()))
+        .route("/docs/", get(docs))
 }
 
-fn explorer_file(path: &str, settings: &Arc<Config<'static>>) -> Response {
-    let Ok(Some(file)) = utoipa_swagger_ui::serve(path, settings.clone()) else {
-        return Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this address")
-            .into_response();
-    };
-    let mut headers = HeaderMap::new();
-    if let Ok(kind) = HeaderValue::from_str(&file.content_type) {
-        headers.insert(CONTENT_TYPE, kind);
+/// Every request on a line.
+fn list(document: &OpenApi) -> String {
+    let mut text = "The API of Patchcord. What each request takes and answers: /openapi.json\n\n".to_owned();
+    for (path, item) in &document.paths.paths {
+        let operations =
+            [("GET", &item.get), ("POST", &item.post), ("PUT", &item.put), ("DELETE", &item.delete)];
+        for (method, operation) in operations {
+            if let Some(operation) = operation {
+                let summary = operation.summary.as_deref().unwrap_or_default();
+                // Writing into memory does not fail.
+                let _ = writeln!(text, "{method:<7}{path:<42}{summary}");
+            }
+        }
     }
-    if file.gzpipped {
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    }
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    (headers, file.bytes.into_owned()).into_response()
+    text
 }
-
-/// What the page may do: its own files, its own server, nothing else. Pictures of the explorer stand in its style sheet.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-                      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";

@@ -161,7 +161,7 @@ pub async fn send_digits(asked: Asked, body: RawJson) -> Result<Response, Proble
         ("call_id" = String, Path, description = "The call's id"),
         ("Idempotency-Key" = Option<String>, Header, description = "The same request with the same key is carried out once and answered alike, for 24 hours", pattern = "^[!-~]{1,255}$"),
     ),
-    request_body = TransferWish,
+    request_body(content = TransferWish, example = json!({ "destination": ["9876543210", "9876543211"], "strategy": "sequential" })),
     responses((status = 202, description = "It is under way", body = Accepted), CommandProblems),
 )]
 pub async fn transfer(asked: Asked, body: RawJson) -> Result<Response, Problem> {

@@ -220,7 +220,7 @@ pub struct PlacedCall {
     operation_id = "place_call",
     tag = "calls",
     params(("Idempotency-Key" = Option<String>, Header, description = "The same request with the same key is carried out once and answered alike, for 24 hours", pattern = "^[!-~]{1,255}$")),
-    request_body = CallWish,
+    request_body(content = CallWish, example = json!({ "callTo": "9876543210", "bot": "echo" })),
     responses((status = 201, description = "It is stored and under way", body = PlacedCall), PlaceProblems),
 )]
 pub async fn place(
