@@ -23,10 +23,19 @@ use super::range::{Wanted, read};
 use super::{find, unreadable};
 use crate::recording::{FileNote, Place, RecordedCall};
 
-/// What keeps a recording from whoever asks for it.
+/// A recording, or what keeps it from whoever asks for it.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "it describes answers that are made elsewhere")]
-pub enum FileProblems {
+pub enum FileAnswers {
+    /// The file, `audio/wav` or `audio/ogg`
+    #[response(status = 200, content_type = "audio/wav")]
+    Whole(Vec<u8>),
+    /// The range that was asked for
+    #[response(status = 206, content_type = "audio/wav")]
+    Range(Vec<u8>),
+    /// The file is in a bucket; the address is good for some minutes
+    #[response(status = 307)]
+    Elsewhere,
     /// The call has no recording, or it is not finished
     #[response(status = 404, content_type = "application/problem+json")]
     NotThere(ProblemBody),
@@ -47,13 +56,7 @@ pub enum FileProblems {
     operation_id = "get_recording",
     tag = "recordings",
     params(("call_id" = String, Path, description = "The call")),
-    responses(
-        (status = 200, description = "The file, `audio/wav` or `audio/ogg`", content_type = "audio/wav", body = [u8]),
-        (status = 206, description = "The range that was asked for", content_type = "audio/wav", body = [u8]),
-        (status = 307, description = "The file is in a bucket; the address is good for some minutes"),
-        FileProblems,
-        KeyProblems,
-    ),
+    responses(FileAnswers, KeyProblems),
 )]
 pub async fn recording(State(api): State<Api>, Path(call_id): Path<String>, headers: HeaderMap) -> Response {
     serve(&api, call_id, &headers, |call| call.bot_part()).await.unwrap_or_else(IntoResponse::into_response)
@@ -68,13 +71,7 @@ pub async fn recording(State(api): State<Api>, Path(call_id): Path<String>, head
     operation_id = "get_full_recording",
     tag = "recordings",
     params(("call_id" = String, Path, description = "The call")),
-    responses(
-        (status = 200, description = "The file, `audio/wav` or `audio/ogg`", content_type = "audio/wav", body = [u8]),
-        (status = 206, description = "The range that was asked for", content_type = "audio/wav", body = [u8]),
-        (status = 307, description = "The file is in a bucket; the address is good for some minutes"),
-        FileProblems,
-        KeyProblems,
-    ),
+    responses(FileAnswers, KeyProblems),
 )]
 pub async fn full_recording(
     State(api): State<Api>,
@@ -97,13 +94,7 @@ pub async fn full_recording(
         ("take" = String, Path, description = "Which recording of the call, from 1"),
         ("part" = String, Path, description = "`call`, `bot` or `voicemail`"),
     ),
-    responses(
-        (status = 200, description = "The file, `audio/wav` or `audio/ogg`", content_type = "audio/wav", body = [u8]),
-        (status = 206, description = "The range that was asked for", content_type = "audio/wav", body = [u8]),
-        (status = 307, description = "The file is in a bucket; the address is good for some minutes"),
-        FileProblems,
-        KeyProblems,
-    ),
+    responses(FileAnswers, KeyProblems),
 )]
 pub async fn piece(
     State(api): State<Api>,
