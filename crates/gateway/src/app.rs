@@ -16,8 +16,8 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use crate::calls::{
-    CALLS_MAX, Exchange, Labels, Locations, Phonebook, Records, RecordsThread, Registry, SipLadders, WireLog,
-    WireLogThread, attend_queues, inbound, recover,
+    CALLS_MAX, Exchange, Labels, Locations, PhoneMemory, Phonebook, Records, RecordsThread, Registry,
+    SipLadders, WireLog, WireLogThread, attend_queues, inbound, recover,
 };
 use crate::clock::{Clock, unix_ms};
 use crate::config::{Config, CurrentConfig, ExternalIp, Listener, SipTransport};
@@ -123,13 +123,7 @@ impl App {
         #[cfg(feature = "otel")]
         tasks.spawn("traces", trace_exporter(&exchange).run(tasks.stop().clone()));
         let sip = sip.map(|(agent, calls)| {
-            let lines = exchange.trunk_lines.clone();
-            tasks.spawn("trunks", lines.follow(agent.clone(), exchange.current.clone(), tasks.clone()));
-            let inbound = tasks.spawn("inbound", inbound::serve(exchange.clone(), calls));
-            let view = SipView {
-                is_taking_calls: Arc::new(move || !inbound.is_finished()),
-                counters: Arc::new(agent.counter_reader()),
-            };
+            let view = serve_sip(&exchange, &agent, calls);
             (agent, view)
         });
         let (sip, view) = sip.unzip();
@@ -322,6 +316,26 @@ async fn open_store(current: &CurrentConfig) -> Result<(Store, StoreThread), Sta
         .await
         .context("storage.database")
         .map_err(StartError::Other)
+}
+
+/// Starts what attends to phones and carriers.
+fn serve_sip(
+    exchange: &Arc<Exchange>,
+    agent: &Arc<SipAgent>,
+    calls: mpsc::Receiver<IncomingCall>,
+) -> SipView {
+    let (tasks, current) = (&exchange.tasks, &exchange.current);
+    let data_dir = &exchange.config().server.data_dir;
+    let mut phones = PhoneMemory::new(data_dir, exchange.locations.clone(), current.clone());
+    phones.recall(agent);
+    tasks.spawn("phones", phones.keep(tasks.stop().clone()));
+    let lines = exchange.trunk_lines.clone();
+    tasks.spawn("trunks", lines.follow(agent.clone(), current.clone(), tasks.clone()));
+    let inbound = tasks.spawn("inbound", inbound::serve(exchange.clone(), calls));
+    SipView {
+        is_taking_calls: Arc::new(move || !inbound.is_finished()),
+        counters: Arc::new(agent.counter_reader()),
+    }
 }
 
 fn sip_config(

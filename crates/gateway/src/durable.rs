@@ -1,7 +1,8 @@
 //! Files that are whole or not there: written under another name, made durable, and given their name in one step.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Puts a file of these bytes in the place of `path`, by way of `growing` in the same folder; durable when it returns.
@@ -9,7 +10,19 @@ use std::path::Path;
 /// # Errors
 /// The system's; whatever stood at `path` is untouched then.
 pub fn replace(growing: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(growing)?;
+    finish(File::create(growing)?, (growing, path), bytes)
+}
+
+/// The same for nobody's eyes but this user's.
+///
+/// # Errors
+/// The system's.
+pub fn replace_private(growing: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(growing)?;
+    finish(file, (growing, path), bytes)
+}
+
+fn finish(mut file: File, (growing, path): (&Path, &Path), bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()?;
     rename(growing, path)

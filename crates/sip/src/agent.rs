@@ -1,6 +1,7 @@
 //! The SIP agent: opens the sockets, owns the state machine in one task, carries messages, commands, events.
 
 mod lines;
+mod phones;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -27,7 +28,6 @@ use crate::net::tasks::Tasks;
 use crate::net::tcp::{self, TcpSide};
 use crate::net::udp::{LocalAddr, UdpReader};
 use crate::net::{Advertised, Arrival, BindError, bind_error, tcp_listener, udp_socket};
-use crate::registrar::Contact;
 use crate::tap::{SipTap, show_outgoing};
 
 /// A running SIP user agent. Dropping it stops its tasks at once; [`SipAgent::shutdown`] says goodbye first.
@@ -45,6 +45,13 @@ struct UdpPort {
     socket: Arc<std::net::UdpSocket>,
     bound: SocketAddr,
     advertised: Advertised,
+}
+
+impl UdpPort {
+    /// Our address as `peer` should see it.
+    fn seen_by(&self, peer: SocketAddr) -> SocketAddr {
+        LocalAddr::new(self.bound, self.advertised.clone()).towards(peer)
+    }
 }
 
 impl SipAgent {
@@ -114,36 +121,8 @@ impl SipAgent {
         self.start((flow, Way::ToTarget), request).await
     }
 
-    /// Places a call to a phone that registered here, by the way that its REGISTER came; `request.target` counts
-    /// for nothing. What becomes of it comes as events.
-    ///
-    /// # Errors
-    /// [`SipError::Unreachable`] when its connection is gone and none can be made, or no call is free.
-    pub async fn invite_contact(
-        &self,
-        contact: &Contact,
-        request: InviteRequest,
-    ) -> Result<OutgoingCall, SipError> {
-        let flow = match contact.flow.transport {
-            Transport::Tcp | Transport::Tls if !self.tcp.links.is_open(contact.flow.link) => {
-                self.dial_contact(contact).await?
-            }
-            Transport::Udp | Transport::Tcp | Transport::Tls => contact.flow,
-        };
-        let request = InviteRequest { target: contact.uri.clone(), ..request };
-        self.start((flow, Way::ByFlow), request).await
-    }
-
     async fn start(&self, by: (Flow, Way), request: InviteRequest) -> Result<OutgoingCall, SipError> {
         self.place(|reply| Ask::Invite { by, request: Box::new(request), reply }).await
-    }
-
-    /// A phone that closed its connection may listen at the address that it named, if that is its own.
-    async fn dial_contact(&self, contact: &Contact) -> Result<Flow, SipError> {
-        let target = SipUri::parse(&contact.uri).map_err(|_| SipError::BadTarget)?;
-        let its_own = target.socket_addr().filter(|named| named.ip() == contact.flow.peer.ip());
-        let gone = || SipError::Unreachable(std::io::ErrorKind::NotConnected.into());
-        self.dial(contact.flow.transport, its_own.ok_or_else(gone)?, &target).await
     }
 
     /// Our address as the target of a call sees it: what an SDP offer names when nothing else is configured.
@@ -195,7 +174,7 @@ impl SipAgent {
         let at =
             self.udp.iter().position(|p| fits(p) && near(p)).or_else(|| self.udp.iter().position(fits))?;
         let port = self.udp.get(at)?;
-        let local = LocalAddr::new(port.bound, port.advertised.clone()).towards(peer);
+        let local = port.seen_by(peer);
         Some(Flow { transport: Transport::Udp, link: at as u64, local, peer })
     }
 }

@@ -91,7 +91,7 @@ export class TalkCall {
     source?.stop();
     await context.close();
     if (!isWanted()) return;
-    this.stage = "idle";
+    this.#giveUp();
     this.trouble = troubleText(wish, failure);
   }
 
@@ -100,7 +100,7 @@ export class TalkCall {
     this.#say("call", "You hung up");
     if (this.stage === "opening") {
       this.#dialled += 1;
-      this.stage = "idle";
+      this.#giveUp();
     }
     this.#leave();
   }
@@ -127,6 +127,12 @@ export class TalkCall {
     this.#dialled += 1;
     this.#leave();
     void this.#line?.close();
+  }
+
+  /** What was to be a call became none: its time stands still. */
+  #giveUp(): void {
+    this.stage = "idle";
+    this.endedAt = Date.now();
   }
 
   #reset(): void {

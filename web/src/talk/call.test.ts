@@ -98,6 +98,7 @@ describe("a call that opens", () => {
     await vi.waitFor(() => expect(microphone).toHaveBeenCalled());
     call.hangUp();
     expect([call.stage, call.isUp]).toEqual(["idle", false]);
+    expect(call.endedAt).toBeGreaterThanOrEqual(call.startedAt);
     const refused = audio.source;
     audio.source = new Later();
     const second = call.dial(wish);
@@ -129,6 +130,7 @@ describe("a call that opens", () => {
     audio.source.reject(new DOMException("", "NotAllowedError"));
     await dialling;
     expect(call.stage).toBe("idle");
+    expect(call.endedAt).toBeGreaterThanOrEqual(call.startedAt);
     expect(call.trouble).toContain("not allowed");
     expect(contexts[0]?.close).toHaveBeenCalledOnce();
   });

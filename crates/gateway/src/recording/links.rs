@@ -1,7 +1,6 @@
 //! Links to recordings that need no key and expire: an HMAC over the path and the moment.
 
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use sha2::Sha256;
 use super::catalogue::Part;
 use super::repair::parse_name;
 use crate::config::{CurrentConfig, WebUrl};
+use crate::durable::replace_private;
 use crate::hex::hex;
 use crate::store::StoredCall;
 
@@ -140,12 +140,7 @@ fn open(data_dir: &Path, path: &Path) -> io::Result<Links> {
         Ok(mut file) => file.read_exact(&mut key)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             getrandom::fill(&mut key).map_err(|_| io::Error::other("the system gives no random numbers"))?;
-            let growing = path.with_extension("part");
-            let mut options = std::fs::OpenOptions::new();
-            let mut file = options.create(true).write(true).truncate(true).mode(0o600).open(&growing)?;
-            file.write_all(&key)?;
-            file.sync_all()?;
-            crate::durable::rename(&growing, path)?;
+            replace_private(&path.with_extension("part"), path, &key)?;
         }
         Err(error) => return Err(error),
     }

@@ -61,6 +61,15 @@ impl Gateway {
         let folder = std::env::temp_dir().join(format!("patchcord-serve-{}-{number}", std::process::id()));
         // Numbers of processes come again, and what one that was killed left behind is not ours.
         std::fs::remove_dir_all(&folder).ok();
+        Self::in_folder(folder, (id, number), listen, more).await
+    }
+
+    /// The same in a folder that another one has left, on the socket that it had for UDP.
+    pub async fn after(folder: PathBuf, sip: &str, more: &str) -> Self {
+        Self::in_folder(folder, ("patchcord", 0), &format!("[\"udp:{sip}\"]"), more).await
+    }
+
+    async fn in_folder(folder: PathBuf, (id, number): (&str, u16), listen: &str, more: &str) -> Self {
         // Each process has a stretch of the range, each gateway a part of it.
         let first = 30_000 + (std::process::id() % 100) as u16 * 200 + number % 10 * 20;
         let head = format!(

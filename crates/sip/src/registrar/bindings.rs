@@ -97,6 +97,17 @@ impl Bindings {
         self.all().filter(move |contact| contact.until > now)
     }
 
+    /// The REGISTERs that would make these contacts at `now`, each with what is left of its time.
+    pub(super) fn renewals(&self, now: Instant) -> impl Iterator<Item = Change> {
+        let left = move |binding: &Binding| binding.contact.until.saturating_duration_since(now);
+        self.0.iter().filter(move |binding| !left(binding).is_zero()).map(move |binding| {
+            let Contact { uri, q, flow, .. } = binding.contact.clone();
+            let asked = Asked { uri, q, expires: left(binding), flow };
+            let wish = Wish::Update(vec![asked]);
+            Change { call_id: binding.call_id.clone(), cseq: binding.cseq, wish }
+        })
+    }
+
     /// Every contact, those included that have expired since the last change.
     pub(super) fn all(&self) -> impl Iterator<Item = &Contact> {
         self.0.iter().map(|binding| &binding.contact)

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::{Bindings, Change, OutOfOrder};
+use super::{Bindings, Change, OutOfOrder, Wish};
 use crate::machine::{Flow, Transport};
 
 /// Where one phone of an extension is. Its `Debug` shows no URI: that has the number.
@@ -30,6 +30,8 @@ pub struct Locations(Arc<Mutex<Table>>);
 #[derive(Default)]
 struct Table {
     numbers: HashMap<String, Bindings>,
+    /// How often anything was changed.
+    changes: u64,
     /// The addresses that phones registered from, and until when at the most.
     sources: HashMap<IpAddr, Instant>,
 }
@@ -102,7 +104,7 @@ impl Locations {
     pub fn retain(&self, mut is_kept: impl FnMut(&str) -> bool) {
         let mut table = self.table();
         table.numbers.retain(|number, _| is_kept(number));
-        table.recount_sources();
+        table.changed();
     }
 
     /// Whether a phone registered from this address is still there at `now`.
@@ -121,6 +123,7 @@ impl Locations {
         change: Change,
         contacts_max: usize,
     ) -> Result<Vec<Contact>, OutOfOrder> {
+        let is_question = matches!(change.wish, Wish::Fetch);
         let mut table = self.table();
         let bindings = table.numbers.entry(number.to_owned()).or_default();
         let applied = bindings.apply(now, change, contacts_max);
@@ -128,8 +131,26 @@ impl Locations {
         if bindings.is_empty() {
             table.numbers.remove(number);
         }
-        table.recount_sources();
+        if !is_question {
+            table.changed();
+        }
         applied.map(|()| contacts)
+    }
+
+    /// How often anything was changed so far, for whoever keeps a copy.
+    pub fn changes(&self) -> u64 {
+        self.table().changes
+    }
+
+    /// Every phone at `now` by its number, as the REGISTER that would make it known again for what is left of its
+    /// time; of each number the one that was refreshed longest ago first.
+    pub fn renewals(&self, now: Instant) -> Vec<(String, Change)> {
+        let table = self.table();
+        let of = |(number, bindings): (&String, &Bindings)| {
+            let number = number.clone();
+            bindings.renewals(now).map(|change| (number.clone(), change)).collect::<Vec<_>>()
+        };
+        table.numbers.iter().flat_map(of).collect()
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -139,7 +160,8 @@ impl Locations {
 }
 
 impl Table {
-    fn recount_sources(&mut self) {
+    fn changed(&mut self) {
+        self.changes += 1;
         self.sources.clear();
         for contact in self.numbers.values().flat_map(Bindings::all) {
             let until = self.sources.entry(contact.flow.peer.ip()).or_insert(contact.until);
@@ -158,7 +180,7 @@ impl fmt::Debug for Locations {
 mod tests {
     use std::time::Duration;
 
-    use super::super::{Asked, Wish};
+    use super::super::Asked;
     use super::*;
 
     fn register(locations: &Locations, number: &str, uri: &str, q: u16, peer: &str, now: Instant) {
@@ -197,5 +219,26 @@ mod tests {
         locations.retain(|number| number == "102");
         assert_eq!((locations.count(now), sources(now)), (1, [false, true]));
         assert!(!locations.is_registered("101", now) && locations.is_registered("102", now));
+    }
+
+    #[test]
+    fn who_takes_the_renewals_over_knows_the_same_phones_for_as_long() {
+        let (before, now) = (Locations::default(), Instant::now());
+        for uri in ["sip:a@h", "sip:b@h"] {
+            register(&before, "101", uri, 1_000, "198.51.100.7:40000", now);
+        }
+        let (after, later) = (Locations::default(), now + Duration::from_secs(20));
+        for (number, change) in before.renewals(later) {
+            after.apply(later, &number, change, 8).unwrap();
+        }
+        assert_eq!(after.contacts("101", later), before.contacts("101", later));
+        assert_eq!((before.changes(), after.changes()), (2, 2));
+        let question = Change { call_id: "x".to_owned(), cseq: 1, wish: Wish::Fetch };
+        before.apply(now, "101", question, 8).unwrap();
+        assert_eq!(before.changes(), 2, "who asks changes nothing");
+        // A REGISTER that was sent before the change of hands is as late as it was.
+        let asked = Change { call_id: "sip:a@h".to_owned(), cseq: 1, wish: Wish::Clear };
+        assert!(after.apply(later, "101", asked, 8).is_err());
+        assert!(before.renewals(now + Duration::from_secs(60)).is_empty());
     }
 }

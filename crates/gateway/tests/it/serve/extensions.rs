@@ -190,3 +190,19 @@ async fn an_extension_calls_outside_what_it_may_and_nobody_else_does() {
     assert_eq!(talked["status"], "completed");
     carrier.stop().await;
 }
+
+#[tokio::test]
+async fn a_phone_is_called_after_a_restart_without_having_registered_anew() {
+    let house = Gateway::start(EXTENSIONS).await;
+    let (sip, file) = (house.sip(), house.folder().join("registrations.json"));
+    let mut desk = Carrier::start().await;
+    desk.register(&sip, "103", "three");
+    // It is written while the house stands: a power cut asks nobody.
+    until(|| std::fs::read_to_string(&file).is_ok_and(|text| text.contains("\"103\""))).await;
+    let folder = house.stop_and_leave().await;
+    let house = Gateway::after(folder, &sip, EXTENSIONS).await;
+    assert_eq!(house.exchange().locations.contacts("103").len(), 1);
+    let _caller = Phone::dial("18001234103", &house.sip(), &[pcmu()]).await;
+    desk.next().await.ring().await;
+    house.stop_at_once().await;
+}
