@@ -17,7 +17,7 @@ use tracing::{info, warn};
 
 use crate::calls::{
     CALLS_MAX, Exchange, Labels, Locations, PhoneMemory, Phonebook, Records, RecordsThread, Registry,
-    SipLadders, WireLog, WireLogThread, attend_queues, inbound, recover,
+    SipLadders, WireLog, WireLogThread, attend_queues, give_signs_of_life, inbound, recover,
 };
 use crate::clock::{Clock, unix_ms};
 use crate::config::{Config, CurrentConfig, ExternalIp, Listener, SipTransport};
@@ -112,6 +112,7 @@ impl App {
         let tasks = &exchange.tasks;
         tasks.spawn("leavings", desk.run(tasks.stop().clone()));
         tasks.spawn("queues", attend_queues(exchange.clone()));
+        tasks.spawn("signs of life", give_signs_of_life(exchange.clone()));
         let (ladders, registry) = (exchange.sip_ladders.clone(), exchange.registry.clone());
         tasks.spawn("ladders", ladders.attend(exchange.store.clone(), registry, tasks.stop().clone()));
         tasks.spawn("callbacks", courier(&exchange).run(tasks.stop().clone()));

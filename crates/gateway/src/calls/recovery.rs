@@ -42,6 +42,7 @@ pub async fn recover(store: &Store, records: &Records, config: &Config) -> anyho
     let path = config.server.data_dir.join(FILE_NAME);
     let tail = blocking(move || Tail::read(&path)).await.transpose().context(FILE_NAME)?.unwrap_or_default();
     let last_sign = store.last_event_ms().await.context("storage.database")?.unwrap_or(0);
+    let alive = store.last_sign_of_life_ms().await.context("storage.database")?.max(last_sign);
     let mut found = 0;
     let mut ended_here = HashSet::new();
     for call in up {
@@ -55,7 +56,7 @@ pub async fn recover(store: &Store, records: &Records, config: &Config) -> anyho
             }
             None => {
                 ended_here.insert(call.call_id.clone());
-                let record = broken_off(&call, last_sign.max(last_word_ms(store, &call).await?));
+                let record = broken_off(&call, alive.max(last_word_ms(store, &call).await?));
                 let line = records.line(&record);
                 (
                     ended_by_restart(&call, &record, line.clone()),

@@ -238,6 +238,11 @@ impl Registry {
         self.ledger().calls.values().cloned().collect()
     }
 
+    /// Whether any call is up.
+    pub fn has_calls(&self) -> bool {
+        !self.ledger().calls.is_empty()
+    }
+
     /// The sums at this moment.
     pub fn totals(&self) -> Totals {
         let ledger = self.ledger();

@@ -169,6 +169,15 @@ impl Link {
     }
 
     /// Ends the connection in good order.
+    /// Whether the other end answers.
+    pub(super) async fn is_alive(&mut self) -> bool {
+        let ping = match self {
+            Self::Sqlite(link) => link.ping().await,
+            Self::Postgres(link) => link.ping().await,
+        };
+        ping.is_ok()
+    }
+
     pub(super) async fn close(self) {
         // Whatever goes wrong here: every commit stands.
         let _ = match self {

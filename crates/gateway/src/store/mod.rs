@@ -382,6 +382,24 @@ impl Store {
         self.acknowledged(Work::Set { name: name.into(), value: value.into() }, now_ms).await.map(|_| ())
     }
 
+    /// Keeps, without waiting, that this server was at work at `now_ms`. Left out while the database takes no writes.
+    pub fn give_sign_of_life(&self, now_ms: u64) {
+        if self.takes_calls() {
+            let (name, value) = (self.sign_of_life(), now_ms.to_string());
+            self.queue.push(Entry::new(Work::Set { name: name.into(), value: value.into() }, now_ms));
+        }
+    }
+
+    /// When this server was last at work while calls were up, ms since 1970; 0 where nobody knows.
+    pub async fn last_sign_of_life_ms(&self) -> Result<u64, StoreError> {
+        let kept = self.setting(&self.sign_of_life()).await?;
+        Ok(kept.and_then(|kept| kept.parse().ok()).unwrap_or(0))
+    }
+
+    fn sign_of_life(&self) -> String {
+        format!("sign_of_life:{}", self.server)
+    }
+
     /// Ends the connections that read.
     pub async fn close_readers(&self) {
         self.readers.close().await;

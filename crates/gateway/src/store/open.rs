@@ -55,6 +55,11 @@ impl Door {
         }
     }
 
+    /// Whether this server's rows are its own only as long as the writing connection stands.
+    pub(super) fn is_claimed_by_connection(&self) -> bool {
+        matches!(self.database, Database::Postgres(_))
+    }
+
     /// Connections that read.
     pub(super) fn readers(&self) -> Result<Readers, StoreError> {
         Ok(match &self.database {

@@ -68,9 +68,15 @@ impl Writer {
         if ready.send(Ok(())).is_err() {
             return;
         }
-        while let Some(batch) = self.queue.take().await {
-            self.write(&mut link, batch).await;
-            self.queue.put_away();
+        loop {
+            match tokio::time::timeout(IDLE_MAX, self.queue.take()).await {
+                Ok(Some(batch)) => {
+                    self.write(&mut link, batch).await;
+                    self.queue.put_away();
+                }
+                Ok(None) => break,
+                Err(_) => self.look_after(&mut link).await,
+            }
         }
         if let Some(link) = link {
             link.close().await;
@@ -81,6 +87,42 @@ impl Writer {
         let mut link = self.door.writer().await?;
         schema::migrate(&mut link, &self.door.name()).await?;
         Ok(link)
+    }
+
+    /// Makes sure that the connection stands although nothing is to be written: with it ends the claim on this server's
+    /// rows, and another process of its name would take them.
+    async fn look_after(&self, link: &mut Option<Link>) {
+        if !self.door.is_claimed_by_connection() {
+            return;
+        }
+        let looked = async {
+            if let Some(mut open) = link.take() {
+                if open.is_alive().await {
+                    return Ok(open);
+                }
+            }
+            self.door.writer().await
+        };
+        match tokio::time::timeout(TRANSACTION_TIMEOUT, looked).await.unwrap_or(Err(StoreError::Behind)) {
+            Ok(open) => {
+                *link = Some(open);
+                self.recovered();
+            }
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn recovered(&self) {
+        if self.queue.health.failing.swap(false, Ordering::Relaxed) {
+            info!("the database takes writes again");
+        }
+    }
+
+    fn failed(&self, error: &StoreError) {
+        self.queue.health.failed();
+        if !self.queue.health.failing.swap(true, Ordering::Relaxed) {
+            error!(%error, "the database takes no writes; they wait and are tried again");
+        }
     }
 
     /// Writes a batch, however long it takes; an entry that the database refuses for ever is given up alone.
@@ -121,26 +163,20 @@ impl Writer {
         link: &mut Option<Link>,
         batch: &[Entry],
     ) -> Option<Result<Vec<Done>, StoreError>> {
-        let health = &self.queue.health;
         let mut wait = RETRY_FIRST;
         loop {
             let began = Instant::now();
             let error = match self.try_write(link, batch).await {
                 Ok(done) => {
-                    health.committed(batch.len(), began.elapsed());
-                    if health.failing.swap(false, Ordering::Relaxed) {
-                        info!("the database takes writes again");
-                    }
+                    self.queue.health.committed(batch.len(), began.elapsed());
+                    self.recovered();
                     self.committed.send_modify(|count| *count += 1);
                     return Some(Ok(done));
                 }
                 Err(error) if error.is_final() => return Some(Err(error)),
                 Err(error) => error,
             };
-            health.failed();
-            if !health.failing.swap(true, Ordering::Relaxed) {
-                error!(%error, "the database takes no writes; they wait and are tried again");
-            }
+            self.failed(&error);
             if self.queue.closed_for(STOP_PATIENCE) {
                 warn!(
                     writes = batch.len(),
@@ -213,6 +249,8 @@ fn acknowledge(entry: Entry, done: Result<Done, StoreError>) {
     }
 }
 
+/// How long the connection is left alone where nothing is to be written.
+const IDLE_MAX: Duration = Duration::from_secs(1);
 /// From the first failure to the next attempt; then twice as long each time.
 const RETRY_FIRST: Duration = Duration::from_millis(20);
 const RETRY_LAST: Duration = Duration::from_secs(1);

@@ -179,3 +179,31 @@ async fn a_connection_that_breaks_again_and_again_loses_nothing_and_doubles_noth
     assert!(figures.failures > 0 && !figures.failing && figures.refused == 0, "{figures:?}");
     open.close().await;
 }
+
+#[tokio::test]
+async fn a_server_that_has_nothing_to_write_has_its_name_back_at_once_when_its_connection_breaks() {
+    let server = Postgresql::start("quiet").await;
+    let ground = Ground::at(server.database("quiet").await);
+    let open = ground.open().await;
+    let mut hand = PgConnection::connect(&server.url("quiet")).await.unwrap();
+    let holder = "SELECT coalesce(max(pid), 0) FROM pg_locks WHERE locktype = 'advisory' AND granted";
+    let before: i32 = sqlx::query_scalar(holder).fetch_one(&mut hand).await.unwrap();
+    assert_ne!(before, 0, "nobody holds the name");
+    let ended: bool = sqlx::query_scalar("SELECT pg_terminate_backend($1, 5000)")
+        .bind(before)
+        .fetch_one(&mut hand)
+        .await
+        .unwrap();
+    assert!(ended);
+    let held = async {
+        loop {
+            let now: i32 = sqlx::query_scalar(holder).fetch_one(&mut hand).await.unwrap();
+            if now != 0 && now != before {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), held).await.expect("nobody holds the name any more");
+    assert!(!open.store.figures().failing);
+    open.close().await;
+}

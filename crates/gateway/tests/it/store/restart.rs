@@ -1,6 +1,7 @@
 //! What a process that was killed leaves behind, and what the next one makes of it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use patchcord::app::{App, Parts};
 use patchcord::config::{Config, Database};
@@ -9,6 +10,8 @@ use patchcord_core::vocabulary::{DialOrder, LegReport, LegStatus, Moment, Transf
 use serde_json::{Value, json};
 
 use super::ground::{Ground, ended_with, ended_with_bot, new_call, told_call};
+use crate::serve::Gateway;
+use crate::serve::phone::Phone;
 
 /// A folder of a gateway that is started more than once.
 struct House(PathBuf);
@@ -120,6 +123,40 @@ async fn calls_that_were_up_are_closed_once_with_an_event_a_delivery_and_a_line_
         assert_eq!(open.store.list_deliveries(&filter, None, 10).await.unwrap().len(), 4);
         open.close().await;
     }
+}
+
+#[tokio::test]
+async fn a_call_that_said_nothing_for_an_hour_ended_when_its_process_was_last_alive() {
+    let house = House::new("alive");
+    let open = house.ground().open().await;
+    open.begin(told_call("call_quiet", BEGAN_MS, "http://127.0.0.1:9/")).await;
+    open.tell("call_quiet", Fact::InProgress, BEGAN_MS + 120).await;
+    open.store.give_sign_of_life(BEGAN_MS + 3_600_000);
+    // Another server's life says nothing of it.
+    open.store.set_setting("sign_of_life:there", "9999999999999", BEGAN_MS).await.unwrap();
+    open.close().await;
+    house.live_once().await;
+    let lines = house.lines();
+    assert_eq!(
+        (&lines[0]["duration_s"], &lines[0]["ended_at"]),
+        (&3_600.into(), &"2024-02-06T08:35:00.000Z".into())
+    );
+    let open = house.ground().open().await;
+    assert_eq!(
+        open.store.find_call("call_quiet").await.unwrap().unwrap().ended_ms,
+        Some(BEGAN_MS + 3_600_000)
+    );
+    open.close().await;
+}
+
+#[tokio::test]
+async fn a_running_server_gives_signs_of_life_while_calls_are_up() {
+    let house = Gateway::start("").await;
+    let phone = Phone::call("echo", &house.sip()).await;
+    let given = async { while house.exchange().store.last_sign_of_life_ms().await.unwrap() == 0 {} };
+    tokio::time::timeout(Duration::from_secs(30), given).await.expect("no sign of life");
+    phone.hang_up().await;
+    house.stop().await;
 }
 
 #[tokio::test]
