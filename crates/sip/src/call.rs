@@ -272,7 +272,7 @@ impl fmt::Debug for LegEvent {
 impl Invitation {
     pub(crate) fn of(request: &Message, flow: Flow, uri: &str) -> Self {
         let address = |name| request.headers.first(name).and_then(NameAddr::parse);
-        let user = |uri: &str| SipUri::parse(uri).map(|u| u.user_decoded()).unwrap_or_default();
+        let user = |uri: &str| SipUri::parse(uri).map(|u| u.subscriber()).unwrap_or_default();
         let request_uri = SipUri::parse(uri).ok();
         let from = address("From");
         Self {

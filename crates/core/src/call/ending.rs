@@ -94,7 +94,7 @@ impl Call {
         match &self.state {
             State::Ending(Ending { step: EndingStep::VendorLeaving, .. }) => self.vendor_may_have_left(),
             State::Ended => {}
-            State::Inviting(_) => self.end(Reason::VendorSilent, now),
+            State::Inviting(_) => self.end(self.why_not_begun(), now),
             State::Dialling(_) | State::FindingBot(_) | State::ConnectingBot(_) | State::Ringing(_) => {
                 self.end(Reason::Canceled, now)
             }
@@ -122,7 +122,7 @@ impl Call {
         let reset = end == SocketEnd::Reset;
         match &self.state {
             State::Inviting(_) => {
-                self.end(if reset { Reason::VendorReset } else { Reason::VendorSilent }, now)
+                self.end(if reset { Reason::VendorReset } else { self.why_not_begun() }, now)
             }
             State::Dialling(_) | State::FindingBot(_) | State::ConnectingBot(_) | State::Ringing(_) => {
                 self.end(if reset { Reason::VendorReset } else { Reason::Canceled }, now);

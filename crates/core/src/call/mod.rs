@@ -117,6 +117,8 @@ pub struct Call {
     listener: Listener,
     tape: Tape,
     counters: Counters,
+    /// The ends of which a message was not understood.
+    misread: [Option<&'static str>; 2],
     outputs: Outputs,
     turns: Turns,
     history: History,
@@ -208,6 +210,7 @@ impl Call {
             untaken: None,
             next_leg: 0,
             counters: Counters::default(),
+            misread: [None; 2],
             outputs: Outputs::default(),
             turns: Turns::default(),
             history: History::new(now),

@@ -187,7 +187,7 @@ impl Call {
     /// What is waited for did not happen in time.
     pub(super) fn setup_timed_out(&mut self, now: Moment) {
         match self.state {
-            State::Inviting(_) => self.end(Reason::VendorSilent, now),
+            State::Inviting(_) => self.end(self.why_not_begun(), now),
             State::FindingBot(FindingBot { for_fallback: true, .. }) => {
                 self.bot_failed(Reason::Internal, now)
             }

@@ -2,8 +2,8 @@
 
 use crate::dialect::{Capability, Heard, Malformed, Out, Wire};
 use crate::vocabulary::{
-    CallCommand, CallEvent, CommandRefusal, DialDigits, DialOrder, DigitPress, HangUpWhen, Moment, Reason,
-    Transfer, TransferTo,
+    CallCommand, CallEvent, CallFact, CommandRefusal, DialDigits, DialOrder, DigitPress, HangUpWhen, Moment,
+    Reason, Transfer, TransferTo,
 };
 
 use super::bot_leg::BotLink;
@@ -43,7 +43,7 @@ impl Call {
         let read = self.bot.side.decode(wire, now, &mut out);
         let is_audio = read.is_ok() && matches!(out.heard(), [Heard::Audio(_), ..]);
         self.carry_out(out, now);
-        self.count_malformed(read);
+        self.count_malformed("bot", read);
         if !is_audio && self.bot.flood.control(now) {
             self.bot_failed(Reason::BotFlooded, now);
         }
@@ -57,7 +57,7 @@ impl Call {
         let mut out = std::mem::take(&mut leg.out);
         let read = leg.side.decode(wire, now, &mut out);
         self.take_from_vendor(out, now);
-        self.count_malformed(read);
+        self.count_malformed("vendor", read);
     }
 
     /// Tells the vendor something.
@@ -352,8 +352,21 @@ impl Call {
         }
     }
 
-    fn count_malformed(&mut self, read: Result<(), Malformed>) {
-        self.counters.malformed_messages += u64::from(read.is_err());
+    fn count_malformed(&mut self, end: &'static str, read: Result<(), Malformed>) {
+        let Err(why) = read else { return };
+        self.counters.malformed_messages += 1;
+        // One line of log for each end: what is wrong is wrong in all of them, as a rule.
+        if !self.misread.contains(&Some(end))
+            && let Some(free) = self.misread.iter_mut().find(|known| known.is_none())
+        {
+            *free = Some(end);
+            self.outputs.report(CallFact::Misread(end, why.to_string().into()));
+        }
+    }
+
+    /// Why a vendor that never began a call is let go.
+    pub(super) fn why_not_begun(&self) -> Reason {
+        if self.misread.contains(&Some("vendor")) { Reason::VendorBadStart } else { Reason::VendorSilent }
     }
 
     /// Whether keys of the caller are to be told.

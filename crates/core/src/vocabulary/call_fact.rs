@@ -11,6 +11,8 @@ pub enum CallFact {
     InProgress,
     /// The vendor said in its own words that the call is over; a socket that ends says it without any.
     StopReceived,
+    /// The first message of an end, `vendor` or `bot`, that could not be understood, and why; the others are counted.
+    Misread(&'static str, Box<str>),
     /// A transfer to people began, or changed.
     Transfer(Box<TransferReport>),
     /// The speech engine can be talked to.

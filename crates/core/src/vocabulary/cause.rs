@@ -95,6 +95,8 @@ pub enum Reason {
     VendorReset,
     /// The vendor never began a call.
     VendorSilent,
+    /// The vendor never began a call that could be understood: the log says what was wrong with its messages.
+    VendorBadStart,
     /// The CONFIG_API could not be reached.
     ConfigApiUnreachable,
     /// The CONFIG_API did not answer in time.
@@ -333,7 +335,7 @@ const BOT: (CauseClass, HungUpBy) = (CauseClass::Bot, HungUpBy::System);
 const US: (CauseClass, HungUpBy) = (CauseClass::Us, HungUpBy::System);
 
 /// Every reason in every language, in the order of [`Reason`].
-pub const REASONS: [ReasonRow; 49] = {
+pub const REASONS: [ReasonRow; 50] = {
     use Reason as R;
     [
         row(R::CallerHungUp, "caller_hung_up", DONE_BY_CALLER, NORMAL, 487, "NORMAL_CLEARING", "CANCELED"),
@@ -366,6 +368,7 @@ pub const REASONS: [ReasonRow; 49] = {
         row(R::NoRoute, "no_route", US, ROUTE, 404, "CALL_REJECTED", "FAILED"),
         row(R::VendorReset, "vendor_reset", UPSTREAM, OUT_OF_ORDER, 480, "NORMAL_CLEARING", "CANCELED"),
         row(R::VendorSilent, "vendor_silent", UPSTREAM, TIMER, 408, "CALL_REJECTED", "FAILED"),
+        row(R::VendorBadStart, "bad_start", UPSTREAM, PROTOCOL, 400, "CALL_REJECTED", "FAILED"),
         config_api(R::ConfigApiUnreachable, "config_api_unreachable", OUT_OF_ORDER),
         config_api(R::ConfigApiTimeout, "config_api_timeout", TIMER),
         config_api(R::ConfigApiStatus, "config_api_status", TEMPORARY),

@@ -157,6 +157,10 @@ impl CallPage {
                 info!("stop received");
                 return;
             }
+            CallFact::Misread(end, why) => {
+                warn!(%why, "a message of the {end} is not understood; any others are counted in malformed_messages");
+                return;
+            }
             CallFact::EngineConnected => {
                 info!("connected to the engine");
                 return self.leaves_files_from(at);

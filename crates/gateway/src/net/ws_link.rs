@@ -12,9 +12,12 @@ use patchcord_core::call::SocketEnd;
 use patchcord_core::dialect::{Wire, WireClass};
 use patchcord_core::vocabulary::Moment;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes};
+
+use tracing::warn;
 
 use super::outbox::{Outbox, Pushed, Weighed};
 use super::transport::Transport;
@@ -264,13 +267,17 @@ impl WsLink {
 
     /// Tells the other end what was wrong with its message (RFC 6455 §7.4.1).
     fn complain(&mut self, error: &WsError) {
-        match error {
-            WsError::Capacity(_) => self.close(CloseCode::Size.into()),
-            WsError::Protocol(_) => self.close(CloseCode::Protocol.into()),
-            WsError::Utf8(_) => self.close(CloseCode::Invalid.into()),
+        let code = match error {
+            WsError::Capacity(_) => CloseCode::Size,
+            WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => return,
+            WsError::Protocol(_) => CloseCode::Protocol,
+            WsError::Utf8(_) => CloseCode::Invalid,
             // The connection itself is gone.
-            _ => {}
-        }
+            _ => return,
+        };
+        let code = u16::from(code);
+        warn!(code, %error, "the other end broke the WebSocket protocol, or said too much at once: the link is closed");
+        self.close(code);
     }
 
     fn note_progress(&mut self, pending: bool, now: Moment) {

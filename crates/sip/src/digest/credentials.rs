@@ -28,10 +28,19 @@ pub struct Credentials {
 /// A counted use of a nonce.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Use {
-    /// Which use it is, from 1: eight hex digits on the wire.
+    /// Which use it is, from 1.
     pub count: u32,
+    /// The same in eight hex digits as they stand on the wire: they are hashed so, in whichever case they were sent.
+    pub nc: String,
     /// The client's own nonce.
     pub cnonce: String,
+}
+
+impl Use {
+    /// That use, with the client's own nonce.
+    pub fn new(count: u32, cnonce: String) -> Self {
+        Self { count, nc: format!("{count:08x}"), cnonce }
+    }
 }
 
 impl Credentials {
@@ -41,7 +50,7 @@ impl Credentials {
         let username = quoted(&account.username);
         let counted = challenge.is_counted.then_some(used);
         let secret = algorithm.secret(&username, realm, &account.password);
-        let count = counted.as_ref().map(|used| (used.count, used.cnonce.as_str()));
+        let count = counted.as_ref().map(|used| (used.nc.as_str(), used.cnonce.as_str()));
         let response = algorithm.response(&secret, &Asked { method, uri, nonce, counted: count });
         Self {
             username,
@@ -62,9 +71,10 @@ impl Credentials {
         let text = |name| find(&found, name).filter(|text| is_quotable(text)).map(str::to_owned);
         let counted = match find(&found, "qop") {
             Some(qop) if qop.eq_ignore_ascii_case("auth") => {
-                let count = find(&found, "nc").filter(|nc| is_hex(nc, 8))?;
-                let count = u32::from_str_radix(count, 16).ok().filter(|count| *count > 0)?;
-                Some(Use { count, cnonce: text("cnonce").filter(|cnonce| !cnonce.is_empty())? })
+                let nc = find(&found, "nc").filter(|nc| is_hex(nc, 8))?;
+                let count = u32::from_str_radix(nc, 16).ok().filter(|count| *count > 0)?;
+                let cnonce = text("cnonce").filter(|cnonce| !cnonce.is_empty())?;
+                Some(Use { count, nc: nc.to_owned(), cnonce })
             }
             Some(_) => return None,
             None => None,
@@ -84,7 +94,7 @@ impl Credentials {
 
     /// The response that they would have, were they made with this H(A1) for a request of this method.
     pub fn expected(&self, secret: &str, method: &str) -> String {
-        let counted = self.counted.as_ref().map(|used| (used.count, used.cnonce.as_str()));
+        let counted = self.counted.as_ref().map(|used| (used.nc.as_str(), used.cnonce.as_str()));
         self.algorithm.response(secret, &Asked { method, uri: &self.uri, nonce: &self.nonce, counted })
     }
 }
@@ -97,8 +107,8 @@ impl fmt::Display for Credentials {
         if let Some(opaque) = &self.opaque {
             write!(f, ", opaque=\"{opaque}\"")?;
         }
-        if let Some(Use { count, cnonce }) = &self.counted {
-            write!(f, ", qop=auth, nc={count:08x}, cnonce=\"{cnonce}\"")?;
+        if let Some(Use { nc, cnonce, .. }) = &self.counted {
+            write!(f, ", qop=auth, nc={nc}, cnonce=\"{cnonce}\"")?;
         }
         Ok(())
     }
@@ -125,7 +135,7 @@ mod tests {
     }
 
     fn used(count: u32) -> Use {
-        Use { count, cnonce: "c0".to_owned() }
+        Use::new(count, "c0".to_owned())
     }
 
     #[test]
@@ -152,6 +162,7 @@ mod tests {
         assert!(text.contains("nc=0000000a,"), "{text}");
         for (nc, read) in [
             ("0000000b", Some(11)),
+            ("0000000B", Some(11)),
             ("ffffffff", Some(u32::MAX)),
             ("11", None),
             ("0x00000b", None),
@@ -161,6 +172,20 @@ mod tests {
             let counted = Credentials::parse(&text).and_then(|read| read.counted);
             assert_eq!(counted.map(|used| used.count), read, "{nc}");
         }
+    }
+
+    #[test]
+    fn a_count_is_hashed_in_the_case_that_it_was_sent_in() {
+        let challenge = Challenge::new("r", "n", Algorithm::Md5, false);
+        let upper = Use { nc: "0000000A".to_owned(), ..used(10) };
+        let answer = Credentials::answer(&challenge, &account(), REQUEST, upper).to_string();
+        let read = Credentials::parse(&answer).unwrap();
+        let secret = Algorithm::Md5.secret(&read.username, &read.realm, "pass:word");
+        assert_eq!(read.expected(&secret, "REGISTER"), read.response);
+        assert_eq!(read.counted.unwrap().count, 10);
+        let other = answer.replace("0000000A", "0000000a");
+        let other = Credentials::parse(&other).unwrap();
+        assert_ne!(other.expected(&secret, "REGISTER"), other.response);
     }
 
     #[test]

@@ -42,8 +42,8 @@ pub struct Asked<'a> {
     pub uri: &'a str,
     /// The challenge's nonce.
     pub nonce: &'a str,
-    /// `qop=auth`: how often the nonce was used, and the client's own nonce.
-    pub counted: Option<(u32, &'a str)>,
+    /// `qop=auth`: how often the nonce was used, in eight hex digits, and the client's own nonce.
+    pub counted: Option<(&'a str, &'a str)>,
 }
 
 impl Algorithm {
@@ -82,9 +82,7 @@ impl Algorithm {
     pub fn response(self, secret: &str, asked: &Asked<'_>) -> String {
         let request = self.hash(&[asked.method, asked.uri]);
         match asked.counted {
-            Some((count, cnonce)) => {
-                self.hash(&[secret, asked.nonce, &format!("{count:08x}"), cnonce, "auth", &request])
-            }
+            Some((nc, cnonce)) => self.hash(&[secret, asked.nonce, nc, cnonce, "auth", &request]),
             None => self.hash(&[secret, asked.nonce, &request]),
         }
     }
@@ -164,7 +162,7 @@ mod tests {
             algorithm.response(&secret, &Asked { method: "GET", uri: "/dir/index.html", nonce, counted })
         };
         let rfc2617 = ("testrealm@host.com", "Circle Of Life", "dcd98b7102dd2f0e8b11d0f600bfb0c093");
-        let counted = of(Algorithm::Md5, rfc2617.0, rfc2617.1, rfc2617.2, Some((1, "0a4f113b")));
+        let counted = of(Algorithm::Md5, rfc2617.0, rfc2617.1, rfc2617.2, Some(("00000001", "0a4f113b")));
         assert_eq!(counted, "6629fae49393a05397450978507c4ef1", "RFC 2617 §3.5");
         let plain = of(Algorithm::Md5, rfc2617.0, rfc2617.1, rfc2617.2, None);
         assert_eq!(plain, "670fd8c2df070c60b045671b8b24ff02", "without qop, RFC 2617 §3.2.2.1");
@@ -174,7 +172,8 @@ mod tests {
             (Algorithm::Md5, "8ca523f5e9506fed4657c9700eebdbec"),
             (Algorithm::Sha256, "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"),
         ] {
-            let found = of(algorithm, "http-auth@example.org", "Circle of Life", nonce, Some((1, cnonce)));
+            let found =
+                of(algorithm, "http-auth@example.org", "Circle of Life", nonce, Some(("00000001", cnonce)));
             assert_eq!(found, response, "RFC 7616 §3.9.1, {}", algorithm.name());
         }
     }

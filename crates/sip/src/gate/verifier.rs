@@ -227,7 +227,7 @@ mod tests {
         fn request(&self, user: &str, password: &str, count: u32) -> Message {
             let mut request = Message::request("REGISTER", "sip:here");
             let account = Account { username: user.to_owned(), password: password.to_owned() };
-            let used = Use { count, cnonce: "c".to_owned() };
+            let used = Use::new(count, "c".to_owned());
             let answer = Credentials::answer(&self.0, &account, ("REGISTER", "sip:here"), used);
             request.headers.push("Authorization", answer.to_string());
             request

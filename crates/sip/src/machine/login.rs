@@ -194,7 +194,7 @@ impl Machine {
             let Some(Some(Answered { challenge, .. })) = pass.answered.get(asker.at()) else { continue };
             let cnonce = self.ids.word();
             let count = self.logins.of(&pass.subscriber)?.count(asker, &challenge.nonce);
-            let credentials = Credentials::answer(challenge, account, asked, Use { count, cnonce });
+            let credentials = Credentials::answer(challenge, account, asked, Use::new(count, cnonce));
             fields.push((asker.answer_field(), credentials.to_string()));
         }
         Some(fields)

@@ -91,7 +91,7 @@ impl Bench {
 
 fn credentials(challenge: &Challenge, number: &str, method: &str, count: u32) -> String {
     let account = Account { username: number.to_owned(), password: format!("pw-{number}") };
-    let used = Use { count, cnonce: "c".to_owned() };
+    let used = Use::new(count, "c".to_owned());
     format!(
         "Authorization: {}\r\n",
         Credentials::answer(challenge, &account, (method, "sip:192.0.2.1"), used)

@@ -86,6 +86,16 @@ impl SipUri {
         Some(format!("{user}{}", kept.join(";")))
     }
 
+    /// Whom the user part means: of a telephone number what stands before its parameters, such as those of number
+    /// portability (RFC 3966 §3, RFC 4694); of other names all, since a semicolon may belong to them (RFC 3261 §25.1).
+    pub fn subscriber(&self) -> String {
+        let user = self.user_decoded();
+        match user.split_once(';') {
+            Some((number, _)) if is_telephone_number(number) => number.to_owned(),
+            _ => user,
+        }
+    }
+
     /// The user part with its escapes resolved; bytes that are no UTF-8 become U+FFFD.
     pub fn user_decoded(&self) -> String {
         let bytes = self.user.as_bytes();
@@ -224,6 +234,13 @@ fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte)
 }
 
+/// Digits, their separators, and what keys have besides (RFC 3966 §3).
+fn is_telephone_number(text: &str) -> bool {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    let is_part = |byte: u8| byte.is_ascii_hexdigit() || b"-.()*#".contains(&byte);
+    digits.bytes().any(|byte| byte.is_ascii_digit()) && digits.bytes().all(is_part)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,6 +281,19 @@ mod tests {
         ] {
             assert_eq!(SipUri::format("sip", user, host), text);
             assert_eq!(SipUri::parse(text).unwrap().user_decoded(), user);
+        }
+    }
+
+    #[test]
+    fn the_parameters_of_a_telephone_number_are_not_part_of_it() {
+        for (text, subscriber) in [
+            ("sip:18001234567;npdi=yes;rn=1999@h", "18001234567"),
+            ("sip:+49-123;phone-context=x@h;user=phone", "+49-123"),
+            ("sip:*31%23;isub=1@h", "*31#"),
+            ("sip:alice;day=tuesday@h", "alice;day=tuesday"),
+            ("sip:;a=b@h", ";a=b"),
+        ] {
+            assert_eq!(SipUri::parse(text).unwrap().subscriber(), subscriber, "{text}");
         }
     }
 

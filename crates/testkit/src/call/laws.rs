@@ -193,6 +193,7 @@ impl Witness {
             CallFact::Transfer(_)
             | CallFact::EngineConnected
             | CallFact::StopReceived
+            | CallFact::Misread(..)
             | CallFact::Utterance(_)
             | CallFact::Fields(_)
             | CallFact::Timeline(_) => return,

@@ -79,6 +79,10 @@ const reasons: Readonly<Record<string, Told>> = {
   },
   vendor_reset: { says: "The vendor's connection broke", means: "Its WebSocket ended without a goodbye." },
   vendor_silent: { says: "The vendor never began a call", means: "It connected and sent no start." },
+  bad_start: {
+    says: "The vendor's start was not understood",
+    means: "The log says what was wrong with its first message.",
+  },
   config_api_unreachable: {
     says: "The CONFIG_API cannot be reached",
     means: "Nobody answers at its address.",

@@ -183,6 +183,19 @@ fn what_a_bot_says_before_a_delayed_offer_is_agreed_is_heard_whole() {
 }
 
 #[test]
+fn a_vendor_whose_start_is_not_understood_is_told_from_one_that_says_nothing() {
+    let mut desk = Desk::vendor("smartpbx", built_in(Box::new(Echo)));
+    let start =
+        r#"{"event":"start","start":{"callId":"c","mediaFormat":{"encoding":"g729","sampleRate":8000}}}"#;
+    desk.vendor_says(start);
+    desk.vendor_says(start);
+    let is_told = |(_, seen): &&(Moment, Seen)| matches!(seen, Seen::Report(CallFact::Misread("vendor", why)) if why.contains("encoding"));
+    assert_eq!(desk.seen.iter().filter(is_told).count(), 1, "one line for many messages");
+    desk.pass(Duration::from_millis(20_100));
+    assert_eq!(cause_of(&desk).to_string(), "upstream/bad_start");
+}
+
+#[test]
 fn a_vendor_that_never_starts_is_let_go_after_fifteen_seconds() {
     let mut desk = Desk::vendor("ozonetel", built_in(Box::new(Echo)));
     desk.pass(Duration::from_millis(20_100));

@@ -5,7 +5,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use patchcord_core::vocabulary::iso8601;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -61,8 +60,9 @@ pub async fn show(State(api): State<Api>, CallName(call_id): CallName) -> Result
     let noted = blocking(move || catalogue.find(&call_id)).await;
     if let Some(Ok(Some(noted))) = noted {
         let deleted = noted.files.iter().map(|note| note.deletion.as_ref().map(|deletion| deletion.at_ms));
-        view.deleted_at =
-            deleted.collect::<Option<Vec<_>>>().and_then(|at| at.into_iter().max()).map(iso8601);
+        if let Some(at_ms) = deleted.collect::<Option<Vec<_>>>().and_then(|at| at.into_iter().max()) {
+            view.recordings_are_deleted(at_ms);
+        }
     }
     Ok(Json(view))
 }

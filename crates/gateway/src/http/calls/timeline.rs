@@ -190,7 +190,7 @@ pub async fn timeline(
         answered_at_ms: call.answered_ms.map(since),
         length_ms: call.ended_ms.unwrap_or(now_ms).saturating_sub(started_ms),
         is_up: call.ended_ms.is_none(),
-        cause: call.cause.clone().map(CauseView::of),
+        cause: call.cause.clone().map(|cause| CauseView::of(cause, call.answered_ms.is_some())),
         phone_dialect: call.phone_dialect.clone(),
         bot_dialect: call.bot_dialect.clone(),
         curve: files.levels.map(|levels| CurveView::of(&levels, curve_at, points)),
@@ -238,12 +238,12 @@ fn record(call: &StoredCall) -> Option<Box<RawValue>> {
 }
 
 impl CauseView {
-    fn of(cause: StoredCause) -> Self {
+    fn of(cause: StoredCause, was_answered: bool) -> Self {
         let row =
             Reason::find(&cause.reason).map(|reason| patchcord_core::vocabulary::Cause::new(reason).row());
         Self {
             q850_text: q850_text(cause.q850),
-            sip_status: row.map(|row| row.sip_status),
+            sip_status: row.filter(|_| !was_answered).map(|row| row.sip_status),
             class: cause.class,
             reason: cause.reason,
             q850: cause.q850,

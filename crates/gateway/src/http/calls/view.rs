@@ -79,7 +79,7 @@ pub struct CallView {
     /// When its recordings were deleted, if they were, all of them; lists do not tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "2024-05-06T07:15:42.000Z")]
-    pub deleted_at: Option<String>,
+    deleted_at: Option<String>,
     /// All destinations of its transfers, comma-separated.
     #[serde(skip_serializing_if = "Option::is_none")]
     transfer_to: Option<String>,
@@ -104,6 +104,12 @@ pub struct CallView {
 }
 
 impl CallView {
+    /// All its recordings were deleted, the last of them at `at_ms`, ms since 1970: there is nothing to fetch.
+    pub fn recordings_are_deleted(&mut self, at_ms: u64) {
+        self.deleted_at = Some(iso8601(at_ms));
+        (self.recording_url, self.full_recording_url) = (None, None);
+    }
+
     /// The call as it stands at `now_ms`, ms since 1970.
     pub fn of(call: StoredCall, links: &CallLinks, now_ms: u64) -> Self {
         let (recording_url, full_recording_url) = links.of(&call, now_ms);

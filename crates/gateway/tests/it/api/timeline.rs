@@ -68,6 +68,7 @@ async fn a_call_stands_on_one_axis_with_its_sound_its_speech_and_its_sip_message
     .await;
     assert_eq!((&over["is_up"], &over["phone_dialect"]), (&json!(false), &json!("sip")));
     assert_eq!(over["cause"]["reason"], "caller_hung_up");
+    assert_eq!(over["cause"].get("sip_status"), None, "it was answered");
     assert_eq!(over["record"]["call_id"], json!(call_id));
     let length = over["length_ms"].as_u64().unwrap();
     let curve = &over["curve"];
