@@ -275,7 +275,7 @@ fn courier(exchange: &Exchange) -> Courier {
         current: exchange.current.clone(),
         egress: exchange.egress.clone(),
         meter: exchange.callbacks.clone(),
-        webhook_over: Arc::new(move |call_id| files.rewrite_call_file(call_id)),
+        end_told: Arc::new(move |call_id| files.rewrite_call_file(call_id)),
     }
 }
 

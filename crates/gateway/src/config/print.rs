@@ -153,12 +153,24 @@ fn show(key: &Declaration, section: &str, table: Option<&Table>) -> Option<Shown
         (None, Default::Required | Default::Absent(_)) => return None,
     };
     let mut value = to_json(&node.value, key.secret);
-    if let (true, serde_json::Value::String(url)) = (["url", "config_api"].contains(&name), &mut value) {
-        *url = mask_query(url);
-    }
+    mask_queries(&mut value);
     let exact = Secret::new(to_json(&node.value, false).to_string());
     let (section, name) = (section.to_owned(), name.to_owned());
     Some(ShownKey { section, name, value, place: node.place, pattern: key.path, exact })
+}
+
+/// Masks the query of every URL, wherever it stands: keys are given in them.
+fn mask_queries(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::String(text) if is_url(text) => *text = mask_query(text),
+        serde_json::Value::Array(items) => items.iter_mut().for_each(mask_queries),
+        serde_json::Value::Object(fields) => fields.values_mut().for_each(mask_queries),
+        _ => {}
+    }
+}
+
+fn is_url(text: &str) -> bool {
+    text.contains("://") && !text.contains(char::is_whitespace)
 }
 
 pub(super) fn to_json(value: &Value, secret: bool) -> serde_json::Value {

@@ -21,7 +21,7 @@ use super::signature::Signed;
 use crate::clock::unix_ms;
 use crate::config::{Config, CurrentConfig, Secret, WebUrl, Webhook};
 use crate::net::{Egress, HttpRequest, HttpTerms, Trust, send_for_head};
-use crate::store::{AttemptOutcome, DeliveryKind, DeliveryState, DueDelivery, Store, StoreError};
+use crate::store::{AttemptOutcome, DeliveryKind, DeliveryState, DueDelivery, EventName, Store, StoreError};
 
 /// What delivering needs.
 #[derive(Clone)]
@@ -34,8 +34,8 @@ pub struct Courier {
     pub egress: Egress,
     /// Where attempts are counted.
     pub meter: Arc<CallbackMeter>,
-    /// Who is told of a call whose agent's webhook was taken or given up.
-    pub webhook_over: Arc<dyn Fn(&str) + Send + Sync>,
+    /// Who is told of a call of which something was taken, or given up, that is told at its end or behind it.
+    pub end_told: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
 impl Courier {
@@ -68,8 +68,11 @@ impl Courier {
         let (store, event_id) = (&self.store, &*delivery.event_id);
         let stored = || store.delivery_attempted(event_id, outcome.clone(), next_at, now);
         until_stored(&delivery.call_id, stored).await;
-        if state != DeliveryState::Pending && delivery.kind == DeliveryKind::Webhook {
-            (self.webhook_over)(&delivery.call_id);
+        // What comes before it in the call's line is over then, too.
+        let tells_end =
+            matches!(delivery.name, EventName::Ended(_) | EventName::Recording | EventName::Result);
+        if state != DeliveryState::Pending && tells_end {
+            (self.end_told)(&delivery.call_id);
         }
         if state == DeliveryState::Dead {
             self.meter.count_dead();

@@ -218,8 +218,10 @@ pub(super) async fn attempted(link: &mut Link, attempts: &[Attempted<'_>]) -> Re
     let ended: Vec<_> = ended.map(|(call_id, kind)| (call_id.as_str(), *kind)).collect();
     let last_ms = attempts.iter().map(|attempt| attempt.at_ms).max().unwrap_or(0);
     release_next(link, &ended, last_ms).await?;
-    let told = ended.iter().filter(|(_, kind)| *kind == DeliveryKind::Webhook).map(|(call_id, _)| *call_id);
-    talk::files_changed(link, &told.collect::<Vec<_>>()).await?;
+    let mut told: Vec<_> = ended.iter().map(|(call_id, _)| *call_id).collect();
+    told.sort_unstable();
+    told.dedup();
+    talk::files_changed(link, &told).await?;
     Ok(attempts.iter().map(|attempt| lines.contains_key(attempt.event_id)).collect())
 }
 

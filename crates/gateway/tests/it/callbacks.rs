@@ -40,7 +40,7 @@ impl Delivering {
             current: CurrentConfig::new(config),
             egress: Egress::new(tasks),
             meter: meter.clone(),
-            webhook_over: Arc::new(|_| {}),
+            end_told: Arc::new(|_| {}),
         };
         Self { task: tokio::spawn(courier.run(stop.clone())), stop, meter }
     }

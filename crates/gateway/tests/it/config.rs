@@ -181,6 +181,19 @@ fn files_and_variables_fill_in_values_relative_to_the_configuration() {
 }
 
 #[test]
+fn keys_in_the_queries_of_addresses_are_not_printed_wherever_they_stand() {
+    let folder = Scratch::new("queries");
+    let file = folder.write(
+        "c.toml",
+        "[callbacks]\nurl = \"https://h/?key=MASKME\"\n[bots.a]\nurl = \"wss://h/?key=MASKME\"\n\
+         dialect = \"ozonetel\"\n[[numbers]]\nnumber = \"1\"\nbot = \"a\"\n\
+         callbacks = \"https://h/x?key=MASKME\"\n",
+    );
+    let printed = to_toml(&load(Some(&file), &Environment::default()).unwrap().shown);
+    assert!(!printed.contains("MASKME") && printed.contains("https://h/x?***"), "{printed}");
+}
+
+#[test]
 fn what_config_print_shows_is_a_configuration_again() {
     let example = std::fs::read_to_string(root().join("config.example.toml")).unwrap();
     let folder = Scratch::new("print");

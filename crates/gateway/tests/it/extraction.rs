@@ -41,7 +41,7 @@ impl Working {
             current: current.clone(),
             egress: egress.clone(),
             meter: Arc::<CallbackMeter>::default(),
-            webhook_over: Arc::new(|_| {}),
+            end_told: Arc::new(|_| {}),
         };
         let known = store.clone();
         let result = move |call_id: String| {

@@ -1,17 +1,21 @@
 //! What calls with an agent leave, without the calls: the store is told of them, the desk writes their files.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use patchcord::leavings::Leavings;
-use patchcord::store::{Beside, ExtractedFields, Fact, FieldsState, NewCall, PlacedUtterance, StoredParties};
+use patchcord::store::{
+    AttemptOutcome, Beside, DeliveryState, ExtractedFields, Fact, FieldsState, NewCall, PlacedUtterance,
+    StoredParties,
+};
 use patchcord_core::vocabulary::{HeardPart, Role, Utterance};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::ground::{Ground, Open, ended, new_call};
+use crate::store::ground::{Ground, Open, ended, new_call, told_call};
 
 /// A store, a desk, and the folder where it writes.
 struct House {
@@ -32,7 +36,12 @@ impl House {
 
     /// A call of a vendor with that id, which says three things and ends.
     fn call(&self, call_id: &str, ucid: &str) {
-        let store = &self.open.store;
+        self.begin(ucid, new_call(call_id, 1_707_204_900_000));
+    }
+
+    fn begin(&self, ucid: &str, new: NewCall) {
+        let (store, call_id) = (&self.open.store, new.call_id.clone());
+        let call_id = &*call_id;
         let parties =
             StoredParties { from: "9876543210".into(), to: "18001234567".into(), phone_leg_id: ucid.into() };
         let new = NewCall {
@@ -40,7 +49,7 @@ impl House {
             leaves_files: true,
             phone_dialect: "ozonetel".into(),
             bot_dialect: "openai-realtime".into(),
-            ..new_call(call_id, 1_707_204_900_000)
+            ..new
         };
         store.begin_call_unawaited(new, 1_707_204_900_000);
         for (position, (role, text)) in
@@ -240,6 +249,32 @@ async fn a_call_file_is_written_anew_when_an_extraction_is_final_and_a_transcrip
     house.leavings.rewrite_call_file("call_9");
     house.leavings.idle().await;
     assert_eq!(names(&data_dir.join("calls")), before);
+    house.close().await;
+    std::fs::remove_dir_all(data_dir).unwrap();
+}
+
+#[tokio::test]
+async fn a_call_file_tells_in_the_end_that_every_callback_was_taken() {
+    let (ground, data_dir) = (Ground::sqlite("leavings-told"), folder("told"));
+    let house = House::open(&ground, &data_dir).await;
+    house.begin("A", told_call("call_1", 1_707_204_900_000, "http://crm.example/"));
+    house.leave("call_1").await;
+    let states = || {
+        let call = files(&data_dir.join("calls")).remove(0).1;
+        let deliveries = call["deliveries"].as_array().unwrap().clone();
+        deliveries.iter().map(|delivery| delivery["state"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert!(states().len() >= 2 && states().iter().all(|state| state == "pending"), "{:?}", states());
+    let store = &house.open.store;
+    while let Some(due) = store.due_deliveries(u64::MAX / 2, 1, &HashSet::new()).await.unwrap().pop() {
+        let taken = AttemptOutcome { state: DeliveryState::Delivered, status: Some(200), error: None };
+        assert!(store.delivery_attempted(&due.event_id, taken, None, 1_707_204_970_000).await.unwrap());
+    }
+    assert_eq!(store.files_stale(10).await.unwrap(), ["call_1"]);
+    house.leavings.rewrite_call_file("call_1");
+    house.leavings.idle().await;
+    assert!(states().iter().all(|state| state == "delivered"), "{:?}", states());
+    house.up_to_date().await;
     house.close().await;
     std::fs::remove_dir_all(data_dir).unwrap();
 }

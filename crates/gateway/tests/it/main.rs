@@ -4,6 +4,7 @@
 mod api;
 mod callbacks;
 mod caller;
+mod causes;
 mod commands;
 mod config;
 mod discretion;
