@@ -147,12 +147,18 @@ impl Call {
         if let Some(place) = ordered {
             self.report_not_given(place, error.reason(), now);
         }
-        if is_ordered && self.bot.link == BotLink::Open {
-            // The bot asked for nothing: it talks on.
-        } else if self.bot.link == BotLink::Open {
-            self.refuse(&error.refusal(&command), now);
-        } else {
-            self.bot_failed(error.reason(), now);
+        let is_there = self.bot.link == BotLink::Open;
+        match self.bot.hung_up.take() {
+            // It asked for what cannot be: its hang-up counts as if it had not.
+            Some(when) if error.is_refusal() => self.bot_hangs_up(when, now),
+            None if is_there && is_ordered => {} // The bot asked for nothing: it talks on.
+            None if is_there => self.refuse(&error.refusal(&command), now),
+            Some(_) | None => {
+                if is_there {
+                    self.part_from_bot(now);
+                }
+                self.bot_failed(error.reason(), now);
+            }
         }
     }
 
@@ -231,6 +237,14 @@ impl NextBotError {
                 let word = Cause::new(reason).row().word;
                 refused(command, "not_reached", format!("the bot could not be reached: {word}"))
             }
+        }
+    }
+
+    /// Whether nobody was even asked.
+    fn is_refusal(self) -> bool {
+        match self {
+            Self::Unknown | Self::UnknownFlow | Self::Unreached(Reason::BotForbidden) => true,
+            Self::Unreached(_) => false,
         }
     }
 

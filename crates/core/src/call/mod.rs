@@ -22,6 +22,7 @@ mod orders;
 mod outbound;
 mod output;
 mod pace;
+mod parting;
 mod patience;
 mod phone_leg;
 mod playout_gauge;
