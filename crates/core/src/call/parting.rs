@@ -44,6 +44,7 @@ impl Call {
         self.forget_marks();
         self.let_bot_go(1000);
         self.bot.hung_up = None;
+        self.no_more_words(now);
     }
 
     /// The bot is not there any more: the caller gets what the number has for that; a callee is let go.
