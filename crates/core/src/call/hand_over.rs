@@ -77,7 +77,7 @@ impl Call {
                     if let BotWish::Flow(name) = &wish {
                         wanted.flow = Some((name.clone(), now));
                     }
-                    wanted.ordered = self.is_ordered.then(|| (wish.place().into(), now));
+                    wanted.ordered = self.is_ordered.then(|| (wish.place(), now));
                 }
                 return self.outputs.reach_next_bot(wish, self.speaker.leg());
             }
@@ -216,11 +216,12 @@ impl Talking {
 }
 
 impl BotWish {
-    /// What a report calls it. An address may hold secrets of the bot's.
-    fn place(&self) -> &str {
+    /// What a report calls it.
+    fn place(&self) -> Box<str> {
         match self {
-            Self::Named(name) | Self::Flow(name) => name,
-            Self::At(_) | Self::SameAgain => "bot",
+            Self::Named(name) | Self::Flow(name) => name.clone(),
+            Self::At(address) => origin_of(address).unwrap_or_else(|| "bot".into()),
+            Self::SameAgain => "bot".into(),
         }
     }
 }
@@ -260,6 +261,14 @@ impl fmt::Debug for NextBot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NextBot").field("bot", &self.settings.name).finish_non_exhaustive()
     }
+}
+
+/// Scheme, host and port of an address: a user, a path or a query may hold secrets of the bot's.
+fn origin_of(address: &str) -> Option<Box<str>> {
+    let (scheme, rest) = address.split_once("://")?;
+    let authority = rest.split(['/', '?', '#', '\\']).next()?;
+    let server = authority.rsplit('@').next().filter(|server| !server.is_empty())?;
+    Some(format!("{scheme}://{server}").into())
 }
 
 fn refused(command: &str, code: &'static str, message: String) -> CommandRefusal {

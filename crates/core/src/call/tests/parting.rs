@@ -2,7 +2,7 @@
 
 use super::transfer::{ALL, ONE, talking};
 use super::*;
-use crate::vocabulary::TransferStatus;
+use crate::vocabulary::{Transfer, TransferStatus, TransferTo};
 
 const EXTENSION: &str = r#"{"type":"session.transfer_extension","extension":"101"}"#;
 const NEXT: &str = r#"{"type":"session.transfer_ws","url":"wss://next.example.com/voice"}"#;
@@ -169,5 +169,22 @@ fn a_next_bot_that_may_not_be_has_the_hang_up_carried_out_and_one_out_of_reach_t
             assert_eq!(cause_of(&desk).reason(), reason, "{error:?} {how:?}");
             assert!(desk.saw(&Seen::CloseBot(1000)));
         }
+    }
+}
+
+#[test]
+fn an_order_for_a_bot_by_address_that_is_not_reached_names_its_server_and_no_secret() {
+    for (address, name) in [
+        ("ws://next.example.com:8080/voice?token=hidden", "ws://next.example.com:8080"),
+        ("wss://user:hidden@next.example.com?key=hidden", "wss://next.example.com"),
+        ("wss://next.example.com#hidden", "wss://next.example.com"),
+    ] {
+        let mut desk = talking(OnTransfer::End);
+        let to = TransferTo::Bot(address.into());
+        desk.input(Input::Order(Order::Transfer(Transfer { to, command: "transfer" })));
+        desk.input(Input::NextBotFailed(NextBotError::Unreached(Reason::BotRefused)));
+        let [report] = desk.reports()[..] else { panic!("{:?}", desk.reports()) };
+        assert_eq!((&*report.destinations[0], report.status), (name, TransferStatus::Failed));
+        assert_eq!(desk.call.state(), StateName::Talking, "the bot asked for nothing");
     }
 }

@@ -238,7 +238,7 @@ impl Call {
         }
         match (origin, loss) {
             (Origin::Command(command), Loss::Refused(refusal)) if stays => {
-                self.refuse(&refused(&command, refusal.sentence()), now);
+                self.refuse(&refusal.of_command(&command), now);
             }
             (Origin::Command(command), Loss::Failed) if stays => {
                 self.refuse(&refused(&command, ("transfer_failed", "nobody answered")), now);
@@ -435,17 +435,6 @@ impl Transferring {
 
     fn call_until(&self) -> Option<Moment> {
         if let State::Talking(Talking { until, .. }) = &self.before { Some(*until) } else { None }
-    }
-}
-
-impl LegRefusal {
-    fn sentence(self) -> (&'static str, &'static str) {
-        match self {
-            Self::NotAllowed => ("not_allowed", "this number may not be dialled from here"),
-            Self::NoLine => ("no_trunk", "no trunk carries calls to this number"),
-            Self::Unknown => ("unknown_extension", "no phone is registered under this extension"),
-            Self::TooMany => ("too_many_calls", "no further call may be placed at this moment"),
-        }
     }
 }
 
