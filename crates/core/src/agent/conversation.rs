@@ -151,10 +151,13 @@ impl Conversation {
         }
     }
 
-    /// Whoever writes down what the caller says is gone: what it has not written stays unwritten.
+    /// Whoever writes down what both say is gone: what it has not written stays unwritten. What the bot said may still be
+    /// heard.
     pub fn writer_left(&mut self, now: Moment) {
-        for entry in self.open.iter_mut().filter(|entry| entry.role == Role::Caller) {
-            entry.ended.get_or_insert(now);
+        for entry in &mut self.open {
+            if entry.role == Role::Caller {
+                entry.ended.get_or_insert(now);
+            }
             entry.is_final = true;
         }
         self.settle(now);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::agent::AgentTerms;
 use crate::dialect::{BotSide, Capability, Out, WireAudio};
-use crate::vocabulary::{CallCommand, Moment};
+use crate::vocabulary::{CallCommand, HangUpWhen, Moment};
 
 use super::{BotPlace, BotSettings, OnTransfer};
 
@@ -19,6 +19,8 @@ pub(super) struct BotLeg {
     /// What it may do, if it is an agent of ours.
     pub(super) agent: Option<Arc<AgentTerms>>,
     pub(super) link: BotLink,
+    /// It has hung up while somebody else was on the way to take the call.
+    pub(super) hung_up: Option<HangUpWhen>,
     /// Reading is suspended because enough audio waits.
     pub(super) paused: bool,
     /// Reused for every message.
@@ -52,6 +54,7 @@ impl BotLeg {
             on_transfer,
             agent,
             link,
+            hung_up: None,
             paused,
             out,
             flood: FloodGauge::default(),

@@ -317,6 +317,13 @@ impl Call {
         self.report_utterances();
     }
 
+    /// The bot is gone: what it has not written by now stays unwritten, and what is over is told at once.
+    pub(super) fn no_more_words(&mut self, now: Moment) {
+        let Some(dialogue) = &mut self.dialogue else { return };
+        dialogue.conversation.writer_left(now);
+        self.report_utterances();
+    }
+
     /// The call is over: what was not finished is told as far as it came.
     pub(super) fn end_dialogue(&mut self, now: Moment) {
         let Some(dialogue) = &mut self.dialogue else { return };

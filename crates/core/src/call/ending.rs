@@ -70,6 +70,9 @@ impl Call {
         }
         match end {
             SocketEnd::Closed(1000 | 1005) if self.is_handing_over() || self.is_transferring() => {
+                if self.bot.agent.is_none() {
+                    self.bot.hung_up.get_or_insert(HangUpWhen::AfterPlayout);
+                }
                 self.let_bot_go(1000);
             }
             // An engine has no business to end a call: it ends its session.

@@ -77,7 +77,7 @@ impl Call {
                     if let BotWish::Flow(name) = &wish {
                         wanted.flow = Some((name.clone(), now));
                     }
-                    wanted.ordered = self.is_ordered.then(|| (wish.place().into(), now));
+                    wanted.ordered = self.is_ordered.then(|| (wish.place(), now));
                 }
                 return self.outputs.reach_next_bot(wish, self.speaker.leg());
             }
@@ -147,12 +147,18 @@ impl Call {
         if let Some(place) = ordered {
             self.report_not_given(place, error.reason(), now);
         }
-        if is_ordered && self.bot.link == BotLink::Open {
-            // The bot asked for nothing: it talks on.
-        } else if self.bot.link == BotLink::Open {
-            self.refuse(&error.refusal(&command), now);
-        } else {
-            self.bot_failed(error.reason(), now);
+        let is_there = self.bot.link == BotLink::Open;
+        match self.bot.hung_up.take() {
+            // It asked for what cannot be: its hang-up counts as if it had not.
+            Some(when) if error.is_refusal() => self.bot_hangs_up(when, now),
+            None if is_there && is_ordered => {} // The bot asked for nothing: it talks on.
+            None if is_there => self.refuse(&error.refusal(&command), now),
+            Some(_) | None => {
+                if is_there {
+                    self.part_from_bot(now);
+                }
+                self.bot_failed(error.reason(), now);
+            }
         }
     }
 
@@ -210,11 +216,12 @@ impl Talking {
 }
 
 impl BotWish {
-    /// What a report calls it. An address may hold secrets of the bot's.
-    fn place(&self) -> &str {
+    /// What a report calls it.
+    fn place(&self) -> Box<str> {
         match self {
-            Self::Named(name) | Self::Flow(name) => name,
-            Self::At(_) | Self::SameAgain => "bot",
+            Self::Named(name) | Self::Flow(name) => name.clone(),
+            Self::At(address) => origin_of(address).unwrap_or_else(|| "bot".into()),
+            Self::SameAgain => "bot".into(),
         }
     }
 }
@@ -234,6 +241,14 @@ impl NextBotError {
         }
     }
 
+    /// Whether nobody was even asked.
+    fn is_refusal(self) -> bool {
+        match self {
+            Self::Unknown | Self::UnknownFlow | Self::Unreached(Reason::BotForbidden) => true,
+            Self::Unreached(_) => false,
+        }
+    }
+
     pub(super) fn reason(self) -> Reason {
         match self {
             Self::Unknown | Self::UnknownFlow => Reason::BotRefused,
@@ -246,6 +261,14 @@ impl fmt::Debug for NextBot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NextBot").field("bot", &self.settings.name).finish_non_exhaustive()
     }
+}
+
+/// Scheme, host and port of an address: a user, a path or a query may hold secrets of the bot's.
+fn origin_of(address: &str) -> Option<Box<str>> {
+    let (scheme, rest) = address.split_once("://")?;
+    let authority = rest.split(['/', '?', '#', '\\']).next()?;
+    let server = authority.rsplit('@').next().filter(|server| !server.is_empty())?;
+    Some(format!("{scheme}://{server}").into())
 }
 
 fn refused(command: &str, code: &'static str, message: String) -> CommandRefusal {

@@ -22,6 +22,7 @@ mod orders;
 mod outbound;
 mod output;
 mod pace;
+mod parting;
 mod patience;
 mod phone_leg;
 mod playout_gauge;
@@ -166,12 +167,8 @@ impl Call {
         let (phone, cadence, format, frame) = match settings.phone {
             PhoneSettings::Sip { rtp, media: agreed, early_media } => {
                 media = agreed;
-                let leg = PhoneLeg::Rtp(Box::new(RtpLeg::new(
-                    Party::Caller,
-                    rtp,
-                    Origin::CalledUs { early_media },
-                )));
-                (leg, Cadence::Steady, MediaFormat::PCMU_8K, DEFAULT_PTIME)
+                let leg = RtpLeg::new(Party::Caller, rtp, Origin::CalledUs { early_media });
+                (PhoneLeg::Rtp(Box::new(leg)), Cadence::Steady, MediaFormat::PCMU_8K, DEFAULT_PTIME)
             }
             PhoneSettings::Dialled { rtp, joins } => {
                 let leg = PhoneLeg::Rtp(Box::new(RtpLeg::new(Party::Caller, rtp, Origin::Dialled(joins))));

@@ -2,15 +2,15 @@
 
 use crate::dialect::{Capability, Heard, Malformed, Out, Wire};
 use crate::vocabulary::{
-    CallCommand, CallEvent, CallFact, CommandRefusal, DialDigits, DialOrder, DigitPress, HangUpWhen, Moment,
-    Reason, Transfer, TransferTo,
+    CallCommand, CallEvent, CallFact, CommandRefusal, DialDigits, DialOrder, DigitPress, Moment, Reason,
+    Transfer, TransferTo,
 };
 
 use super::bot_leg::BotLink;
 use super::output::{Leg, Outputs, PlainOutput};
 use super::phone_leg::{PhoneLeg, Presence};
 use super::state::State;
-use super::{BotPlace, BotWish, Call, Destination, OnTransfer, SocketEnd};
+use super::{BotPlace, BotWish, Call, Destination, SocketEnd};
 
 impl Call {
     /// Tells the bot something; what a built-in bot says to it is carried out at once.
@@ -117,7 +117,8 @@ impl Call {
 
     /// Takes audio of the bot for playout, until it has said its last word.
     fn play(&mut self, audio: &[u8], now: Moment) {
-        if matches!(self.state, State::Ending(_) | State::Ended) || self.bot_waits() {
+        let is_over = matches!(self.state, State::Ending(_) | State::Ended) || self.bot.hung_up.is_some();
+        if is_over || self.bot_waits() {
             return;
         }
         self.bot_spoke(now);
@@ -175,11 +176,14 @@ impl Call {
 
     /// Does what the bot asks.
     fn obey(&mut self, command: &CallCommand, now: Moment) {
-        if !self.is_obeyed(command) {
+        // Whoever has hung up has nothing more to say.
+        if self.bot.hung_up.is_some() || !self.is_obeyed(command) {
             return;
         }
         match command {
             CallCommand::Answer => self.bot_answers(now),
+            CallCommand::Digits(_) if self.leaves_with_transfer() => self.refuse_pending("dtmf", now),
+            CallCommand::Clear if self.leaves_with_transfer() => self.refuse_pending("clear", now),
             CallCommand::Digits(digits) => self.dial(digits, now),
             CallCommand::Mark { name } => {
                 if let Err(refusal) = self.speaker.mark(name) {
@@ -332,23 +336,6 @@ impl Call {
         } else if self.bot.paused && depth <= PAUSE_BOT_DEPTH_MAX / 2 {
             self.bot.paused = false;
             self.outputs.plain(PlainOutput::ResumeBot);
-        }
-    }
-
-    /// The bot wants to hang up.
-    fn bot_hangs_up(&mut self, when: HangUpWhen, now: Moment) {
-        if self.answered_at.is_none()
-            && let Some(reason) = self.untaken.take()
-        {
-            // A bot whose part was over with its transfer has no say in what follows.
-            return match self.bot.on_transfer {
-                OnTransfer::End => self.fall_back(reason, now),
-                OnTransfer::Hold => self.end(reason, now),
-            };
-        }
-        match when {
-            HangUpWhen::AfterPlayout => self.end_after_playout(Reason::BotHungUp, now),
-            HangUpWhen::Now => self.end(Reason::BotHungUp, now),
         }
     }
 

@@ -29,7 +29,7 @@ impl DialRefusal {
         let reason = match (q850, status) {
             (Some(17), _) | (None, 486 | 600) => Reason::Busy,
             (Some(21), _) | (None, 603) => Reason::Declined,
-            (Some(18 | 19), _) | (None, 408 | 480 | 487) => Reason::Unanswered,
+            (Some(18 | 19), _) | (None, 408 | 480) => Reason::Unanswered,
             (Some(_) | None, _) => Reason::NotConnected,
         };
         let q850 = q850.unwrap_or_else(|| q850_of_status(status));
@@ -65,9 +65,10 @@ mod tests {
             (603, Reason::Declined, 21),
             (408, Reason::Unanswered, 18),
             (480, Reason::Unanswered, 18),
-            (487, Reason::Unanswered, 19),
             (403, Reason::NotConnected, 21),
             (404, Reason::NotConnected, 1),
+            // Not what our CANCEL is answered with: that leg is over before.
+            (487, Reason::NotConnected, 31),
             (488, Reason::NotConnected, 88),
             (500, Reason::NotConnected, 41),
             (503, Reason::NotConnected, 41),

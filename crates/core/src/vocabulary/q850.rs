@@ -1,14 +1,13 @@
 //! Causes of Q.850: what their numbers are called (§2.2.5 to §2.2.7, table 1), and which one a SIP status stands for.
 
-/// The Q.850 cause for a SIP status (RFC 3398 §8.2.6.1). 487, which has none there, is 19: whoever cancels an
-/// unanswered call of ours waited for the answer. 408, 102 there, is 18 like 480: nobody responded, which is what makes
-/// it no answer and no failure (seed 000 §8). 488 and 606 are 88, and statuses beyond the table 31.
+/// The Q.850 cause for a SIP status (RFC 3398 §8.2.6.1). 408, 102 there, is 18 like 480: nobody responded, which is what
+/// makes it no answer and no failure (seed 000 §8). 488 and 606 are 88, and statuses beyond the table 31: among them 487,
+/// with which somebody on the way gave up a call that we did not cancel.
 pub const fn q850_of_status(status: u16) -> u8 {
     match status {
         404 | 485 | 604 => 1,
         486 | 600 => 17,
         408 | 480 => 18,
-        487 => 19,
         401 | 402 | 403 | 407 | 603 => 21,
         410 => 22,
         482 | 483 => 25,

@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use patchcord_core::vocabulary::{CallId, PhoneNumber};
+use patchcord_core::call::LegRefusal;
+use patchcord_core::vocabulary::{CallId, PhoneNumber, TransferTo};
 use patchcord_sip::sdp::Protection;
 use patchcord_sip::{Contact, InviteRequest, OutgoingCall, SipAgent, SipError, TrunkCall, TrunkLine};
 
@@ -123,6 +124,31 @@ pub fn rounds(exchange: &Exchange, wish: &DialWish) -> Vec<Vec<DialTarget>> {
             let phones: Vec<_> = contacts.map(|contact| to_contact(&config, contact, wish)).collect();
             if phones.is_empty() { Vec::new() } else { vec![phones] }
         }
+    }
+}
+
+/// Why nobody of those to whom a call is to be given can be dialled, as far as that is known beforehand; `None` where
+/// somebody can.
+pub fn refusal(exchange: &Exchange, to: &TransferTo) -> Option<LegRefusal> {
+    let config = exchange.config();
+    let registered = |number: &str| {
+        if exchange.locations.is_registered(number) { None } else { Some(LegRefusal::Unknown) }
+    };
+    let of_number = |number: &PhoneNumber| {
+        let number = number.as_str();
+        if config.find_extension(number).is_some() {
+            return registered(number);
+        }
+        let may_go = config.trunks.iter().any(|trunk| trunk.may_dial(number));
+        if may_go { None } else { Some(LegRefusal::NotAllowed) }
+    };
+    match to {
+        TransferTo::Phones(numbers, _) => {
+            let refusals: Option<Vec<_>> = numbers.iter().map(of_number).collect();
+            refusals?.first().copied()
+        }
+        TransferTo::Extension(number) => registered(number),
+        TransferTo::Bot(_) | TransferTo::NamedBot(_) | TransferTo::Flow(_) => None,
     }
 }
 

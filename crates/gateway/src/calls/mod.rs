@@ -45,7 +45,7 @@ pub mod wire_log;
 
 pub use chronicle::{CallPage, Chronicle};
 pub use config_api_meter::{ConfigApiMeter, Outcome};
-pub use dial_routes::{Destination, DialWish, Shown};
+pub use dial_routes::{Destination, DialWish, Shown, refusal as transfer_refusal};
 pub use dialled_leg::DialledLeg;
 pub use directory::Phonebook;
 pub use exchange::{CallNames, Exchange, Parties};

@@ -69,7 +69,7 @@ impl Writer {
             return;
         }
         loop {
-            match tokio::time::timeout(IDLE_MAX, self.queue.take()).await {
+            match tokio::time::timeout(PULSE, self.queue.take()).await {
                 Ok(Some(batch)) => {
                     self.write(&mut link, batch).await;
                     self.queue.put_away();
@@ -96,10 +96,10 @@ impl Writer {
             return;
         }
         let looked = async {
-            if let Some(mut open) = link.take() {
-                if open.is_alive().await {
-                    return Ok(open);
-                }
+            if let Some(mut open) = link.take()
+                && open.is_alive().await
+            {
+                return Ok(open);
             }
             self.door.writer().await
         };
@@ -250,7 +250,7 @@ fn acknowledge(entry: Entry, done: Result<Done, StoreError>) {
 }
 
 /// How long the connection is left alone where nothing is to be written.
-const IDLE_MAX: Duration = Duration::from_secs(1);
+const PULSE: Duration = Duration::from_secs(1);
 /// From the first failure to the next attempt; then twice as long each time.
 const RETRY_FIRST: Duration = Duration::from_millis(20);
 const RETRY_LAST: Duration = Duration::from_secs(1);

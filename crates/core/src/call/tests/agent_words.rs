@@ -5,7 +5,7 @@ use super::agent_tools::silence;
 use super::*;
 use crate::agent::AgentTerms;
 use crate::agent::analytics::{Analytics, heard};
-use crate::vocabulary::HeardPart;
+use crate::vocabulary::{HeardPart, Transfer, TransferTo};
 
 /// The caller speaks for so long, which the engine notices.
 fn turn(desk: &mut Desk, item: &str, ms: u64) {
@@ -127,4 +127,55 @@ fn holes_in_what_an_engine_says_are_not_counted_as_heard() {
         assert_eq!(heard(said).as_millis(), 3_000);
         assert_eq!(Analytics::of(&all).bot_talk.as_millis(), sum);
     }
+}
+
+#[test]
+fn what_a_transfer_cuts_off_is_told_when_the_agents_part_is_over_and_not_at_the_end_of_the_call() {
+    for on_transfer in [OnTransfer::End, OnTransfer::Hold] {
+        for stage in ["final", "delta"] {
+            let bot = BotSettings { on_transfer, ..agent(MediaFormat::PCMU_8K, AgentTerms::default()) };
+            let mut desk = Desk::sip(bot, Fallback::Sorry);
+            desk.input(Input::BotConnected);
+            desk.bot_says("caller started u1");
+            desk.talk(Duration::from_millis(400));
+            desk.bot_says("item a");
+            desk.bot_sends(&[0x10; 32_000]);
+            desk.bot_says(&format!("line bot {stage} a|welcome to the car dealer how can I help you"));
+            silence(&mut desk, 1_000);
+            let to = TransferTo::Extension("101".into());
+            desk.input(Input::Order(Order::Transfer(Transfer { to, command: "transfer" })));
+            desk.leg_rings(0);
+            silence(&mut desk, 500);
+            desk.leg_answers(0);
+            assert_eq!(desk.call.state(), StateName::Bridged);
+            let told = utterances(&desk);
+            let [caller, cut] = told.as_slice() else { panic!("{on_transfer:?} {stage} {told:?}") };
+            assert_eq!((&*caller.text, &*cut.item), ("", "a"), "{told:?}");
+            let HeardPart::First { audio, text_bytes } = cut.heard else { panic!("{cut:?}") };
+            assert!((1_400..=1_600).contains(&audio.as_millis()), "{audio:?}");
+            assert!((10..25).contains(&text_bytes), "{cut:?}");
+            desk.leg(0, LegNews::Gone(16));
+            assert_eq!(utterances(&desk).len(), 2, "once");
+        }
+    }
+}
+
+#[test]
+fn what_is_said_to_its_end_while_others_ring_is_told_as_heard_although_its_words_were_not_finished() {
+    let bot =
+        BotSettings { on_transfer: OnTransfer::End, ..agent(MediaFormat::PCMU_8K, AgentTerms::default()) };
+    let mut desk = Desk::sip(bot, Fallback::Sorry);
+    desk.input(Input::BotConnected);
+    desk.bot_says("item a");
+    desk.bot_sends(&[0x10; 8_000]);
+    desk.bot_says("line bot delta a|one moment please");
+    silence(&mut desk, 200);
+    let to = TransferTo::Extension("101".into());
+    desk.input(Input::Order(Order::Transfer(Transfer { to, command: "transfer" })));
+    desk.leg_rings(0);
+    assert!(utterances(&desk).is_empty(), "it is still being heard");
+    silence(&mut desk, 1_500);
+    let told = utterances(&desk);
+    let [all] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((&*all.text, &all.heard), ("one moment please", &HeardPart::All));
 }

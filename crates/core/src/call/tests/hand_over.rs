@@ -148,10 +148,9 @@ fn the_caller_gets_the_fallback_when_the_first_bot_has_left_and_the_next_is_not_
 #[test]
 fn a_call_that_ends_meanwhile_drops_the_next_bot() {
     let mut desk = asked();
-    desk.bot_says(r#"{"type":"session.hangup"}"#);
+    desk.input(Input::PhoneGone(Reason::CallerHungUp));
     assert!(desk.saw(&Seen::DropNextBot));
-    desk.pass(Duration::from_secs(3));
-    assert_eq!(cause_of(&desk).reason(), Reason::BotHungUp);
+    assert_eq!(cause_of(&desk).reason(), Reason::CallerHungUp);
 }
 
 #[test]

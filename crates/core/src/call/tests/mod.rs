@@ -21,6 +21,7 @@ mod last_words;
 mod legs;
 mod orders;
 mod outbound;
+mod parting;
 mod protection;
 mod quality;
 mod recording;

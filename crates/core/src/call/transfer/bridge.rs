@@ -147,6 +147,7 @@ impl Call {
         let mut agent = legs.swap_remove(at);
         agent.stop_whisper();
         agent.detect_digits(false);
+        self.cut_items(now);
         self.speaker.clear();
         self.repeat_consent(now);
         self.part_from_bot(now);

@@ -1,6 +1,6 @@
 //! Whom a transfer calls, and why a leg was not dialled.
 
-use crate::vocabulary::PhoneNumber;
+use crate::vocabulary::{CommandRefusal, PhoneNumber};
 
 /// A leg of a call beside the caller's; counted over all transfers of the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,6 +38,17 @@ impl Destination {
 }
 
 impl LegRefusal {
+    /// What whoever asked for a transfer by `command` is told when nobody could be dialled.
+    pub fn of_command(self, command: &str) -> CommandRefusal {
+        let (code, message) = match self {
+            Self::NotAllowed => ("not_allowed", "this number may not be dialled from here"),
+            Self::NoLine => ("no_trunk", "no trunk carries calls to this number"),
+            Self::Unknown => ("unknown_extension", "no phone is registered under this extension"),
+            Self::TooMany => ("too_many_calls", "no further call may be placed at this moment"),
+        };
+        CommandRefusal { code, message: message.to_owned(), command: command.into() }
+    }
+
     /// The Q.850 cause of a leg that was never dialled.
     pub(super) const fn q850(self) -> u8 {
         match self {

@@ -16,8 +16,7 @@ use std::time::Duration;
 
 use crate::media::MediaFormat;
 use crate::vocabulary::{
-    CallEvent, CallFact, Cause, CommandRefusal, DESTINATIONS_MAX, DialOrder, Direction, EndedStream,
-    HungUpBy, Moment, PhoneNumber, Reason,
+    CallFact, Cause, CommandRefusal, DESTINATIONS_MAX, DialOrder, HungUpBy, Moment, PhoneNumber, Reason,
 };
 
 use self::agent_leg::AgentLeg;
@@ -191,22 +190,12 @@ impl Call {
         let State::Transferring(transferring) = &mut self.state else { return };
         transferring.ringback_due = Some(now);
         let by_fallback = matches!(transferring.origin, Origin::Fallback(_));
-        if !by_fallback && self.bot.on_transfer == OnTransfer::End {
+        let is_over = self.bot.on_transfer == OnTransfer::End || self.bot.hung_up.is_some();
+        if !by_fallback && is_over {
             self.speaker.abandon_marks();
             self.part_from_bot(now);
         }
         self.speaker.end_of_utterance(now);
-    }
-
-    /// The call goes on without the bot.
-    pub(super) fn part_from_bot(&mut self, now: Moment) {
-        if self.bot.link == BotLink::Open {
-            self.bot_part_ends(now);
-        }
-        self.report_marks(now);
-        self.tell_bot(&CallEvent::Ended(EndedStream::Handed), now);
-        self.forget_marks();
-        self.let_bot_go(1000);
     }
 
     fn ask_to_accept(&mut self, no: LegNo, now: Moment) {
@@ -241,9 +230,15 @@ impl Call {
             before => before,
         };
         let stays = self.bot.link == BotLink::Open;
+        if let (Some(when), Loss::Refused(_)) = (self.bot.hung_up.take(), loss)
+            && !matches!(origin, Origin::Fallback(_))
+        {
+            // There was no transfer: what the bot did meanwhile counts as if it had asked for none.
+            return self.bot_hangs_up(when, now);
+        }
         match (origin, loss) {
             (Origin::Command(command), Loss::Refused(refusal)) if stays => {
-                self.refuse(&refused(&command, refusal.sentence()), now);
+                self.refuse(&refusal.of_command(&command), now);
             }
             (Origin::Command(command), Loss::Failed) if stays => {
                 self.refuse(&refused(&command, ("transfer_failed", "nobody answered")), now);
@@ -349,22 +344,22 @@ impl Call {
             && self.bot.place != BotPlace::BuiltIn
     }
 
+    /// Whether the bot has ended its own part by a transfer of which is not known yet whether it can be.
+    pub(super) fn leaves_with_transfer(&self) -> bool {
+        let State::Transferring(transferring) = &self.state else { return false };
+        let is_wish = !transferring.race.has_begun() && matches!(transferring.origin, Origin::Command(_));
+        is_wish && self.bot.on_transfer == OnTransfer::End && self.bot.place != BotPlace::BuiltIn
+    }
+
+    /// Tells whoever wants something of the caller that somebody else is on the way to it.
+    pub(super) fn refuse_pending(&mut self, command: &str, now: Moment) {
+        self.refuse(&refused(command, PENDING), now);
+    }
+
     /// A bot of ours is heard while others ring.
     pub(super) fn bot_spoke(&mut self, now: Moment) {
         if let State::Transferring(transferring) = &mut self.state {
             transferring.others_heard = Some(now);
-        }
-    }
-
-    /// The bot is not there any more: the caller gets what the number has for that; a callee is let go.
-    pub(super) fn fall_back(&mut self, reason: Reason, now: Moment) {
-        if self.names.direction == Direction::Outbound {
-            return self.end(reason, now);
-        }
-        if self.answered_at.is_some() {
-            self.play_fallback(reason, now);
-        } else {
-            self.fall_back_unanswered(reason, now);
         }
     }
 }
@@ -440,17 +435,6 @@ impl Transferring {
 
     fn call_until(&self) -> Option<Moment> {
         if let State::Talking(Talking { until, .. }) = &self.before { Some(*until) } else { None }
-    }
-}
-
-impl LegRefusal {
-    fn sentence(self) -> (&'static str, &'static str) {
-        match self {
-            Self::NotAllowed => ("not_allowed", "this number may not be dialled from here"),
-            Self::NoLine => ("no_trunk", "no trunk carries calls to this number"),
-            Self::Unknown => ("unknown_extension", "no phone is registered under this extension"),
-            Self::TooMany => ("too_many_calls", "no further call may be placed at this moment"),
-        }
     }
 }
 

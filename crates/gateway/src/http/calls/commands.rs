@@ -16,7 +16,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{CallName, find, own_id};
-use crate::calls::{CallHandle, OrderError};
+use crate::calls::{CallHandle, OrderError, transfer_refusal};
 use crate::config::{BotUrl, Config};
 use crate::http::access::Caller;
 use crate::http::api::Api;
@@ -167,8 +167,14 @@ pub async fn send_digits(asked: Asked, body: RawJson) -> Result<Response, Proble
 pub async fn transfer(asked: Asked, body: RawJson) -> Result<Response, Problem> {
     let to = body.parse::<TransferWish>()?.check()?;
     check_is_there(&asked.api.exchange.config(), &to)?;
-    let transfer = Order::Transfer(Transfer { to, command: "transfer" });
-    asked.order("transfer", &body, transfer).await
+    let exchange = asked.api.exchange.clone();
+    let give = |handle: CallHandle| async move {
+        if let Some(refusal) = transfer_refusal(&exchange, &to) {
+            return Err(OrderError::Refused(refusal.of_command(COMMAND)));
+        }
+        handle.order(Order::Transfer(Transfer { to, command: COMMAND })).await
+    };
+    asked.carry_out(COMMAND, &body, give).await
 }
 
 impl TransferWish {
@@ -199,7 +205,7 @@ impl TransferWish {
     }
 }
 
-/// Whom nobody here knows is told at once; whether a phone is registered or a number may be dialled, by the transfer.
+/// Whom nobody here knows is told at once.
 fn check_is_there(config: &Config, to: &TransferTo) -> Result<(), Problem> {
     let unknown = |code, pointer, detail| Err(Problem::field(code, pointer, detail));
     match to {
@@ -313,6 +319,8 @@ pub(super) fn refused(error: &OrderError) -> Problem {
     }
 }
 
+/// What a refusal calls it.
+const COMMAND: &str = "transfer";
 /// How long each digit sounds.
 const TONE: Duration = Duration::from_millis(100);
 /// Characters of the name of an extension, a flow or a bot.

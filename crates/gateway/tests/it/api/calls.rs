@@ -221,6 +221,62 @@ async fn digits_and_clear_and_a_transfer_to_a_bot_are_carried_out() {
 }
 
 #[tokio::test]
+async fn a_transfer_to_nobody_who_can_be_dialled_is_refused_at_once_and_there_was_none() {
+    let gateway = Gateway::start(
+        "[[trunks]]\nname = \"out\"\nhost = \"127.0.0.1\"\nport = 9\ntransport = \"udp\"\nallow = [\"91*\"]\n\
+         [[extensions]]\nnumber = \"101\"\npassword = \"one\"\n",
+    )
+    .await;
+    let address = gateway.http();
+    let phone = Phone::call("echo", &gateway.sip()).await;
+    let call_id = up(&address).await;
+    let path = format!("/calls/{call_id}/transfer");
+    for (body, code) in [
+        (r#"{"destination":"8123"}"#, "not_allowed"),
+        (r#"{"destination":["8123","8124"]}"#, "not_allowed"),
+        (r#"{"destination":["8123","101"],"strategy":"sequential"}"#, "not_allowed"),
+        (r#"{"destination":"101"}"#, "unknown_extension"),
+        (r#"{"extension":"101"}"#, "unknown_extension"),
+    ] {
+        assert_eq!(post(&address, &path, body).await.problem(), (409, code.to_owned()), "{body}");
+    }
+    let call = get(&address, &format!("/calls/{call_id}"), "").await.json();
+    assert_eq!((&call["status"], call.get("transfer_status")), (&json!("in-progress"), None), "{call}");
+    // One of several is enough: the others are legs that failed.
+    assert_eq!(post(&address, &path, r#"{"destination":["8123","919876543210"]}"#).await.status, 202);
+    let told = transferred(&address, &call_id).await;
+    assert_eq!(told["transfer_to"], "8123,919876543210", "{told}");
+    phone.hang_up().await;
+    gateway.stop().await;
+}
+
+/// The call, once something of a transfer is told.
+async fn transferred(address: &str, call_id: &str) -> Value {
+    until(async || {
+        let call = get(address, &format!("/calls/{call_id}"), "").await.json();
+        call.get("transfer_status").is_some().then_some(call)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_transfer_to_a_bot_out_of_reach_names_its_server() {
+    let gateway = Gateway::start("[egress]\nallow_private = true\n").await;
+    let address = gateway.http();
+    let phone = Phone::call("echo", &gateway.sip()).await;
+    let call_id = up(&address).await;
+    let body = r#"{"url":"ws://127.0.0.1:9/voice?token=hidden"}"#;
+    assert_eq!(post(&address, &format!("/calls/{call_id}/transfer"), body).await.status, 202);
+    let told = transferred(&address, &call_id).await;
+    assert_eq!(
+        (&told["transfer_status"], &told["transfer_to"]),
+        (&json!("failed"), &json!("ws://127.0.0.1:9"))
+    );
+    phone.hang_up().await;
+    gateway.stop().await;
+}
+
+#[tokio::test]
 async fn an_order_with_an_idempotency_key_is_carried_out_once_and_answered_alike() {
     let gateway = Gateway::start("").await;
     let address = gateway.http();

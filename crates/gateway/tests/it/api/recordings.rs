@@ -67,10 +67,12 @@ async fn order(address: &str, call_id: &str, action: &str) -> Answer {
     ask(address, Ask { method: "POST", path: &path, headers: &headers, body: &body }).await
 }
 
+/// A number whose calls are recorded.
+const RECORDED: &str = "[[numbers]]\nnumber = \"18001234567\"\nbot = \"echo\"\nrecording = true\n";
+
 #[tokio::test]
 async fn a_recorded_call_is_a_file_of_both_sides_for_a_key_or_a_link_until_it_is_deleted() {
-    let number = "[[numbers]]\nnumber = \"18001234567\"\nbot = \"echo\"\nrecording = true\n";
-    let gateway = Gateway::start(&format!("{KEYS}{number}")).await;
+    let gateway = Gateway::start(&format!("{KEYS}{RECORDED}")).await;
     let address = gateway.http();
     let mut phone = Phone::call("18001234567", &gateway.sip()).await;
     phone.talk(25, frame).await;
