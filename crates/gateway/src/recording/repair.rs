@@ -14,8 +14,8 @@ use super::tape::{RANDOM_CHARS, parse_growing_path};
 use super::{day_of, wav};
 
 /// Puts every growing file right, names it, notes it and tells of it; nobody may be recording meanwhile. Files that have
-/// no name of ours, or stand in another folder than their call's day, are somebody else's. Returns those that the disk
-/// refused to have put right.
+/// no name of ours, or stand in another folder than their call's day, are somebody else's. Returns those that wait for the
+/// disk.
 pub(super) fn repair(catalogue: &Catalogue, tell: &dyn Fn(Ready)) -> io::Result<Vec<PathBuf>> {
     let mut refused = Vec::new();
     for day in sorted(catalogue.recordings())? {
