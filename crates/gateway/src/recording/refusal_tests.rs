@@ -79,6 +79,22 @@ fn a_recording_that_ended_while_the_disk_refused_is_finished_and_told_once_it_ta
 }
 
 #[test]
+fn the_bots_part_ends_where_it_did_though_all_that_followed_was_lost() {
+    let desk = Desk::open("lost-end");
+    let mut sink = desk.sink(RecordingFormat::Wav);
+    let day = block(&desk, "recordings");
+    sink.take(TapeKind::Call, started());
+    record(&mut sink, 3);
+    sink.take(TapeKind::Call, TapePiece::BotPartEnds(24_800));
+    record(&mut sink, 2);
+    sink.take(TapeKind::Call, TapePiece::Stopped);
+    std::fs::remove_file(&day).unwrap();
+    let (bot, whole) = (desk.ready(), desk.ready());
+    assert_eq!((bot.note.part, bot.note.duration_ms), (Part::Bot, 3_100));
+    assert_eq!((whole.note.part, whole.note.duration_ms, whole.note.lost_ms), (Part::Whole, 5_000, 3_000));
+}
+
+#[test]
 fn a_recording_that_could_not_be_noted_is_noted_and_told_later() {
     let desk = Desk::open("unnoted");
     let day = block(&desk, "recorded-calls");

@@ -28,8 +28,8 @@ pub(super) struct Tape {
     pieces: VecDeque<Piece>,
     /// Samples of the pieces.
     held: u64,
-    /// Silence at the very end, as far as it is not written.
-    tail: Option<u64>,
+    /// The silence at the very end is among the pieces.
+    tail_is_here: bool,
     bot_part_is_cut: bool,
 }
 
@@ -60,7 +60,14 @@ pub(super) enum Progress {
 
 impl Tape {
     pub(super) fn new(take: Arc<Take>) -> Self {
-        Self { take, growing: None, pieces: VecDeque::new(), held: 0, tail: None, bot_part_is_cut: false }
+        Self {
+            take,
+            growing: None,
+            pieces: VecDeque::new(),
+            held: 0,
+            tail_is_here: false,
+            bot_part_is_cut: false,
+        }
     }
 
     /// When it began, ms since 1970.
@@ -98,6 +105,9 @@ impl Tape {
         }
         self.tell_lost(0);
         let is_complete = self.is_complete();
+        if is_complete && !std::mem::replace(&mut self.tail_is_here, true) {
+            self.push(self.take.tail.load(Ordering::Relaxed), Vec::new());
+        }
         if !self.write(folder, jobs)? {
             return Ok(Progress::Lags);
         }
@@ -120,11 +130,17 @@ impl Tape {
         let (take, file) = (&self.take, &mut growing.file);
         let channels = take.kind.channels();
         while let Some(piece) = self.pieces.front_mut() {
+            let end = take.bot_part.load(Ordering::Relaxed);
+            let until_end = end.saturating_sub(file.frames());
+            if !self.bot_part_is_cut && end != NO_END && until_end < piece.gap {
+                piece.gap -= until_end;
+                self.pieces.push_front(Piece { gap: until_end, samples: Vec::new() });
+                continue;
+            }
             file.write_silence(&mut piece.gap)?;
             if piece.gap > 0 {
                 return Ok(false);
             }
-            let end = take.bot_part.load(Ordering::Relaxed);
             let frames = (piece.samples.len() / channels) as u64;
             if !self.bot_part_is_cut && end != NO_END && end <= file.frames() + frames {
                 let cut = usize::try_from(end.saturating_sub(file.frames())).unwrap_or(0) * channels;
@@ -184,11 +200,6 @@ impl Tape {
     fn finish(&mut self, jobs: &mut VecDeque<Job>) -> io::Result<Progress> {
         let part = self.part();
         let Some(Growing { file, path, to, .. }) = &mut self.growing else { return Ok(Progress::Over) };
-        let tail = self.tail.get_or_insert_with(|| self.take.tail.load(Ordering::Relaxed));
-        file.write_silence(tail)?;
-        if *tail > 0 {
-            return Ok(Progress::Lags);
-        }
         let whole = file.finish()?;
         let finish = finish(&self.take, to, part, (file.frames(), file.length()));
         jobs.push_back(Job::Finish { file: whole, from: path.clone(), finish });
