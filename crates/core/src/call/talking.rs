@@ -176,8 +176,9 @@ impl Call {
 
     /// Does what the bot asks.
     fn obey(&mut self, command: &CallCommand, now: Moment) {
-        // Whoever has hung up has nothing more to say.
-        if self.bot.hung_up.is_some() || !self.is_obeyed(command) {
+        // Whoever has hung up has nothing more to say; a mark is answered all the same.
+        let is_void = self.bot.hung_up.is_some() && !matches!(command, CallCommand::Mark { .. });
+        if is_void || !self.is_obeyed(command) {
             return;
         }
         match command {

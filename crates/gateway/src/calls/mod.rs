@@ -26,6 +26,7 @@ mod quality_totals;
 mod queue_seat;
 mod queues;
 mod records;
+mod records_writer;
 mod recovery;
 mod referral;
 mod registry;

@@ -1,22 +1,19 @@
 //! The file of ended calls: one JSON line each, appended by one thread, durable, never in a call's way.
-//!
-//! The thread writes what waits in one go and syncs once. When the disk refuses, records are counted as lost,
-//! one line is logged, and the file never keeps half a line.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use patchcord_core::vocabulary::{CallRecord, Direction, Moment};
 use serde::Serialize;
-use tracing::{error, info};
+use tracing::error;
 
 use super::quality_fields::QualityFields;
+use super::records_writer::{Entry, Health, RECORDS_WAITING_MAX, Writer};
 use crate::config::Config;
 use crate::tasks::spawn_thread;
 
@@ -42,19 +39,6 @@ pub struct RecordsThread {
     thread: JoinHandle<()>,
 }
 
-#[derive(Debug)]
-enum Entry {
-    Line(String),
-    Stop,
-}
-
-#[derive(Debug, Default)]
-struct Health {
-    written: AtomicU64,
-    lost: AtomicU64,
-    failing: AtomicBool,
-}
-
 impl Records {
     /// Opens (or creates) `calls.jsonl` in `data_dir` and starts its thread; every line gets `labels`.
     ///
@@ -62,11 +46,11 @@ impl Records {
     /// The system's, with the path in its text.
     pub fn open(data_dir: &Path, labels: Labels) -> io::Result<(Self, RecordsThread)> {
         let path = data_dir.join(FILE_NAME);
-        let file = open_file(data_dir, &path)
-            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
-        let (queue, entries) = sync_channel(RECORDS_WAITING_MAX);
         let health = Arc::<Health>::default();
-        let writer = Writer { path, file, health: health.clone() };
+        let writer = Writer::open(&path, health.clone())
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+        // One place more, for the word that it is over.
+        let (queue, entries) = sync_channel(RECORDS_WAITING_MAX + 1);
         let thread = spawn_thread("records", move || writer.run(&entries))?;
         Ok((Self { queue: queue.clone(), health, labels: labels.into() }, RecordsThread { queue, thread }))
     }
@@ -79,7 +63,8 @@ impl Records {
 
     /// Hands a line over; if too many wait, it is counted as lost and logged once.
     pub fn append(&self, line: String) {
-        if self.queue.try_send(Entry::Line(line)).is_err() {
+        let has_room = self.health.take_place();
+        if !has_room || self.queue.try_send(Entry::Line(line)).is_err() {
             self.health.lost.fetch_add(1, Ordering::Relaxed);
             // The writer says when it is over: with its next line on the disk there is room again.
             if !self.health.failing.swap(true, Ordering::Relaxed) {
@@ -98,19 +83,19 @@ impl Records {
         self.health.written.load(Ordering::Relaxed)
     }
 
-    /// Records that could not be written.
+    /// Records for which there was no room while the disk took none.
     pub fn lost(&self) -> u64 {
         self.health.lost.load(Ordering::Relaxed)
     }
 
     /// Whether the disk refused the last record, or is so slow that the last one found no room to wait.
     pub fn is_failing(&self) -> bool {
-        self.health.failing.load(Ordering::Relaxed)
+        self.health.is_failing()
     }
 }
 
 impl RecordsThread {
-    /// Writes what still waits and ends.
+    /// Writes what still waits, as far as the disk takes it, and ends.
     pub fn join(self) {
         let _ = self.queue.send(Entry::Stop);
         let _ = self.thread.join();
@@ -128,87 +113,6 @@ impl Labels {
             bot_names: config.bots.iter().filter_map(named).collect(),
         }
     }
-}
-
-struct Writer {
-    path: PathBuf,
-    file: File,
-    health: Arc<Health>,
-}
-
-impl Writer {
-    fn run(mut self, entries: &Receiver<Entry>) {
-        let mut lines = Vec::new();
-        while let Ok(first) = entries.recv() {
-            let mut count = 0;
-            let mut stop = false;
-            lines.clear();
-            for entry in std::iter::once(first).chain(entries.try_iter().take(RECORDS_WAITING_MAX)) {
-                match entry {
-                    Entry::Line(line) => {
-                        lines.extend_from_slice(line.as_bytes());
-                        lines.push(b'\n');
-                        count += 1;
-                    }
-                    Entry::Stop => stop = true,
-                }
-            }
-            if count > 0 {
-                self.append(&lines, count);
-            }
-            if stop {
-                return;
-            }
-        }
-    }
-
-    fn append(&mut self, lines: &[u8], count: u64) {
-        match self.try_append(lines) {
-            Ok(()) => {
-                self.health.written.fetch_add(count, Ordering::Relaxed);
-                if self.health.failing.swap(false, Ordering::Relaxed) {
-                    info!(path = %self.path.display(), "call records are written again");
-                }
-            }
-            Err(error) => {
-                self.health.lost.fetch_add(count, Ordering::Relaxed);
-                if !self.health.failing.swap(true, Ordering::Relaxed) {
-                    error!(path = %self.path.display(), %error, "call records cannot be written");
-                }
-            }
-        }
-    }
-
-    fn try_append(&mut self, lines: &[u8]) -> io::Result<()> {
-        let before = self.file.seek(SeekFrom::End(0))?;
-        let written = self.file.write_all(lines).and_then(|()| self.file.sync_data());
-        if written.is_err() {
-            // Half a line would spoil the next one too.
-            self.file.set_len(before)?;
-        }
-        written
-    }
-}
-
-fn open_file(data_dir: &Path, path: &Path) -> io::Result<File> {
-    std::fs::create_dir_all(data_dir)?;
-    let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
-    // A line that a crash cut short gets its end, so that it spoils nothing but itself.
-    if !ends_with_newline(&mut file)? {
-        file.write_all(b"\n")?;
-    }
-    Ok(file)
-}
-
-fn ends_with_newline(file: &mut File) -> io::Result<bool> {
-    use std::io::Read;
-    if file.seek(SeekFrom::End(0))? == 0 {
-        return Ok(true);
-    }
-    file.seek(SeekFrom::End(-1))?;
-    let mut last = [0];
-    file.read_exact(&mut last)?;
-    Ok(last == *b"\n")
 }
 
 /// A record as it stands in the file.
@@ -304,9 +208,6 @@ impl<'a> Line<'a> {
 /// The file's name in the data folder.
 pub(super) const FILE_NAME: &str = "calls.jsonl";
 
-/// Records that may wait for the disk.
-const RECORDS_WAITING_MAX: usize = 1_024;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -383,92 +284,16 @@ mod tests {
         }
     }
 
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("patchcord-records-{name}-{}", std::process::id()));
-            let _ = std::fs::remove_dir_all(&path);
-            Self(path)
-        }
-
-        fn lines(&self) -> Vec<String> {
-            std::fs::read_to_string(self.0.join(FILE_NAME)).unwrap().lines().map(str::to_owned).collect()
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
-
     #[test]
-    fn every_record_is_one_line_of_json_on_the_disk_when_the_thread_has_ended() {
-        let folder = Folder::new("lines");
-        let (records, thread) = Records::open(&folder.0, labels()).unwrap();
-        for n in 0..20 {
-            records.append(records.line(&record(n)));
-        }
-        thread.join();
-        let lines = folder.lines();
-        assert_eq!((lines.len(), records.written(), records.lost()), (20, 20, 0));
-        let first: serde_json::Value = serde_json::from_str(&lines[0]).unwrap();
+    fn every_field_of_a_line_is_written_as_its_readers_expect_it() {
+        let text = line(&record(0));
+        let first: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert!(!text.contains('\n'));
         assert_eq!(first["call_id"], "call_1707204900000_000000000000000000000000");
         assert_eq!(first["phone_leg_id"], "leg\n\"1\"");
         assert_eq!(first["cause"], serde_json::json!({"class": "caller", "reason": "canceled", "q850": 16}));
         assert_eq!(first["answered_at"], serde_json::Value::Null);
         assert_eq!(first["ended_at"], "2024-02-06T07:35:01.500Z");
         assert_eq!(first["counters"]["rtp_received"], 7);
-    }
-
-    #[test]
-    fn a_line_that_a_crash_cut_short_spoils_only_itself() {
-        let folder = Folder::new("torn");
-        std::fs::create_dir_all(&folder.0).unwrap();
-        std::fs::write(folder.0.join(FILE_NAME), "{\"call_id\":\"ca").unwrap();
-        let (records, thread) = Records::open(&folder.0, labels()).unwrap();
-        records.append(records.line(&record(1)));
-        thread.join();
-        let lines = folder.lines();
-        assert_eq!((lines.len(), lines[0].as_str()), (2, "{\"call_id\":\"ca"));
-        assert!(serde_json::from_str::<serde_json::Value>(&lines[1]).is_ok());
-    }
-
-    #[test]
-    fn a_disk_that_stands_still_is_told_when_no_more_records_can_wait_and_recovers_by_itself() {
-        let folder = Folder::new("slow");
-        std::fs::create_dir_all(&folder.0).unwrap();
-        let (queue, entries) = sync_channel(RECORDS_WAITING_MAX);
-        let health = Arc::<Health>::default();
-        let records = Records { queue, health: health.clone(), labels: Arc::default() };
-        for _ in 0..RECORDS_WAITING_MAX {
-            records.append(records.line(&record(1)));
-        }
-        assert!(!records.is_failing());
-        records.append(records.line(&record(1)));
-        assert_eq!((records.is_failing(), records.lost()), (true, 1));
-        let path = folder.0.join(FILE_NAME);
-        let file = open_file(&folder.0, &path).unwrap();
-        drop(records);
-        Writer { path, file, health: health.clone() }.run(&entries);
-        let written = health.written.load(Ordering::Relaxed);
-        assert_eq!((written, health.failing.load(Ordering::Relaxed)), (RECORDS_WAITING_MAX as u64, false));
-    }
-
-    #[test]
-    fn a_disk_that_refuses_is_counted_and_recovers_by_itself() {
-        let folder = Folder::new("full");
-        std::fs::create_dir_all(&folder.0).unwrap();
-        let path = folder.0.join(FILE_NAME);
-        let health = Arc::<Health>::default();
-        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let mut writer = Writer { path: path.clone(), file: full, health: health.clone() };
-        writer.append(b"{}\n", 1);
-        assert!(health.failing.load(Ordering::Relaxed));
-        writer.file = open_file(&folder.0, &path).unwrap();
-        writer.append(b"{}\n", 1);
-        let health = (health.lost.load(Ordering::Relaxed), health.failing.load(Ordering::Relaxed));
-        assert_eq!((health, folder.lines().len()), ((1, false), 1));
     }
 }

@@ -117,14 +117,16 @@ async fn adopt(store: &Store, config: &Config, tail: &Tail, last_sign: u64) -> a
     Ok(adopted)
 }
 
-/// Appends the lines of calls that ended just before the end of the process and are not in the file.
+/// Appends the lines of calls that ended just before the end of the process, or since the disk took the last line, and
+/// are not in the file.
 async fn complete(
     store: &Store,
     records: &Records,
     (tail, ended_here): (&Tail, &HashSet<String>),
     last_sign: u64,
 ) -> anyhow::Result<usize> {
-    let since = last_sign.saturating_sub(LINES_LATE_MS).max(tail.since_ms);
+    let last_line = tail.last_ms.unwrap_or(last_sign);
+    let since = last_sign.min(last_line).saturating_sub(LINES_LATE_MS).max(tail.since_ms);
     let mut lost = 0;
     for call in store.calls_ended_since(since).await.context("storage.database")? {
         let is_here = tail.lines.contains_key(&call.call_id) || ended_here.contains(&call.call_id);
@@ -233,6 +235,8 @@ struct Tail {
     lines: HashMap<String, TailLine>,
     /// Calls that ended before may have lines that were not read.
     since_ms: u64,
+    /// When the call of the last line ended.
+    last_ms: Option<u64>,
 }
 
 /// What of a line the store wants to know.
@@ -290,6 +294,7 @@ impl Tail {
             if from > 0 && tail.lines.is_empty() {
                 tail.since_ms = unix_ms_of(&fields.ended_at).unwrap_or(u64::MAX);
             }
+            tail.last_ms = unix_ms_of(&fields.ended_at).or(tail.last_ms);
             tail.lines.insert(fields.call_id.clone(), TailLine { text: text.to_owned(), fields });
         }
         Ok(tail)

@@ -50,7 +50,7 @@ pub struct FileNote {
     pub started_ms: u64,
     /// How long it plays.
     pub duration_ms: u64,
-    /// What of it is silence because the disk was too slow.
+    /// What of it is silence, or missing at the end of one that is cut, because the disk was too slow.
     pub lost_ms: u64,
     /// The process that wrote it was killed; its last moment may be missing.
     #[serde(default)]

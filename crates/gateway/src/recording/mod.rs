@@ -1,8 +1,8 @@
 //! Recordings: what calls tell of their sound becomes files, beside the media path and never in its way.
 //!
 //! A call's task hands its stretches over and goes on; one thread writes them, a second one waits for the disk:
-//! it makes files durable twice a second, gives them their names, and notes them in the catalogue. What a slow or full
-//! disk costs is silence in the file, counted and said. See `docs/recordings.md`.
+//! it makes files durable twice a second, gives them their names, and notes them in the catalogue. What a disk refuses is
+//! tried again; what that costs is silence in the file, counted and said. See `docs/recordings.md`.
 
 mod catalogue;
 mod curves;
@@ -14,11 +14,14 @@ mod recorder;
 #[cfg(test)]
 #[path = "tests.rs"]
 mod recorder_tests;
+#[cfg(test)]
+mod refusal_tests;
 mod repair;
 mod retention;
 mod s3_client;
 mod sink;
 mod studio;
+mod tape;
 mod tape_file;
 mod uploads;
 mod wav;

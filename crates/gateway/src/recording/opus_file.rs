@@ -43,13 +43,12 @@ impl OpusTape {
         self.waiting.drain(..whole);
     }
 
-    /// The page of the packets that wait, if there are any.
-    pub(super) fn flush(&mut self) -> Option<Vec<u8>> {
-        let packets = std::mem::take(&mut self.packets);
-        (!packets.is_empty()).then(|| self.page(0, self.packed * FRAME_48K, &packets))
+    /// The pages of the packets that wait.
+    pub(super) fn flush(&mut self) -> Vec<u8> {
+        self.pages(None)
     }
 
-    /// The last page of a recording of `frames` samples a channel.
+    /// The last pages of a recording of `frames` samples a channel.
     pub(super) fn finish(&mut self, frames: u64) -> Vec<u8> {
         let granule = PRE_SKIP + frames * 48_000 / u64::from(self.sample_rate);
         let packet = self.frame() * self.channels;
@@ -59,8 +58,29 @@ impl OpusTape {
             self.encode(0..packet);
             self.waiting.clear();
         }
+        self.pages(Some(granule))
+    }
+
+    /// The packets that wait, in as many pages as they need; `end` is the granule of the last page of all.
+    fn pages(&mut self, end: Option<u64>) -> Vec<u8> {
         let packets = std::mem::take(&mut self.packets);
-        self.page(LAST, granule, &packets)
+        let mut rest = packets.as_slice();
+        let mut pages = Vec::new();
+        while !rest.is_empty() || end.is_some() && pages.is_empty() {
+            let mut segments = 0;
+            let fits = |packet: &&Vec<u8>| {
+                segments += packet.len() / 255 + 1;
+                segments <= SEGMENTS_MAX
+            };
+            let (page, behind) = rest.split_at(rest.iter().take_while(fits).count().max(1).min(rest.len()));
+            rest = behind;
+            let (flags, granule) = match end {
+                Some(granule) if rest.is_empty() => (LAST, granule),
+                _ => (0, (self.packed - rest.len() as u64) * FRAME_48K),
+            };
+            pages.extend(self.page(flags, granule, page));
+        }
+        pages
     }
 
     fn encode(&mut self, span: std::ops::Range<usize>) {
@@ -140,3 +160,5 @@ fn tags() -> Vec<u8> {
 pub(super) const PRE_SKIP: u64 = 312;
 /// A packet of 20 ms, in samples at 48 kHz.
 const FRAME_48K: u64 = 960;
+/// Segments of a page (RFC 3533 §6): the length of a packet takes one for every 255 bytes.
+const SEGMENTS_MAX: usize = 255;

@@ -1,6 +1,6 @@
 //! The thread that writes: one for all calls, fed through one bounded queue, never waiting for the disk to be sure.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
@@ -10,18 +10,16 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use patchcord_core::call::TapeKind;
 use tracing::{error, info};
 
+use super::Folders;
 use super::catalogue::{Catalogue, FileNote, Part};
 use super::curves::Curves;
-use super::disk::{Disk, Finish, Job};
+use super::disk::{Disk, Job};
 use super::repair::repair;
-use super::sink::{NO_END, Sink, Take};
-use super::tape_file::TapeFile;
-use super::{Folders, day_of};
+use super::sink::{Sink, Take};
+use super::tape::{Progress, Tape};
 use crate::config::RecordingFormat;
-use crate::hex::hex;
 use crate::tasks::spawn_thread;
 
 /// The way to the recorder; clones share it.
@@ -106,16 +104,16 @@ impl Recorder {
         let (jobs, waiting_jobs) = sync_channel(JOBS_MAX);
         let figures = Arc::<RecorderFigures>::default();
         let catalogue = Arc::new(Catalogue::new(folders));
-        repair(&catalogue, &tell)?;
+        let unrepaired = repair(&catalogue, &tell)?;
         let curves = Curves::new(folders.curves.clone());
-        let disk = Disk { catalogue: catalogue.clone(), figures: figures.clone(), tell: Box::new(tell) };
+        let disk = Disk::new(catalogue.clone(), figures.clone(), Box::new(tell), unrepaired);
         let writer = Writer {
             folder: folders.recordings.clone(),
             curves: curves.clone(),
             figures: figures.clone(),
             jobs,
             tapes: HashMap::new(),
-            finishing: Vec::new(),
+            finishing: VecDeque::new(),
         };
         let threads = vec![
             spawn_thread("recorder", move || writer.run(&entries))?,
@@ -165,19 +163,10 @@ struct Writer {
     curves: Curves,
     figures: Arc<RecorderFigures>,
     jobs: SyncSender<Job>,
-    /// The recordings that grow, by the address of what they share with their call.
+    /// The recordings that are not finished, by the address of what they share with their call.
     tapes: HashMap<usize, Tape>,
     /// What found no room in the other thread's queue.
-    finishing: Vec<Job>,
-}
-
-struct Tape {
-    take: Arc<Take>,
-    /// Nothing until the first sound was written.
-    file: Option<(TapeFile, PathBuf)>,
-    /// What could not be written, as silence before what comes next.
-    gap: u64,
-    bot_part_is_cut: bool,
+    finishing: VecDeque<Job>,
 }
 
 impl Writer {
@@ -185,7 +174,7 @@ impl Writer {
         let mut due = Instant::now() + STEP;
         loop {
             match entries.recv_timeout(due.saturating_duration_since(Instant::now())) {
-                Ok(Entry::Sound { take, gap, samples }) => self.sound(take, gap, &samples),
+                Ok(Entry::Sound { take, gap, samples }) => self.sound(take, gap, samples),
                 Ok(Entry::Levels { call_id, at, levels }) => {
                     if let Err(error) = self.curves.write(&call_id, at, &levels) {
                         self.figures.levels_lost.fetch_add(1, Ordering::Relaxed);
@@ -200,76 +189,86 @@ impl Writer {
                 self.step();
             }
         }
-        self.tapes.values().for_each(|tape| tape.take.is_over.store(true, Ordering::Release));
-        self.step();
+        self.tapes.values().for_each(Tape::end);
+        while self.step() {}
+        // The next start finds what the disk does not take now.
+        self.tapes.values_mut().for_each(Tape::leave);
         for job in std::mem::take(&mut self.finishing) {
             let _ = self.jobs.send(job);
         }
     }
 
-    fn sound(&mut self, take: Arc<Take>, gap: u64, samples: &[i16]) {
-        take.waiting.fetch_sub(samples.len() as u64, Ordering::Relaxed);
+    fn sound(&mut self, take: Arc<Take>, gap: u64, samples: Vec<i16>) {
         let key = Arc::as_ptr(&take) as usize;
-        let tape = self.tapes.entry(key).or_insert_with(|| Tape {
-            take,
-            file: None,
-            gap: 0,
-            bot_part_is_cut: false,
-        });
-        tape.gap += gap;
-        let frames = samples.len() as u64 / tape.take.kind.channels() as u64;
-        match tape.write(samples, &self.folder) {
-            Ok(cut) => {
-                if self.figures.failing.swap(false, Ordering::Relaxed) {
-                    info!("recordings are written again");
-                }
-                self.finishing.extend(cut);
-                self.hand_over();
-            }
-            Err(error) => {
-                tape.gap += frames;
-                tape.take.lost.fetch_add(frames, Ordering::Relaxed);
-                self.fail(&error);
-            }
+        let tape = self.tapes.entry(key).or_insert_with(|| Tape::new(take));
+        tape.push(gap, samples);
+        match tape.write(&self.folder, &mut self.finishing) {
+            Ok(_) => self.hand_over(),
+            Err(error) => self.fail(&error),
         }
     }
 
-    /// Has every file say what it holds, and ends those that are over.
-    fn step(&mut self) {
+    /// Tries again what failed, has every file say what it holds, and ends those that are over. Returns whether some have
+    /// more silence to write than fits into one step.
+    fn step(&mut self) -> bool {
         let mut changed: Vec<Arc<File>> = Vec::new();
-        let mut over = Vec::new();
+        let (mut over, mut unfinished, mut lags) = (Vec::new(), Vec::new(), false);
         let mut failed = None;
         for (key, tape) in &mut self.tapes {
-            if tape.take.is_over.load(Ordering::Acquire) && tape.take.waiting.load(Ordering::Relaxed) == 0 {
-                over.push(*key);
-            } else if let Some((file, _)) = &mut tape.file {
-                match file.settle() {
-                    Ok(file) => changed.extend(file),
-                    Err(error) => failed = Some(error),
+            match tape.step(&self.folder, &mut self.finishing) {
+                Ok(Progress::Grows(file)) => changed.extend(file),
+                Ok(Progress::Lags) => lags = true,
+                Ok(Progress::Over) => over.push(*key),
+                Err(error) => {
+                    if tape.is_complete() {
+                        // No waiting brings about a form that does not exist.
+                        let list = if error.kind() == io::ErrorKind::Unsupported {
+                            &mut over
+                        } else {
+                            &mut unfinished
+                        };
+                        list.push(*key);
+                    }
+                    failed = Some(error);
                 }
             }
         }
-        if let Some(error) = failed {
-            self.fail(&error);
-        }
-        for key in over {
-            let Some(tape) = self.tapes.remove(&key) else { continue };
-            match tape.finish() {
-                Ok(job) => self.finishing.extend(job),
-                Err(error) => self.fail(&error),
+        let is_written = !changed.is_empty() || !over.is_empty();
+        match failed {
+            Some(error) => self.fail(&error),
+            None if is_written && self.figures.failing.swap(false, Ordering::Relaxed) => {
+                info!("recordings are written again");
             }
+            None => {}
         }
+        over.extend(self.given_up(unfinished));
+        over.iter().for_each(|key| drop(self.tapes.remove(key)));
         self.hand_over();
         if !changed.is_empty() {
             // While the other thread waits for the disk there is nothing to add: the next step says more.
             let _ = self.jobs.try_send(Job::Sync(changed));
         }
+        lags
+    }
+
+    /// Of the recordings that are over and cannot be finished, those for which there is no room: the oldest.
+    fn given_up(&mut self, mut unfinished: Vec<usize>) -> Vec<usize> {
+        let too_many = unfinished.len().saturating_sub(UNFINISHED_MAX);
+        if too_many > 0 {
+            unfinished.sort_by_key(|key| self.tapes.get(key).map(Tape::started_ms));
+            error!(recordings = too_many, "recordings that cannot be finished are left to the next start");
+        }
+        unfinished.truncate(too_many);
+        for key in &unfinished {
+            self.tapes.get_mut(key).into_iter().for_each(Tape::leave);
+        }
+        unfinished
     }
 
     fn hand_over(&mut self) {
-        while let Some(job) = self.finishing.pop() {
+        while let Some(job) = self.finishing.pop_front() {
             if let Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) = self.jobs.try_send(job) {
-                self.finishing.push(job);
+                self.finishing.push_front(job);
                 return;
             }
         }
@@ -277,113 +276,10 @@ impl Writer {
 
     fn fail(&self, error: &io::Error) {
         if !self.figures.failing.swap(true, Ordering::Relaxed) {
-            error!(%error, "recordings cannot be written");
+            error!(%error, "recordings cannot be written; they are tried again");
         }
     }
 }
-
-impl Tape {
-    /// Writes what waits and `samples`; gives the bot's part where it ends among them.
-    fn write(&mut self, samples: &[i16], folder: &std::path::Path) -> io::Result<Option<Job>> {
-        if self.file.is_none() {
-            self.file = Some(self.create(folder)?);
-        }
-        let (take, gap) = (&self.take, std::mem::take(&mut self.gap));
-        let Some((file, path)) = &mut self.file else { return Ok(None) };
-        let silent = file.write_silence(gap);
-        if silent.is_err() {
-            self.gap = gap;
-        }
-        silent?;
-        let end = take.bot_part.load(Ordering::Relaxed);
-        let channels = take.kind.channels();
-        let before = file.frames();
-        if self.bot_part_is_cut || end == NO_END || end > before + (samples.len() / channels) as u64 {
-            return file.write(samples).map(|()| None);
-        }
-        self.bot_part_is_cut = true;
-        let cut = usize::try_from(end.saturating_sub(before)).unwrap_or(0) * channels;
-        let (bot, agent) = samples.split_at(cut.min(samples.len()));
-        file.write(bot)?;
-        let whole = file.settle()?;
-        let job = whole.map(|whole| {
-            let bytes = file.length();
-            Job::BotPart { whole, bytes, finish: finish(take, path, Part::Bot, (file.frames(), bytes)) }
-        });
-        file.write(agent)?;
-        Ok(job)
-    }
-
-    fn create(&self, folder: &std::path::Path) -> io::Result<(TapeFile, PathBuf)> {
-        let take = &self.take;
-        let folder = folder.join(day_of(&take.call_id));
-        std::fs::create_dir_all(&folder)?;
-        let part = match take.kind {
-            TapeKind::Call => Part::Whole,
-            TapeKind::Voicemail => Part::Voicemail,
-        };
-        let name = file_name(&take.call_id, take.number, part, take.format)?;
-        let path = folder.join(format!("{name}.{GROWING}"));
-        let channels = take.kind.channels() as u16;
-        let file = TapeFile::create(&path, take.format, take.sample_rate, channels)?;
-        Ok((file, path))
-    }
-
-    /// Ends the file; nothing if there never was a sound, or nobody wants to keep it.
-    fn finish(mut self) -> io::Result<Option<Job>> {
-        let Some((file, path)) = &mut self.file else { return Ok(None) };
-        if self.take.is_dropped.load(Ordering::Acquire) {
-            return std::fs::remove_file(path).map(|()| None);
-        }
-        file.write_silence(self.gap + self.take.tail.load(Ordering::Relaxed))?;
-        let whole = file.finish()?;
-        let part = match self.take.kind {
-            TapeKind::Call => Part::Whole,
-            TapeKind::Voicemail => Part::Voicemail,
-        };
-        let finish = finish(&self.take, path, part, (file.frames(), file.length()));
-        Ok(Some(Job::Finish { file: whole, from: path.clone(), finish }))
-    }
-}
-
-/// What is left to do for a file of `frames` and `bytes`; `growing` is its temporary path, or that of the whole.
-fn finish(take: &Arc<Take>, growing: &std::path::Path, part: Part, (frames, bytes): (u64, u64)) -> Finish {
-    let name = growing.with_extension("");
-    let name = name.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let name = name.replace(&format!("-{}-", Part::Whole.word()), &format!("-{}-", part.word()));
-    let ms = |frames: u64| frames * 1_000 / u64::from(take.sample_rate.max(1));
-    Finish {
-        to: growing.with_file_name(&name),
-        call_id: take.call_id.clone(),
-        note: FileNote {
-            file: format!("{}/{name}", day_of(&take.call_id)),
-            take: take.number,
-            part,
-            format: take.format.word().to_owned(),
-            sample_rate: take.sample_rate,
-            channels: take.kind.channels() as u16,
-            bytes,
-            started_ms: take.started_ms,
-            duration_ms: ms(frames),
-            lost_ms: ms(take.lost.load(Ordering::Relaxed)),
-            ..FileNote::default()
-        },
-    }
-}
-
-/// A name that nobody guesses.
-fn file_name(call_id: &str, take: u32, part: Part, format: RecordingFormat) -> io::Result<String> {
-    let mut random = [0; RANDOM_CHARS / 2];
-    getrandom::fill(&mut random).map_err(|_| io::Error::other("the system gives no random numbers"))?;
-    let random = hex(&random);
-    Ok(format!("{call_id}-{take}-{}-{random}.{}", part.word(), format.extension()))
-}
-
-/// Characters of a name that nobody guesses.
-pub(super) const RANDOM_CHARS: usize = 32;
-
-/// The ending of files that grow.
-pub(super) const GROWING: &str = "part";
 
 /// How often files are made to say what they hold, and the disk is waited for: with the 490 ms that a call holds back, a
 /// power cut takes less than a second.
@@ -393,4 +289,7 @@ const STEP: Duration = Duration::from_millis(400);
 const ENTRIES_MAX: usize = 8_192;
 
 /// Files that may wait for the disk.
-const JOBS_MAX: usize = 1_024;
+pub(super) const JOBS_MAX: usize = 1_024;
+
+/// Recordings that are over and that the disk does not take, that are tried again: as many as there may be calls.
+const UNFINISHED_MAX: usize = 1_000;

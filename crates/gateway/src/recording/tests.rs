@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -15,48 +14,48 @@ use super::studio::fact;
 use super::{Folders, Sink};
 use crate::config::RecordingFormat;
 
-const CALL: &str = "call_1707204900000_070707070707070707070707";
+pub(super) const CALL: &str = "call_1707204900000_070707070707070707070707";
 
 /// A recorder in a folder of its own.
-struct Desk {
-    root: PathBuf,
-    recorder: Recorder,
+pub(super) struct Desk {
+    pub(super) root: PathBuf,
+    pub(super) recorder: Recorder,
     threads: Option<RecorderThreads>,
     ready: Receiver<Ready>,
 }
 
 impl Desk {
-    fn open(name: &str) -> Self {
+    pub(super) fn open(name: &str) -> Self {
         let root = std::env::temp_dir().join(format!("patchcord-recording-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&root);
         Self::open_in(root)
     }
 
-    fn open_in(root: PathBuf) -> Self {
+    pub(super) fn open_in(root: PathBuf) -> Self {
         let (told, ready) = channel();
         let tell = move |recording| told.send(recording).unwrap();
         let (recorder, threads) = Recorder::open(&folders(&root), tell).unwrap();
         Self { root, recorder, threads: Some(threads), ready }
     }
 
-    fn sink(&self, format: RecordingFormat) -> Sink {
+    pub(super) fn sink(&self, format: RecordingFormat) -> Sink {
         self.recorder.sink(CALL, format)
     }
 
-    fn ready(&self) -> Ready {
+    pub(super) fn ready(&self) -> Ready {
         self.ready.recv_timeout(PATIENCE).expect("a recording that is durable")
     }
 
-    fn catalogue(&self) -> &Arc<Catalogue> {
+    pub(super) fn catalogue(&self) -> &Arc<Catalogue> {
         self.recorder.catalogue()
     }
 
-    fn path(&self, ready: &Ready) -> PathBuf {
+    pub(super) fn path(&self, ready: &Ready) -> PathBuf {
         self.catalogue().path_of(&ready.note)
     }
 
     /// Waits until `done`, in steps of the recorder's own.
-    fn until(&self, done: impl Fn() -> bool) {
+    pub(super) fn until(&self, done: impl Fn() -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !done() {
             assert!(Instant::now() < deadline, "it never came to that");
@@ -68,15 +67,21 @@ impl Desk {
     }
 
     /// What grows.
-    fn growing(&self) -> Vec<PathBuf> {
+    pub(super) fn growing(&self) -> Vec<PathBuf> {
         let days = std::fs::read_dir(self.root.join("recordings")).unwrap();
         let files = days.flat_map(|day| std::fs::read_dir(day.unwrap().path()).unwrap());
         let paths = files.map(|file| file.unwrap().path());
         paths.filter(|path| path.extension().is_some_and(|end| end == "part")).collect()
     }
 
+    /// Starts anew in the same folder.
+    pub(super) fn restarted(mut self) -> Self {
+        self.threads.take().into_iter().for_each(RecorderThreads::join);
+        Self::open_in(std::mem::take(&mut self.root))
+    }
+
     /// The same folder as a killed process would leave it, in another place.
-    fn killed(&self) -> Self {
+    pub(super) fn killed(&self) -> Self {
         let root = self.root.with_extension("killed");
         let _ = std::fs::remove_dir_all(&root);
         copy(&self.root, &root);
@@ -86,7 +91,8 @@ impl Desk {
 
 impl Drop for Desk {
     fn drop(&mut self) {
-        self.threads.take().unwrap().join();
+        let Some(threads) = self.threads.take() else { return };
+        threads.join();
         let _ = std::fs::remove_dir_all(&self.root);
     }
 }
@@ -105,11 +111,11 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// A second of both sides: the caller climbs, the other falls.
-fn second() -> Vec<i16> {
+pub(super) fn second() -> Vec<i16> {
     (0..8_000i16).flat_map(|at| [at, -at]).collect()
 }
 
-fn record(sink: &mut Sink, seconds: usize) {
+pub(super) fn record(sink: &mut Sink, seconds: usize) {
     for _ in 0..seconds {
         for piece in second().chunks(4_000) {
             sink.take(TapeKind::Call, TapePiece::Sound(piece));
@@ -117,12 +123,12 @@ fn record(sink: &mut Sink, seconds: usize) {
     }
 }
 
-fn started() -> TapePiece<'static> {
+pub(super) fn started() -> TapePiece<'static> {
     TapePiece::Started { sample_rate: 8_000 }
 }
 
 /// The samples of a WAV file, channel by channel.
-fn channels(path: &Path) -> (hound::WavSpec, Vec<Vec<i16>>) {
+pub(super) fn channels(path: &Path) -> (hound::WavSpec, Vec<Vec<i16>>) {
     let mut file = hound::WavReader::open(path).unwrap();
     let spec = file.spec();
     let samples: Vec<i16> = file.samples::<i16>().map(Result::unwrap).collect();
@@ -206,29 +212,6 @@ fn what_a_killed_process_was_recording_is_a_whole_file_after_the_next_start() {
         sink.take(TapeKind::Call, TapePiece::Stopped);
         desk.ready();
     }
-}
-
-#[test]
-fn a_call_never_waits_for_a_disk_that_stands_still_and_what_is_lost_is_silence_and_said() {
-    let desk = Desk::open("slow");
-    let mut sink = desk.sink(RecordingFormat::Wav);
-    // The folder of the day cannot be made until this is gone.
-    let day = desk.root.join("recordings/2024-02-06");
-    std::fs::write(&day, "in the way").unwrap();
-    sink.take(TapeKind::Call, started());
-    record(&mut sink, 1);
-    desk.until(|| desk.recorder.figures().failing.load(Ordering::Relaxed));
-    std::fs::remove_file(&day).unwrap();
-    record(&mut sink, 1);
-    sink.take(TapeKind::Call, TapePiece::Stopped);
-    let ready = desk.ready();
-    let (_, sides) = channels(&desk.path(&ready));
-    assert_eq!((sides[0].len(), ready.note.duration_ms), (16_000, 2_000));
-    let lost = ready.note.lost_ms as usize * 8;
-    assert!((2_000..=8_000).contains(&lost), "{lost}");
-    assert!(sides[0][..lost].iter().all(|sample| *sample == 0));
-    assert_eq!(sides[0][15_999], 7_999);
-    assert_eq!(desk.recorder.figures().damaged.load(Ordering::Relaxed), 1);
 }
 
 #[test]
