@@ -158,8 +158,9 @@ impl App {
         &self.exchange
     }
 
-    /// Refuses new calls, lets running ones end within `drain` or until `hurry` resolves, ends the rest, and
-    /// stops the parts in reverse. Every call has its record when this returns.
+    /// Refuses new calls, lets running ones end within `drain`, ends the rest with a goodbye, tells whoever is to be told
+    /// of them, and stops the parts in reverse; once `hurry` resolves it waits for nobody. Every call has its record when
+    /// this returns.
     pub async fn stop(self, drain: Duration, hurry: impl Future<Output = ()>) {
         let Self { exchange, sip, records, recorder, store, wire_log, workers, .. } = self;
         let registry = exchange.registry.clone();
@@ -168,18 +169,16 @@ impl App {
         info!(calls = running, drain_s = drain.as_secs(), "stopping: new calls are refused");
         // Carriers send their calls elsewhere meanwhile.
         exchange.trunk_lines.stop(LEAVE_TIMEOUT).await;
+        let in_order = async {
+            let _ = tokio::time::timeout(drain, registry.empty()).await;
+            end_calls(&registry, GOODBYE_TIMEOUT).await;
+            let _ = tokio::time::timeout(FILES_TIMEOUT, exchange.leavings.idle()).await;
+            let _ = tokio::time::timeout(TELL_TIMEOUT, all_told(&exchange.store)).await;
+        };
         tokio::select! {
-            () = registry.empty() => {}
-            () = tokio::time::sleep(drain) => {}
-            () = hurry => {}
+            () = in_order => {}
+            () = hurry => end_calls(&registry, HURRIED_TIMEOUT).await,
         }
-        let left = registry.totals().active;
-        if left > 0 {
-            warn!(calls = left, "ending the calls that are left");
-            registry.hang_up_all(Reason::Drained);
-            let _ = tokio::time::timeout(GOODBYE_TIMEOUT, registry.empty()).await;
-        }
-        let _ = tokio::time::timeout(FILES_TIMEOUT, exchange.leavings.idle()).await;
         if let Some(agent) = sip {
             agent.shutdown().await;
         }
@@ -196,6 +195,30 @@ impl App {
         })
         .await;
         info!("stopped");
+    }
+}
+
+async fn end_calls(registry: &Registry, patience: Duration) {
+    let left = registry.totals().active;
+    if left > 0 {
+        warn!(calls = left, "ending the calls that are left");
+        registry.hang_up_all(Reason::Drained);
+        let _ = tokio::time::timeout(patience, registry.empty()).await;
+    }
+}
+
+/// Resolves when no callback is due: who is told at the next start only may wait for it for hours.
+async fn all_told(store: &Store) {
+    let mut commits = store.commits();
+    loop {
+        commits.mark_unchanged();
+        let is_due = match store.next_delivery_ms().await {
+            Ok(next) => next.is_some_and(|at_ms| at_ms <= unix_ms()),
+            Err(_) => return,
+        };
+        if (!is_due && store.figures().waiting == 0) || commits.changed().await.is_err() {
+            return;
+        }
     }
 }
 
@@ -403,6 +426,12 @@ const LEAVE_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// How long the calls that are told to end may take.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// The same where somebody is in a hurry.
+const HURRIED_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// How long the callbacks that are due may take; what is left is sent at the next start.
+const TELL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long the files of the calls that ended may take.
 const FILES_TIMEOUT: Duration = Duration::from_secs(5);

@@ -14,7 +14,6 @@ impl Call {
             // Should it turn out that nobody else can have the call, it counts all the same.
             self.bot.hung_up = Some(when);
             if self.bot_waits() {
-                self.speaker.abandon_marks();
                 self.part_from_bot(now);
             }
             return;
@@ -34,8 +33,9 @@ impl Call {
         }
     }
 
-    /// The call goes on without the bot.
+    /// The call goes on without the bot. What it said may play on; its marks among it come back as cleared.
     pub(super) fn part_from_bot(&mut self, now: Moment) {
+        self.speaker.abandon_marks();
         if self.bot.link == BotLink::Open {
             self.bot_part_ends(now);
         }

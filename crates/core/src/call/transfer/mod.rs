@@ -192,7 +192,6 @@ impl Call {
         let by_fallback = matches!(transferring.origin, Origin::Fallback(_));
         let is_over = self.bot.on_transfer == OnTransfer::End || self.bot.hung_up.is_some();
         if !by_fallback && is_over {
-            self.speaker.abandon_marks();
             self.part_from_bot(now);
         }
         self.speaker.end_of_utterance(now);

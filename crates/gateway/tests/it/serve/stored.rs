@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::Gateway;
 use super::config_server::ConfigServer;
 use super::phone::{Phone, pcmu};
+use crate::callbacks::receiver::{Answer, Receiver};
 use crate::store::ground::{Ground, Open};
 
 /// What a stopped gateway left of its calls.
@@ -57,6 +58,21 @@ impl Left {
         self.open.close().await;
         let _ = std::fs::remove_dir_all(self.folder);
     }
+}
+
+#[tokio::test]
+async fn whoever_is_to_be_told_of_a_call_that_a_stop_ends_is_told_before_the_stop_is_over() {
+    let mut receiver = Receiver::start(|_, _| Answer::Status(200)).await;
+    let number = format!(
+        "[[numbers]]\nnumber = \"18001234567\"\nbot = \"echo\"\n[callbacks]\nurl = \"{}\"\n",
+        receiver.url("/")
+    );
+    let gateway = Gateway::start(&number).await;
+    let mut phone = Phone::call("18001234567", &gateway.sip()).await;
+    phone.talk(10, |_| [0x21; 160]).await;
+    gateway.stop_at_once().await;
+    let told: Vec<_> = std::iter::from_fn(|| receiver.try_take()).map(|got| got.event()).collect();
+    assert_eq!(told, ["call.initiated", "call.ringing", "call.in-progress", "call.completed"]);
 }
 
 #[tokio::test]
