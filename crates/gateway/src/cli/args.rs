@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use patchcord_sip::sdp::Protection;
 
 use crate::config::parse_duration;
@@ -171,7 +171,7 @@ pub struct DoctorArgs {
 /// `patchcord calls`.
 #[derive(Debug, Clone, Args)]
 #[command(
-    before_help = "Example:\n  patchcord calls list --status in-progress\n  patchcord calls hangup call_1707204900000_a1b2"
+    before_help = "Example:\n  patchcord calls list --status in-progress\n  patchcord calls hangup call_1707204900000_0123456789abcdef01234567"
 )]
 pub struct CallsArgs {
     /// What to do with the calls of a server that runs
@@ -186,19 +186,23 @@ pub enum CallsAction {
     #[command(before_help = "Example:\n  patchcord calls list --status in-progress")]
     List(CallsListArgs),
     /// Show one call
-    #[command(before_help = "Example:\n  patchcord calls show call_1707204900000_a1b2")]
+    #[command(before_help = "Example:\n  patchcord calls show call_1707204900000_0123456789abcdef01234567")]
     Show(CallsShowArgs),
     /// End a call
-    #[command(before_help = "Example:\n  patchcord calls hangup call_1707204900000_a1b2")]
+    #[command(before_help = "Example:\n  patchcord calls hangup call_1707204900000_0123456789abcdef01234567")]
     Hangup(CallsShowArgs),
     /// Give a call to somebody else
-    #[command(before_help = "Example:\n  patchcord calls transfer call_1707204900000_a1b2 --to 09876543210")]
+    #[command(
+        before_help = "Example:\n  patchcord calls transfer call_1707204900000_0123456789abcdef01234567 --to 09876543210"
+    )]
     Transfer(CallsTransferArgs),
     /// Show what was taken from a call's conversation
-    #[command(before_help = "Example:\n  patchcord calls fields call_1707204900000_a1b2")]
+    #[command(before_help = "Example:\n  patchcord calls fields call_1707204900000_0123456789abcdef01234567")]
     Fields(CallsShowArgs),
     /// Take the fields from a call's conversation once more, and tell its webhook
-    #[command(before_help = "Example:\n  patchcord calls extract call_1707204900000_a1b2")]
+    #[command(
+        before_help = "Example:\n  patchcord calls extract call_1707204900000_0123456789abcdef01234567"
+    )]
     Extract(CallsShowArgs),
     /// List the extractions of whole calls, newest first
     #[command(before_help = "Example:\n  patchcord calls extractions --state dead")]
@@ -275,27 +279,28 @@ pub struct CallsShowArgs {
 
 /// `patchcord calls transfer`.
 #[derive(Debug, Clone, Args)]
+#[command(group(ArgGroup::new("target").required(true).args(["to", "extension", "flow", "bot", "url"])))]
 pub struct CallsTransferArgs {
     /// The call's id
     #[arg(value_name = "CALL")]
     pub call: String,
     /// A telephone number; several ring all at once
-    #[arg(long, value_name = "NUMBER", required_unless_present_any = ["extension", "flow", "bot", "url"])]
+    #[arg(long, value_name = "NUMBER")]
     pub to: Vec<String>,
     /// Try several numbers one after the other
     #[arg(long, requires = "to")]
     pub sequential: bool,
     /// An extension
-    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["to", "flow", "bot", "url"])]
+    #[arg(long, value_name = "NUMBER")]
     pub extension: Option<String>,
     /// A flow
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["to", "bot", "url"])]
+    #[arg(long, value_name = "NAME")]
     pub flow: Option<String>,
     /// A bot of the configuration
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["to", "url"])]
+    #[arg(long, value_name = "NAME")]
     pub bot: Option<String>,
     /// Another bot's address
-    #[arg(long, value_name = "URL", conflicts_with = "to")]
+    #[arg(long, value_name = "URL")]
     pub url: Option<String>,
     /// Which server, and how to print
     #[command(flatten)]

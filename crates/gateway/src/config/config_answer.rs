@@ -47,6 +47,8 @@ impl<'a> ConfigAnswer<'a> {
     /// # Errors
     /// [`BadAnswer`] for what is no JSON object, names no bot, or says something known that cannot be.
     pub fn parse(body: &[u8], config: &'a Config) -> Result<ConfigAnswer<'a>, BadAnswer> {
+        // Some servers begin with a byte order mark (RFC 8259 §8.1 lets us pass over it).
+        let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
         let object: Map<String, Value> = serde_json::from_slice(body)
             .map_err(|_| BadAnswer("the answer is not a JSON object".to_owned()))?;
         let mut fields = Fields::sort(object)?;

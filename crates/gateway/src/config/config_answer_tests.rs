@@ -37,6 +37,12 @@ fn the_seeds_answer_is_a_bot_with_its_address_headers_and_audio() {
 }
 
 #[test]
+fn a_byte_order_mark_before_an_answer_is_passed_over() {
+    let bot = described("\u{FEFF}{\"url\":\"wss://bot.example.com/voice\"}");
+    assert_eq!(bot.url.host(), "bot.example.com");
+}
+
+#[test]
 fn names_are_read_as_people_write_them_and_what_is_empty_is_absent() {
     let bot = described(
         r#"{"WsUrl": "ws://h.example/", "ws_headers": {"X-Key": 7, "X-None": null}, "bot": null, "dialect": "",

@@ -109,8 +109,25 @@ fn refuse(path: &Path, error: &serde_json::Error) -> Problem {
     }
     // Before the comma stands what was sent.
     match text.rsplit_once(", expected ") {
-        Some((_, expected)) => Problem::field("bad_field", &pointer, format!("expected {expected}")),
+        Some((_, expected)) => {
+            Problem::field("bad_field", &pointer, format!("expected {}", in_words_of_json(expected)))
+        }
         None => Problem::field("bad_field", &pointer, text),
+    }
+}
+
+/// What is expected, for those who write JSON and know nothing of our types.
+fn in_words_of_json(expected: &str) -> &str {
+    match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, not negative",
+        "i8" | "i16" | "i32" | "i64" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a boolean" => "true or false",
+        "a map" => "an object",
+        "a sequence" => "a list",
+        "unit" => "null",
+        expected if expected.starts_with("struct ") => "an object",
+        expected => expected,
     }
 }
 
@@ -222,6 +239,18 @@ mod tests {
             let found = problem.errors.first().and_then(|error| error.pointer.as_deref());
             assert_eq!((problem.code, found), (code, place), "{body}: {problem:?}");
             assert!(!format!("{problem:?}").contains("secret-7"), "{problem:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_expected_is_said_in_the_words_of_json() {
+        for (body, said) in [
+            (r#"{"count":"5"}"#, "expected a whole number, not negative"),
+            (r#"{"count":1,"parts":"x"}"#, "expected a list"),
+            (r#"{"count":1,"parts":[5]}"#, "expected an object"),
+        ] {
+            let problem = parse::<Order>(body.as_bytes()).unwrap_err();
+            assert!(format!("{problem:?}").contains(said), "{problem:?}");
         }
     }
 
