@@ -98,7 +98,8 @@ async fn calls_with_every_ending_have_one_record_and_one_last_callback_each_and_
         }
     }
     let counts = carrier.json_after("", Duration::from_secs(120)).await;
-    let told = told.await.unwrap();
+    // The receiver stays: what it took last it may not have answered yet.
+    let (told, _receiver) = told.await.unwrap();
     let stored = stored_endings(&app.exchange().store).await;
     assert_eq!(stored.len(), calls, "calls with one terminal event, delivered");
     assert_eq!(told, stored, "told and stored");
@@ -121,8 +122,8 @@ async fn calls_with_every_ending_have_one_record_and_one_last_callback_each_and_
     assert!(ends.is_empty(), "{ends:?}");
 }
 
-/// What the receiver is told last of each of so many calls; panics when it is told twice.
-async fn last_callbacks(mut receiver: Program, calls: usize) -> BTreeMap<String, String> {
+/// What the receiver is told last of each of so many calls, and the receiver; panics when it is told twice.
+async fn last_callbacks(mut receiver: Program, calls: usize) -> (BTreeMap<String, String>, Program) {
     let mut told = BTreeMap::new();
     while told.len() < calls {
         let got = receiver.json_after("GOT ", Duration::from_secs(90)).await;
@@ -135,7 +136,7 @@ async fn last_callbacks(mut receiver: Program, calls: usize) -> BTreeMap<String,
         assert_eq!(event, format!("call.{status}"));
         assert_eq!(told.insert(call_id, status), None, "told twice: {got}");
     }
-    told
+    (told, receiver)
 }
 
 fn ending_of(body: &Value) -> (String, String) {
