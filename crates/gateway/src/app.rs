@@ -350,7 +350,7 @@ fn serve_sip(
 ) -> SipView {
     let (tasks, current) = (&exchange.tasks, &exchange.current);
     let data_dir = &exchange.config().server.data_dir;
-    let mut phones = PhoneMemory::new(data_dir, exchange.locations.clone(), current.clone());
+    let phones = PhoneMemory::new(data_dir, exchange.locations.clone(), current.clone());
     phones.recall(agent);
     tasks.spawn("phones", phones.keep(tasks.stop().clone()));
     let lines = exchange.trunk_lines.clone();

@@ -66,6 +66,7 @@ use self::phone_leg::{Origin, PhoneLeg, Presence, VendorLeg};
 use self::rtp_leg::RtpLeg;
 use self::speaker::Speaker;
 use self::state::{EndingStep, Inviting, State};
+use self::talking::Misread;
 use self::tape::Tape;
 use self::timeline::History;
 use self::turns::Turns;
@@ -118,8 +119,7 @@ pub struct Call {
     listener: Listener,
     tape: Tape,
     counters: Counters,
-    /// The ends of which a message was not understood.
-    misread: [Option<&'static str>; 2],
+    misread: Misread,
     outputs: Outputs,
     turns: Turns,
     history: History,
@@ -207,7 +207,7 @@ impl Call {
             untaken: None,
             next_leg: 0,
             counters: Counters::default(),
-            misread: [None; 2],
+            misread: Misread::default(),
             outputs: Outputs::default(),
             turns: Turns::default(),
             history: History::new(now),

@@ -12,6 +12,13 @@ use super::phone_leg::{PhoneLeg, Presence};
 use super::state::State;
 use super::{BotPlace, BotWish, Call, Destination, SocketEnd};
 
+/// The ends of which a message was not understood.
+#[derive(Default)]
+pub(super) struct Misread {
+    vendor: bool,
+    bot: bool,
+}
+
 impl Call {
     /// Tells the bot something; what a built-in bot says to it is carried out at once.
     pub(super) fn tell_bot(&mut self, event: &CallEvent, now: Moment) {
@@ -43,7 +50,7 @@ impl Call {
         let read = self.bot.side.decode(wire, now, &mut out);
         let is_audio = read.is_ok() && matches!(out.heard(), [Heard::Audio(_), ..]);
         self.carry_out(out, now);
-        self.count_malformed("bot", read);
+        self.count_malformed(Leg::Bot, read);
         if !is_audio && self.bot.flood.control(now) {
             self.bot_failed(Reason::BotFlooded, now);
         }
@@ -57,7 +64,7 @@ impl Call {
         let mut out = std::mem::take(&mut leg.out);
         let read = leg.side.decode(wire, now, &mut out);
         self.take_from_vendor(out, now);
-        self.count_malformed("vendor", read);
+        self.count_malformed(Leg::Phone, read);
     }
 
     /// Tells the vendor something.
@@ -340,21 +347,22 @@ impl Call {
         }
     }
 
-    fn count_malformed(&mut self, end: &'static str, read: Result<(), Malformed>) {
+    fn count_malformed(&mut self, leg: Leg, read: Result<(), Malformed>) {
         let Err(why) = read else { return };
         self.counters.malformed_messages += 1;
+        let (is_told, end) = match leg {
+            Leg::Phone => (&mut self.misread.vendor, "vendor"),
+            Leg::Bot => (&mut self.misread.bot, "bot"),
+        };
         // One line of log for each end: what is wrong is wrong in all of them, as a rule.
-        if !self.misread.contains(&Some(end))
-            && let Some(free) = self.misread.iter_mut().find(|known| known.is_none())
-        {
-            *free = Some(end);
+        if !std::mem::replace(is_told, true) {
             self.outputs.report(CallFact::Misread(end, why.to_string().into()));
         }
     }
 
     /// Why a vendor that never began a call is let go.
     pub(super) fn why_not_begun(&self) -> Reason {
-        if self.misread.contains(&Some("vendor")) { Reason::VendorBadStart } else { Reason::VendorSilent }
+        if self.misread.vendor { Reason::VendorBadStart } else { Reason::VendorSilent }
     }
 
     /// Whether keys of the caller are to be told.

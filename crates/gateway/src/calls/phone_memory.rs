@@ -62,11 +62,12 @@ impl PhoneMemory {
 
     /// Knows the phones again that the process before this one knew. A file that cannot be read is told in the log:
     /// its phones are known when they register anew.
-    pub fn recall(&mut self, agent: &SipAgent) {
+    pub fn recall(&self, agent: &SipAgent) {
         let kept = std::fs::read(&self.path).and_then(|bytes| Ok(serde_json::from_slice::<Kept>(&bytes)?));
         match kept {
             Ok(kept) => {
-                let phones = kept.phones.iter().filter(|phone| self.knows(agent, phone, &kept.salt)).count();
+                let phones =
+                    kept.phones.iter().filter(|phone| self.know_again(agent, phone, &kept.salt)).count();
                 if phones > 0 {
                     info!(phones, "registrations are known again");
                 }
@@ -103,9 +104,9 @@ impl PhoneMemory {
         }
     }
 
-    /// Whether a phone is known again: its number, its password and our socket are what they were, and it has time
-    /// left.
-    fn knows(&self, agent: &SipAgent, phone: &KeptPhone, salt: &str) -> bool {
+    /// Knows a phone again if its number, its password and our socket are what they were and it has time left;
+    /// returns whether.
+    fn know_again(&self, agent: &SipAgent, phone: &KeptPhone, salt: &str) -> bool {
         let config = self.current.snapshot();
         let extension = config.find_extension(&phone.number);
         let Some(extension) = extension.filter(|extension| {

@@ -168,7 +168,6 @@ impl Link {
         Query::new("ROLLBACK").execute(self).await.map(|_| ())
     }
 
-    /// Ends the connection in good order.
     /// Whether the other end answers.
     pub(super) async fn is_alive(&mut self) -> bool {
         let ping = match self {
@@ -178,6 +177,7 @@ impl Link {
         ping.is_ok()
     }
 
+    /// Ends the connection in good order.
     pub(super) async fn close(self) {
         // Whatever goes wrong here: every commit stands.
         let _ = match self {
